@@ -1,0 +1,48 @@
+#ifndef TESSERA_INDEX_BASE_BUFFER_H_
+#define TESSERA_INDEX_BASE_BUFFER_H_
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace tessera {
+
+// Zeroed memory, aligned to a cache line; 2 MiB aligned and advised into huge pages once it is
+// large enough for them to matter (random access then costs one TLB entry per 2 MiB).
+// Running out of memory aborts: callers bound their sizes before they ask (limits.h).
+void* AllocateAligned(size_t bytes);
+void FreeAligned(void* memory, size_t bytes);
+
+// An owned array of `size` trivially copyable elements, zero-initialised. Move-only.
+template <class T>
+class AlignedBuffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t size)
+      : data_(size == 0 ? nullptr : static_cast<T*>(AllocateAligned(size * sizeof(T)))),
+        size_(size) {}
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~AlignedBuffer() { FreeAligned(data_, size_ * sizeof(T)); }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  size_t size() const { return size_; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+
+ private:
+  T* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_BASE_BUFFER_H_

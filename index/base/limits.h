@@ -1,0 +1,42 @@
+#ifndef TESSERA_INDEX_BASE_LIMITS_H_
+#define TESSERA_INDEX_BASE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+// Every limit of Tessera, in one place. A request over a limit gets INVALID_ARGUMENT with the
+// field and the limit named, before anything is allocated or changed.
+namespace tessera::limits {
+
+inline constexpr uint32_t kDimensionMax = 32'768;
+inline constexpr uint64_t kPointsPerCollectionMax = 0xFFFF'FF00u;  // slots are 32 bits
+inline constexpr size_t kCollectionsMax = 10'000;
+inline constexpr size_t kCollectionNameBytesMax = 128;
+inline constexpr size_t kStringIdBytesMax = 256;
+inline constexpr size_t kPayloadBytesMax = 64 << 10;
+inline constexpr size_t kPayloadDepthMax = 16;
+
+inline constexpr size_t kMessageBytesMax = 64 << 20;       // one gRPC request
+inline constexpr size_t kUpsertPointsMax = 100'000;        // in one request or stream chunk
+inline constexpr size_t kIdsPerRequestMax = 100'000;       // get, delete
+inline constexpr size_t kSearchQueriesMax = 10'000;        // in one request
+inline constexpr size_t kSearchLimitMax = 10'000;          // k
+inline constexpr size_t kSearchResultsMax = 1'000'000;     // queries x k in one request
+inline constexpr size_t kRerankMax = 100'000;              // candidates reranked for one query
+inline constexpr size_t kPageSizeMax = 10'000;
+inline constexpr size_t kPageSizeDefault = 100;
+inline constexpr size_t kPageTokenBytesMax = 512;
+inline constexpr size_t kEncodeVectorsMax = 100'000;
+
+inline constexpr uint32_t kListsMax = 1u << 20;            // nlist
+inline constexpr uint32_t kSubquantizersMax = 4'096;       // m
+inline constexpr size_t kTrainingVectorsMax = 16'000'000;  // sampled for training
+inline constexpr uint32_t kTrainingIterationsMax = 1'000;
+inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
+
+inline constexpr size_t kOperationsRunningMax = 16;
+inline constexpr size_t kOperationsKeptMax = 1'000;        // finished ones that can still be asked for
+
+}  // namespace tessera::limits
+
+#endif  // TESSERA_INDEX_BASE_LIMITS_H_

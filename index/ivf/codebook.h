@@ -1,0 +1,103 @@
+#ifndef TESSERA_INDEX_IVF_CODEBOOK_H_
+#define TESSERA_INDEX_IVF_CODEBOOK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "index/base/executor.h"
+#include "index/base/matrix.h"
+#include "index/base/types.h"
+
+namespace tessera {
+
+// What to train. Every field is filled in (ChooseIndexParameters fills the ones a user left 0).
+struct CodebookSpec {
+  Metric metric = Metric::kCosine;
+  uint32_t dimension = 0;
+  uint32_t nlist = 0;
+  uint32_t subquantizers = 0;  // m
+  uint32_t nbits = 4;          // 4 or 8
+  uint64_t seed = 1;
+  uint32_t iterations = 20;
+  uint32_t training_vectors_per_list = 256;
+};
+
+// The codes of `size()` vectors, and the numbers that scoring needs beside each.
+struct EncodedVectors {
+  std::vector<uint32_t> lists;  // the inverted list of each
+  std::vector<uint8_t> codes;   // code_bytes() each: subquantizer 0 first, in the low nibble
+  std::vector<float> biases;    // L2: |r~|^2 + 2 <c, r~>; inner product: 0 (design: one table)
+  std::vector<float> errors;    // |r - r~|, the distance between the vector and its code
+
+  size_t size() const { return lists.size(); }
+};
+
+// All that training learns: nlist coarse centroids and the codewords of a product quantizer of the
+// residuals. Immutable and thread-safe; shared by snapshots of the index.
+//
+// For COSINE, vectors are normalised before everything else, here and in the query path, and the
+// metric is then the inner product.
+class Codebook {
+ public:
+  // Trains on a sample of vectors (rows x spec.dimension, finite). The sample is drawn by the
+  // caller; fewer rows than nlist is INVALID_ARGUMENT. CANCELLED if the observer says so.
+  // The same sample and spec give the same codebook on the same machine, whatever the parallelism.
+  static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
+                                                               MatrixView sample,
+                                                               Executor& executor,
+                                                               ProgressObserver* observer);
+
+  // The versioned, checksummed form that README.md in this folder gives the grammar of.
+  std::string Serialize() const;
+  // DATA_LOSS if the bytes are damaged, UNIMPLEMENTED if their version is newer than this code.
+  static absl::StatusOr<std::shared_ptr<const Codebook>> Parse(std::string_view bytes);
+
+  const CodebookSpec& spec() const { return spec_; }
+  Metric metric() const { return spec_.metric; }
+  uint32_t dimension() const { return spec_.dimension; }
+  uint32_t nlist() const { return spec_.nlist; }
+  uint32_t subquantizers() const { return spec_.subquantizers; }
+  uint32_t nbits() const { return spec_.nbits; }
+  uint32_t codewords() const { return 1u << spec_.nbits; }
+  // Components per subquantizer; dimension is padded with zeros up to sub_dimension() * m.
+  uint32_t sub_dimension() const { return sub_dimension_; }
+  uint32_t padded_dimension() const { return sub_dimension_ * spec_.subquantizers; }
+  size_t code_bytes() const { return (size_t{spec_.subquantizers} * spec_.nbits + 7) / 8; }
+  size_t memory_bytes() const;
+
+  MatrixView centroids() const { return centroids_.view(); }  // nlist x dimension
+  // Codewords of subquantizer j: codewords() x sub_dimension() floats.
+  const float* codewords(uint32_t j) const {
+    return codewords_.data() + size_t{j} * codewords() * sub_dimension_;
+  }
+  uint64_t training_vectors() const { return training_vectors_; }
+  double mean_squared_error() const { return mean_squared_error_; }
+
+  // Assigns each vector to its nearest centroid and quantizes its residual. Appends to `out`.
+  // Vectors must have dimension() columns and be finite.
+  void Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const;
+
+  // The vector that a code of inverted list `list` stands for; `out` has dimension() floats.
+  // INVALID_ARGUMENT if the list does not exist.
+  absl::Status Decode(uint32_t list, const uint8_t* code, float* out) const;
+
+ private:
+  Codebook() = default;
+
+  CodebookSpec spec_;
+  uint32_t sub_dimension_ = 0;
+  Matrix centroids_;
+  Matrix codewords_;  // (m * codewords) x sub_dimension
+  uint64_t training_vectors_ = 0;
+  double mean_squared_error_ = 0;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_IVF_CODEBOOK_H_
