@@ -1,0 +1,94 @@
+#ifndef TESSERA_SERVER_ENGINE_ENGINE_H_
+#define TESSERA_SERVER_ENGINE_ENGINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "index/base/executor.h"
+#include "server/engine/types.h"
+#include "server/storage/store.h"
+
+namespace tessera {
+
+struct EngineOptions {
+  // Told how far recovery has come; may be empty.
+  std::function<void(std::string_view message)> log;
+};
+
+// The state machine: collections of points over a Store, and the indexes that search them.
+//
+// Thread-safe. Calls block (writes until the group commit is on disk, searches until they have
+// run in the calling thread): the RPC edge calls from its own pools. Searches take no lock that a
+// writer or background work holds. An OK from a write means that it is on disk and that the next
+// search finds it. Statuses carry the details of errors.h.
+class Engine {
+ public:
+  // Recovers all collections from the store: reads codes, never re-encodes or re-trains.
+  // `executor` runs training and encoding; it and the store belong to the caller's lifetime rules:
+  // the store is owned, the executor must outlive the engine.
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(std::unique_ptr<Store> store,
+                                                      Executor& executor,
+                                                      const EngineOptions& options);
+  // Cancels background work, waits for it, and closes the store.
+  virtual ~Engine() = default;
+  virtual absl::Status Close() = 0;
+
+  virtual absl::StatusOr<CollectionInfo> CreateCollection(const CollectionSpec& spec) = 0;
+  virtual absl::StatusOr<CollectionInfo> GetCollection(const std::string& name) = 0;
+  // At most `limit` collections by name, after `after` ("" for the first page).
+  virtual std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) = 0;
+  virtual absl::Status DeleteCollection(const std::string& name) = 0;
+
+  virtual absl::StatusOr<WriteResult> Upsert(const std::string& collection,
+                                             const UpsertBatch& batch) = 0;
+  virtual absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
+                                                   const std::vector<PointId>& ids) = 0;
+  // The points that exist, in the order of `ids`. *element_type is the collection's.
+  virtual absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
+                                                           const std::vector<PointId>& ids,
+                                                           PointFields fields,
+                                                           ElementType* element_type) = 0;
+  virtual absl::StatusOr<uint64_t> CountPoints(const std::string& collection) = 0;
+  // page_size 0 is the default. The token is opaque; a damaged one is INVALID_ARGUMENT.
+  virtual absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
+                                                  const std::string& page_token,
+                                                  PointFields fields,
+                                                  ElementType* element_type) = 0;
+  virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
+
+  virtual absl::StatusOr<OperationInfo> Train(const TrainRequest& request) = 0;
+  virtual absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
+                                                   uint32_t version) = 0;
+  virtual absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks(
+      const std::string& collection) = 0;
+  virtual absl::StatusOr<CodeRows> Encode(const std::string& collection, VectorsView vectors) = 0;
+  // Rows of floats, one per code.
+  virtual absl::StatusOr<std::vector<float>> Decode(const std::string& collection,
+                                                    const CodeRows& codes) = 0;
+  virtual absl::StatusOr<std::string> ExportCodebook(const std::string& collection,
+                                                     uint32_t version) = 0;
+  virtual absl::StatusOr<OperationInfo> ImportCodebook(const std::string& collection,
+                                                       std::string bytes) = 0;
+
+  virtual absl::StatusOr<OperationInfo> GetOperation(const std::string& id) = 0;
+  // Newest first; "" for all collections.
+  virtual std::vector<OperationInfo> ListOperations(const std::string& collection) = 0;
+  // Returns once the operation's revision is above `after_revision`, or at the time-out with
+  // what it is then.
+  virtual absl::StatusOr<OperationInfo> AwaitOperation(const std::string& id,
+                                                       uint64_t after_revision,
+                                                       absl::Duration timeout) = 0;
+  virtual absl::StatusOr<OperationInfo> CancelOperation(const std::string& id) = 0;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_ENGINE_H_

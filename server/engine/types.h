@@ -1,0 +1,160 @@
+#ifndef TESSERA_SERVER_ENGINE_TYPES_H_
+#define TESSERA_SERVER_ENGINE_TYPES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "index/base/matrix.h"
+#include "index/base/types.h"
+
+namespace tessera {
+
+// A point's name: a number or a string of 1 to 256 bytes. Numbers sort before strings.
+using PointId = std::variant<uint64_t, std::string>;
+
+// The values are stored on disk: never renumber.
+enum class VectorPlacement : uint8_t { kMemory = 1, kDisk = 2 };
+
+// How a collection is indexed. 0 means "let the server choose", as tessera.v1.IndexSpec says.
+struct IndexConfig {
+  uint32_t nlist = 0;
+  uint32_t subquantizers = 0;
+  uint32_t nbits = 0;
+  VectorPlacement vectors = VectorPlacement::kMemory;
+  uint64_t seed = 0;
+  uint32_t iterations = 0;
+  uint32_t training_vectors_per_list = 0;
+  uint32_t default_nprobe = 0;
+  uint32_t default_rerank = 0;
+};
+
+struct CollectionSpec {
+  std::string name;
+  uint32_t dimension = 0;
+  Metric metric = Metric::kCosine;
+  ElementType element_type = ElementType::kFloat32;
+  IndexConfig index;
+};
+
+enum class CollectionState { kUntrained, kTraining, kReady };
+
+struct CollectionInfo {
+  CollectionSpec spec;  // defaults filled in
+  CollectionState state = CollectionState::kUntrained;
+  uint64_t points = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t disk_bytes = 0;
+  uint32_t codebook_version = 0;
+  uint64_t sequence = 0;
+  int64_t create_time_ms = 0;  // since the epoch
+};
+
+// Columns: the i-th id has the i-th vector and payload. Views: the caller keeps the bytes alive.
+struct UpsertBatch {
+  std::vector<PointId> ids;
+  VectorsView vectors;                // of any element type
+  std::vector<std::string> payloads;  // JSON objects or ""; one per id, or none at all
+};
+
+struct WriteResult {
+  uint64_t points = 0;
+  uint64_t sequence = 0;
+};
+
+struct PointData {
+  PointId id;
+  std::string vector;   // of the collection's element type, if asked for
+  std::string payload;  // JSON, if asked for
+};
+
+// What to read of each point.
+struct PointFields {
+  bool payload = false;
+  bool vector = false;
+};
+
+struct ScrollPage {
+  std::vector<PointData> points;
+  std::string next_page_token;  // empty: that was all
+};
+
+struct SearchRequest {
+  std::string collection;
+  // Either query vectors of any element type, or the ids of stored points.
+  VectorsView vectors;
+  std::vector<PointId> ids;
+  size_t limit = 10;
+  uint32_t nprobe = 0;  // 0: the collection's default
+  uint32_t rerank = 0;  // 0: the collection's default
+  bool exact = false;
+  bool no_rerank = false;
+  PointFields fields;
+};
+
+struct Hit {
+  PointId id;
+  float score = 0;  // squared distance for L2; the product or cosine else
+  bool score_is_exact = true;
+  std::string payload;
+  std::string vector;
+};
+
+struct SearchResult {
+  std::vector<std::vector<Hit>> hits;  // one row per query, nearest first, ties by id
+  ElementType element_type = ElementType::kFloat32;  // of the hits' vectors
+};
+
+struct CodebookInfo {
+  std::string collection;
+  uint32_t version = 0;
+  bool current = false;
+  uint32_t dimension = 0;
+  Metric metric = Metric::kCosine;
+  uint32_t nlist = 0;
+  uint32_t subquantizers = 0;
+  uint32_t nbits = 0;
+  uint32_t code_bytes = 0;
+  std::string content_hash;
+  uint64_t size_bytes = 0;
+  uint64_t training_vectors = 0;
+  double mean_squared_error = 0;
+  int64_t create_time_ms = 0;
+};
+
+struct CodeRows {
+  uint32_t codebook_version = 0;  // of a request: 0 is the current one
+  std::vector<uint32_t> lists;
+  std::string codes;            // code_bytes a row
+  std::vector<float> errors;    // of Encode's answer
+};
+
+struct TrainRequest {
+  std::string collection;
+  uint32_t nlist = 0;
+  uint64_t seed = 0;
+};
+
+enum class OperationState { kRunning, kSucceeded, kFailed, kCancelled };
+
+struct OperationInfo {
+  std::string id;
+  std::string kind;  // "train", "import_codebook"
+  std::string collection;
+  OperationState state = OperationState::kRunning;
+  std::string phase;
+  uint64_t done = 0;
+  uint64_t total = 0;
+  absl::Status error;  // if kFailed
+  int64_t start_time_ms = 0;
+  int64_t end_time_ms = 0;
+  uint32_t codebook_version = 0;
+  uint64_t revision = 0;  // grows with every change
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_TYPES_H_

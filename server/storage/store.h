@@ -1,0 +1,101 @@
+#ifndef TESSERA_SERVER_STORAGE_STORE_H_
+#define TESSERA_SERVER_STORAGE_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tessera {
+
+// The column families of design: what lives in each is said in server/engine/records.h.
+enum class Family { kMeta = 0, kCodebooks = 1, kIds = 2, kPoints = 3, kCodes = 4 };
+inline constexpr size_t kFamilies = 5;
+
+enum class Durability {
+  kSync,   // on disk before Commit returns
+  kAsync,  // in the log, on disk with the next sync: lost by a power cut, not by a crash
+};
+
+// Mutations that take effect together or not at all. Not thread-safe.
+class StoreBatch {
+ public:
+  virtual ~StoreBatch() = default;
+  virtual void Put(Family family, std::string_view key, std::string_view value) = 0;
+  virtual void Delete(Family family, std::string_view key) = 0;
+  // Deletes the keys in [begin, end).
+  virtual void DeleteRange(Family family, std::string_view begin, std::string_view end) = 0;
+  virtual size_t bytes() const = 0;
+};
+
+// A consistent view at one moment. Thread-safe; must not outlive its Store.
+class StoreSnapshot {
+ public:
+  virtual ~StoreSnapshot() = default;
+};
+
+// Walks keys in byte order. Not thread-safe; must not outlive its Store or snapshot.
+class StoreIterator {
+ public:
+  virtual ~StoreIterator() = default;
+  virtual bool Valid() const = 0;
+  virtual void Next() = 0;
+  virtual void Seek(std::string_view key) = 0;
+  // Valid until the next call of Next or Seek.
+  virtual std::string_view key() const = 0;
+  virtual std::string_view value() const = 0;
+  // Not OK if the walk ended because of an error and not of the range's end: always ask.
+  virtual absl::Status status() const = 0;
+};
+
+struct StoreUsage {
+  uint64_t disk_bytes = 0;    // all files
+  uint64_t memory_bytes = 0;  // block cache, memtables, table readers
+};
+
+// Ordered, durable key-value families. Thread-safe. The one implementation is RocksDB
+// (rocksdb_store.h); the engine knows only this.
+//
+// Errors: DATA_LOSS (damaged bytes, naming the file), RESOURCE_EXHAUSTED (disk full),
+// UNAVAILABLE (any other I/O error), FAILED_PRECONDITION (read-only after a failed sync).
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual std::unique_ptr<StoreBatch> NewBatch() = 0;
+  // Applies the batch; with kSync it is on disk when this returns OK. Commits of several threads
+  // share one sync. After a failed write or sync nothing more is written until a restart.
+  virtual absl::Status Commit(StoreBatch& batch, Durability durability) = 0;
+
+  // nullopt: there is no such key.
+  virtual absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) = 0;
+  // values[i] belongs to keys[i]. `values` is resized.
+  virtual absl::Status MultiGet(Family family, std::span<const std::string> keys,
+                                std::vector<std::optional<std::string>>* values) = 0;
+
+  virtual std::unique_ptr<StoreSnapshot> Snapshot() = 0;
+  // Walks [begin, end), positioned at begin; an empty end is the family's end. `snapshot` may be
+  // null: the state now. `bulk` hints that much will be read once: read ahead, fill no cache.
+  virtual std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin,
+                                              std::string_view end, const StoreSnapshot* snapshot,
+                                              bool bulk) = 0;
+
+  // An estimate of the bytes on disk of the keys in [begin, end).
+  virtual uint64_t ApproximateBytes(Family family, std::string_view begin,
+                                    std::string_view end) = 0;
+  virtual StoreUsage Usage() = 0;
+
+  // Flushes and closes cleanly. Nothing else may be called afterwards.
+  virtual absl::Status Close() = 0;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_STORAGE_STORE_H_
