@@ -1,0 +1,61 @@
+"""Where things are: header guards, READMEs, scripts, limits."""
+
+import re
+
+from tree import is_shell
+
+# Folders of tests that mirror the tree; tests/README.md speaks for them.
+_MIRRORS = ("tests/index", "tests/server", "tests/client")
+_LIMITS = "index/base/limits.h"
+_LIMIT = re.compile(r"\b(?:constexpr|const)\b[^;={(]*\b(k[A-Z]\w*Max)\s*(?:=|\{)")
+
+
+def check_guards(tree):
+    for path, text in tree.cpp():
+        if not path.endswith(".h"):
+            continue
+        guard = "TESSERA_" + re.sub(r"\W", "_", path).upper() + "_"
+        lines = [line for line in text.split("\n") if line]
+        opens = any(lines[i:i + 2] == [f"#ifndef {guard}", f"#define {guard}"]
+                    for i in range(len(lines)))
+        # Highway compiles a file once for each target, with a guard that toggles.
+        toggles = "HWY_TARGET_TOGGLE" in text
+        if not opens and not toggles:
+            yield f"{path}:1: has no header guard {guard}"
+        elif opens and lines[-1] != f"#endif  // {guard}":
+            yield f"{path}:{text.count(chr(10))}: does not end with `#endif  // {guard}`"
+
+
+def check_readmes(tree):
+    present = set(tree.paths)
+    folders = sorted({path.rpartition("/")[0] for path, _ in tree.sources()})
+    for folder in folders:
+        mirrors = any(folder == m or folder.startswith(m + "/") for m in _MIRRORS)
+        # The packages of the wire API share one page.
+        owner = "proto" if folder.startswith("proto/") else folder
+        if folder and not folder.startswith(".") and not mirrors \
+                and f"{owner}/README.md" not in present:
+            yield f"{owner}/README.md: missing; it says what lives in this folder and why"
+
+
+def check_scripts(tree):
+    for path, text in tree.texts():
+        first = text.split("\n", 1)[0]
+        if first.startswith("# shellcheck shell="):  # sourced by others, under their settings
+            continue
+        if is_shell(path, text):
+            if not first.startswith("#!"):
+                yield f"{path}:1: has neither `#!` nor (if it is sourced) `# shellcheck shell=`"
+            if not re.search(r"^set -euo pipefail$", text, re.MULTILINE):
+                yield f"{path}:1: does not `set -euo pipefail`"
+        if first.startswith("#!") and not tree.executable(path):
+            yield f"{path}:1: has `#!` but is not executable"
+
+
+def check_limits(tree):
+    for path, text in tree.cpp():
+        if path == _LIMITS:
+            continue
+        for match in _LIMIT.finditer(text):
+            number = text.count("\n", 0, match.start()) + 1
+            yield f"{path}:{number}: {match[1]} is a limit; limits are defined in {_LIMITS}"
