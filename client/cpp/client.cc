@@ -1,0 +1,162 @@
+#include "client/cpp/client.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/cpp/client_stubs.h"
+#include "client/cpp/error_details.h"
+#include "index/base/limits.h"
+
+namespace tessera {
+namespace {
+
+std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(limits::kMessageBytesMax);
+  arguments.SetMaxSendMessageSize(limits::kMessageBytesMax);
+  // Programs that talk to two servers must not find themselves on one connection, and a program
+  // that wants two connections to one server makes two Clients.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(
+      options.address,
+      options.credentials != nullptr ? options.credentials : grpc::InsecureChannelCredentials(),
+      arguments);
+}
+
+// One blocking unary call: `method` is the stub's, Request and Response follow from it.
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Call(Stub& stub,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                           Response*),
+                              const Request& request, absl::Duration timeout) {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout);
+  Response response;
+  const grpc::Status status = (stub.*method)(&context, request, &response);
+  if (!status.ok()) return ToAbslStatus(status);
+  return response;
+}
+
+}  // namespace
+
+Client::Client(ClientOptions options)
+    : options_(std::move(options)), stubs_(std::make_unique<Stubs>(MakeChannel(options_))) {}
+
+Client::~Client() = default;
+
+absl::StatusOr<v1::Collection> Client::CreateCollection(
+    const v1::CreateCollectionRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::Create, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Collection> Client::GetCollection(std::string_view name) {
+  v1::GetCollectionRequest request;
+  request.set_collection_name(std::string(name));
+  return Call(*stubs_->collections, &v1::Collections::Stub::Get, request, options_.timeout);
+}
+
+absl::StatusOr<v1::ListCollectionsResponse> Client::ListCollections(
+    const v1::ListCollectionsRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::List, request, options_.timeout);
+}
+
+absl::Status Client::DeleteCollection(std::string_view name) {
+  v1::DeleteCollectionRequest request;
+  request.set_collection_name(std::string(name));
+  return Call(*stubs_->collections, &v1::Collections::Stub::Delete, request, options_.timeout)
+      .status();
+}
+
+absl::StatusOr<v1::UpsertResponse> Client::Upsert(const v1::UpsertRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Upsert, request, options_.timeout);
+}
+
+std::unique_ptr<BulkUpserter> Client::StartBulkUpsert(const BulkUpserter::Options& options) {
+  return std::make_unique<BulkUpserter>(stubs_->points, options);
+}
+
+absl::StatusOr<v1::DeletePointsResponse> Client::DeletePoints(
+    const v1::DeletePointsRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Delete, request, options_.timeout);
+}
+
+absl::StatusOr<v1::GetPointsResponse> Client::GetPoints(const v1::GetPointsRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Get, request, options_.timeout);
+}
+
+absl::StatusOr<uint64_t> Client::CountPoints(std::string_view collection_name) {
+  v1::CountRequest request;
+  request.set_collection_name(std::string(collection_name));
+  auto response = Call(*stubs_->points, &v1::Points::Stub::Count, request, options_.timeout);
+  if (!response.ok()) return response.status();
+  return response->points();
+}
+
+absl::StatusOr<v1::ScrollResponse> Client::Scroll(const v1::ScrollRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Scroll, request, options_.timeout);
+}
+
+absl::StatusOr<v1::SearchResponse> Client::Search(const v1::SearchRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Search, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Operation> Client::Train(const v1::TrainRequest& request) {
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Train, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Codebook> Client::GetCodebook(std::string_view collection_name,
+                                                 uint32_t version) {
+  v1::GetCodebookRequest request;
+  request.set_collection_name(std::string(collection_name));
+  request.set_version(version);
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Get, request, options_.timeout);
+}
+
+absl::StatusOr<v1::ListCodebooksResponse> Client::ListCodebooks(std::string_view collection_name) {
+  v1::ListCodebooksRequest request;
+  request.set_collection_name(std::string(collection_name));
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::List, request, options_.timeout);
+}
+
+absl::StatusOr<v1::EncodeResponse> Client::Encode(const v1::EncodeRequest& request) {
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Encode, request, options_.timeout);
+}
+
+absl::StatusOr<v1::DecodeResponse> Client::Decode(const v1::DecodeRequest& request) {
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Decode, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Operation> Client::GetOperation(std::string_view operation_id) {
+  v1::GetOperationRequest request;
+  request.set_operation_id(std::string(operation_id));
+  return Call(*stubs_->operations, &v1::Operations::Stub::Get, request, options_.timeout);
+}
+
+absl::StatusOr<v1::ListOperationsResponse> Client::ListOperations(
+    std::string_view collection_name) {
+  v1::ListOperationsRequest request;
+  request.set_collection_name(std::string(collection_name));
+  return Call(*stubs_->operations, &v1::Operations::Stub::List, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Operation> Client::CancelOperation(std::string_view operation_id) {
+  v1::CancelOperationRequest request;
+  request.set_operation_id(std::string(operation_id));
+  return Call(*stubs_->operations, &v1::Operations::Stub::Cancel, request, options_.timeout);
+}
+
+absl::Status Client::CheckHealth(std::string_view service) {
+  using grpc::health::v1::HealthCheckResponse;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(std::string(service));
+  auto response =
+      Call(*stubs_->health, &grpc::health::v1::Health::Stub::Check, request, options_.timeout);
+  if (!response.ok()) return response.status();
+  if (response->status() != HealthCheckResponse::SERVING) {
+    return absl::UnavailableError(absl::StrCat(
+        "the server answers ", HealthCheckResponse::ServingStatus_Name(response->status())));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

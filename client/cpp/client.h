@@ -1,0 +1,104 @@
+#ifndef TESSERA_CLIENT_CPP_CLIENT_H_
+#define TESSERA_CLIENT_CPP_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/cpp/bulk_upserter.h"
+#include "grpcpp/security/credentials.h"
+#include "tessera/v1/codebooks.pb.h"
+#include "tessera/v1/collections.pb.h"
+#include "tessera/v1/operations.pb.h"
+#include "tessera/v1/points.pb.h"
+
+namespace tessera {
+
+struct ClientOptions {
+  std::string address = "127.0.0.1:6433";  // host:port, or any target that gRPC understands
+  // Of each unary call. Calls that stream have none: bulk work takes as long as it takes.
+  absl::Duration timeout = absl::Seconds(60);
+  // Null: plain text.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+};
+
+// A connection to a Tessera server. It connects on first use and again when a connection is lost.
+//
+// Thread-safe: one Client serves a whole program. Every call blocks. Errors of the server keep
+// their canonical code; GetErrorDetails (error_details.h) reads the reason and the fields from
+// them. UNAVAILABLE: the server cannot be reached. DEADLINE_EXCEEDED: no answer within the timeout.
+class Client {
+ public:
+  explicit Client(ClientOptions options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Collections.
+  absl::StatusOr<v1::Collection> CreateCollection(const v1::CreateCollectionRequest& request);
+  absl::StatusOr<v1::Collection> GetCollection(std::string_view name);
+  absl::StatusOr<v1::ListCollectionsResponse> ListCollections(
+      const v1::ListCollectionsRequest& request);
+  absl::Status DeleteCollection(std::string_view name);
+
+  // Points.
+  absl::StatusOr<v1::UpsertResponse> Upsert(const v1::UpsertRequest& request);
+  // Opens a stream for bulk loading. It uses this Client's channel, which it keeps alive.
+  std::unique_ptr<BulkUpserter> StartBulkUpsert(const BulkUpserter::Options& options);
+  absl::StatusOr<v1::DeletePointsResponse> DeletePoints(const v1::DeletePointsRequest& request);
+  absl::StatusOr<v1::GetPointsResponse> GetPoints(const v1::GetPointsRequest& request);
+  absl::StatusOr<uint64_t> CountPoints(std::string_view collection_name);
+  absl::StatusOr<v1::ScrollResponse> Scroll(const v1::ScrollRequest& request);
+  absl::StatusOr<v1::SearchResponse> Search(const v1::SearchRequest& request);
+
+  // Codebooks. Version 0 is the current one.
+  absl::StatusOr<v1::Operation> Train(const v1::TrainRequest& request);
+  absl::StatusOr<v1::Codebook> GetCodebook(std::string_view collection_name, uint32_t version);
+  absl::StatusOr<v1::ListCodebooksResponse> ListCodebooks(std::string_view collection_name);
+  absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request);
+  absl::StatusOr<v1::DecodeResponse> Decode(const v1::DecodeRequest& request);
+
+  // Hands the codebook's bytes to `sink`, chunk by chunk. An error of the sink ends the call and
+  // is returned.
+  using ChunkSink = std::function<absl::Status(std::string_view chunk)>;
+  absl::Status ExportCodebook(std::string_view collection_name, uint32_t version,
+                              const ChunkSink& sink);
+  // Sends the chunks of `source` until it returns an empty one. An error of the source ends the
+  // call, nothing is installed, and it is returned.
+  using ChunkSource = std::function<absl::StatusOr<std::string>()>;
+  absl::StatusOr<v1::Operation> ImportCodebook(std::string_view collection_name,
+                                               const ChunkSource& source);
+
+  // Operations.
+  absl::StatusOr<v1::Operation> GetOperation(std::string_view operation_id);
+  absl::StatusOr<v1::ListOperationsResponse> ListOperations(std::string_view collection_name);
+  absl::StatusOr<v1::Operation> CancelOperation(std::string_view operation_id);
+  // Waits until the operation has ended, telling `on_progress` (may be null) about each state on
+  // the way, the last one included. Returns the operation if it SUCCEEDED, its error if it FAILED,
+  // CANCELLED if it was cancelled, and DEADLINE_EXCEEDED after `timeout` (the operation goes on).
+  using ProgressCallback = std::function<void(const v1::Operation& operation)>;
+  absl::StatusOr<v1::Operation> WaitOperation(std::string_view operation_id,
+                                              const ProgressCallback& on_progress,
+                                              absl::Duration timeout = absl::InfiniteDuration());
+
+  // grpc.health.v1. OK: the service (empty: the server) is serving; UNAVAILABLE: it is not, or
+  // cannot be reached; NOT_FOUND: the server does not know the service.
+  absl::Status CheckHealth(std::string_view service = "");
+
+  const ClientOptions& options() const { return options_; }
+
+ private:
+  struct Stubs;
+
+  const ClientOptions options_;
+  const std::unique_ptr<const Stubs> stubs_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_CLIENT_CPP_CLIENT_H_
