@@ -1,4 +1,4 @@
-"""Where things are: header guards, READMEs, scripts, limits."""
+"""Where things are: header guards, READMEs, scripts."""
 
 import re
 
@@ -6,8 +6,6 @@ from tree import is_shell
 
 # Folders of tests that mirror the tree; tests/README.md speaks for them.
 _MIRRORS = ("tests/index", "tests/server", "tests/client")
-_LIMITS = "index/base/limits.h"
-_LIMIT = re.compile(r"\b(?:constexpr|const)\b[^;={(]*\b(k[A-Z]\w*Max)\s*(?:=|\{)")
 
 
 def check_guards(tree):
@@ -28,14 +26,14 @@ def check_guards(tree):
 
 def check_readmes(tree):
     present = set(tree.paths)
-    folders = sorted({path.rpartition("/")[0] for path, _ in tree.sources()})
-    for folder in folders:
+    # The packages of the wire API share one page.
+    owners = {"proto" if path.startswith("proto/") else path.rpartition("/")[0]
+              for path, _ in tree.sources()}
+    for folder in sorted(owners):
         mirrors = any(folder == m or folder.startswith(m + "/") for m in _MIRRORS)
-        # The packages of the wire API share one page.
-        owner = "proto" if folder.startswith("proto/") else folder
         if folder and not folder.startswith(".") and not mirrors \
-                and f"{owner}/README.md" not in present:
-            yield f"{owner}/README.md: missing; it says what lives in this folder and why"
+                and f"{folder}/README.md" not in present:
+            yield f"{folder}/README.md: missing; it says what lives in this folder and why"
 
 
 def check_scripts(tree):
@@ -50,12 +48,3 @@ def check_scripts(tree):
                 yield f"{path}:1: does not `set -euo pipefail`"
         if first.startswith("#!") and not tree.executable(path):
             yield f"{path}:1: has `#!` but is not executable"
-
-
-def check_limits(tree):
-    for path, text in tree.cpp():
-        if path == _LIMITS:
-            continue
-        for match in _LIMIT.finditer(text):
-            number = text.count("\n", 0, match.start()) + 1
-            yield f"{path}:{number}: {match[1]} is a limit; limits are defined in {_LIMITS}"

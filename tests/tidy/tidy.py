@@ -6,6 +6,7 @@ import sys
 
 import includes
 import layout
+import limits
 import links
 import sizes
 import wording
@@ -21,7 +22,7 @@ CHECKS = {
     "guards": layout.check_guards,
     "readmes": layout.check_readmes,
     "scripts": layout.check_scripts,
-    "limits": layout.check_limits,
+    "limits": limits.check,
     "wording": wording.check,
     "whitespace": wording.check_whitespace,
 }

@@ -172,6 +172,18 @@ class Layout(TidyTest):
         self.write("server/rpc/c.h", "static constexpr int kOpenMax{3};\n")
         self.assert_complains("limits", "b.cc:2: kRowsMax", "c.h:1: kOpenMax")
 
+    def test_limits_that_people_read(self):
+        self.write("index/base/limits.h", "inline constexpr uint32_t kRowsMax = 32'768;  // or\n"
+                   "inline constexpr size_t kBytesMax = size_t{64} << 10;\n"
+                   "inline constexpr uint64_t kPointsMax = 0xFFFF'FF00u;\n")
+        self.write("README.md", "| rows | 32,768 | `kRowsMax` |\n| bytes | 64 KiB | `kBytesMax` |\n"
+                   "| points | 4,294,967,040 in one | `kPointsMax` |\n")
+        self.assert_clean("limits")
+        self.write("README.md", "| rows | 32,769 | `kRowsMax` |\n| bytes | 64 | `kBytesMax` |\n"
+                   "| other | 5 | `kOtherMax` |\n| points | many | `kPointsMax` |\n")
+        self.assert_complains("limits", "README.md:1: says 32,769, kRowsMax is 32768",
+                              "README.md:2", "README.md:3: kOtherMax is not", "README.md:4")
+
 
 class Wording(TidyTest):
 
