@@ -1,6 +1,7 @@
 """Each check finds the bad input that it is there for, and passes the good one beside it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -235,6 +236,7 @@ class Program(TidyTest):
     def test_nothing_is_no_success(self):
         self.assertEqual(self.run_tidy("includes").returncode, 2)
 
+    @unittest.skipUnless(shutil.which("git"), "git is not installed")
     def test_ignored_files_are_not_ours(self):
         subprocess.run(["git", "init", "-q", self.root], check=True)
         self.write(".gitignore", "/build/\n")
