@@ -18,6 +18,7 @@ inline constexpr size_t kPayloadDepthMax = 16;
 
 inline constexpr size_t kMessageBytesMax = 64 << 20;       // one gRPC request
 inline constexpr size_t kUpsertPointsMax = 100'000;        // in one request or stream chunk
+inline constexpr size_t kGroupCommitPointsMax = 100'000;   // in one synced batch, but for one request
 inline constexpr size_t kIdsPerRequestMax = 100'000;       // get, delete
 inline constexpr size_t kSearchQueriesMax = 10'000;        // in one request
 inline constexpr size_t kSearchLimitMax = 10'000;          // k
@@ -34,8 +35,22 @@ inline constexpr size_t kTrainingVectorsMax = 16'000'000;  // sampled for traini
 inline constexpr uint32_t kTrainingIterationsMax = 1'000;
 inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
 
+inline constexpr size_t kCodebooksKeptMax = 4;             // versions of one collection
+
 inline constexpr size_t kOperationsRunningMax = 16;
 inline constexpr size_t kOperationsKeptMax = 1'000;        // finished ones that can still be asked for
+
+inline constexpr size_t kSearchQueueMax = 1'024;  // calls that wait for a thread, of each pool
+inline constexpr size_t kWriteQueueMax = 256;
+inline constexpr size_t kAdminQueueMax = 256;
+inline constexpr size_t kHeldRequestBytesMax = 512 << 20;  // of requests waiting or running, of each pool
+inline constexpr size_t kStreamsPerConnectionMax = 100;    // calls at once on one connection
+inline constexpr size_t kMetadataBytesMax = 8 << 10;       // of one call's headers
+inline constexpr size_t kErrorMessageBytesMax = 1'024;     // so that an error fits a client's headers
+
+// Of files that clients read.
+inline constexpr size_t kFileHeaderBytesMax = 64 << 10;    // .npy
+inline constexpr size_t kFileChunkBytesMax = 8 << 20;      // read, and sent, at a time
 
 }  // namespace tessera::limits
 
