@@ -1,0 +1,61 @@
+#include "server/engine/errors.h"
+
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+
+namespace tessera {
+namespace {
+
+constexpr char kReasonUrl[] = "tessera/error.reason";
+constexpr char kFieldUrl[] = "tessera/error.field";
+constexpr char kResourceTypeUrl[] = "tessera/error.resource_type";
+constexpr char kResourceNameUrl[] = "tessera/error.resource_name";
+
+void Attach(absl::Status& status, const char* url, std::string_view value) {
+  status.SetPayload(url, absl::Cord(absl::string_view(value.data(), value.size())));
+}
+
+std::string Attached(const absl::Status& status, const char* url) {
+  const auto payload = status.GetPayload(url);
+  return payload.has_value() ? std::string(*payload) : std::string();
+}
+
+}  // namespace
+
+absl::Status InvalidField(std::string_view field, std::string_view description) {
+  absl::Status status =
+      ErrorWithReason(absl::StatusCode::kInvalidArgument, "INVALID_FIELD",
+                      absl::StrCat(std::string(field), ": ", std::string(description)));
+  Attach(status, kFieldUrl, field);
+  return status;
+}
+
+absl::Status NotFound(std::string_view resource_type, std::string_view resource_name) {
+  absl::Status status = ErrorWithReason(absl::StatusCode::kNotFound, "NOT_FOUND",
+                                        absl::StrCat("there is no ", std::string(resource_type),
+                                                     " '", std::string(resource_name), "'"));
+  Attach(status, kResourceTypeUrl, resource_type);
+  Attach(status, kResourceNameUrl, resource_name);
+  return status;
+}
+
+absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
+                             std::string_view message) {
+  return WithReason(absl::Status(code, absl::string_view(message.data(), message.size())), reason);
+}
+
+absl::Status WithReason(absl::Status status, std::string_view reason) {
+  if (!status.ok()) Attach(status, kReasonUrl, reason);
+  return status;
+}
+
+ErrorDetails GetErrorDetails(const absl::Status& status) {
+  return {.reason = Attached(status, kReasonUrl),
+          .field = Attached(status, kFieldUrl),
+          .resource_type = Attached(status, kResourceTypeUrl),
+          .resource_name = Attached(status, kResourceNameUrl)};
+}
+
+}  // namespace tessera

@@ -1,0 +1,200 @@
+#include "server/engine/record_keys.h"
+
+#include <cstddef>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/check.h"
+#include "index/base/limits.h"
+#include "server/engine/errors.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::string_view kCatalogPrefix = "catalog/";
+constexpr std::string_view kCounterPrefix = "counter/";
+
+constexpr char kNumberTag = 0;
+constexpr char kStringTag = 1;
+
+template <class T>
+void AppendBigEndian(T value, std::string* key) {
+  char bytes[sizeof(T)];
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    bytes[i] = static_cast<char>(value >> (8 * (sizeof(T) - 1 - i)));
+  }
+  key->append(bytes, sizeof(T));
+}
+
+// The caller has checked that the bytes are there.
+template <class T>
+T ReadBigEndian(std::string_view key, size_t offset) {
+  T value = 0;
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    value = static_cast<T>(value << 8) | static_cast<uint8_t>(key[offset + i]);
+  }
+  return value;
+}
+
+absl::Status Damaged(std::string_view kind, std::string_view key) {
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
+      absl::StrCat("damaged key in family ", std::string(kind), ": ",
+                   absl::BytesToHexString(absl::string_view(key.data(), key.size()))));
+}
+
+// The range of all keys that start with `prefix`, which must not be all 0xFF.
+KeyRange PrefixRange(std::string prefix) {
+  std::string end = prefix;
+  while (!end.empty() && end.back() == '\xFF') end.pop_back();
+  TESSERA_CHECK(!end.empty());
+  end.back() = static_cast<char>(static_cast<uint8_t>(end.back()) + 1);
+  return {std::move(prefix), std::move(end)};
+}
+
+}  // namespace
+
+PointIdView ViewOf(const PointId& id) {
+  if (const auto* number = std::get_if<uint64_t>(&id)) return *number;
+  return std::string_view(std::get<std::string>(id));
+}
+
+PointId ToPointId(const PointIdView& id) {
+  if (const auto* number = std::get_if<uint64_t>(&id)) return *number;
+  return std::string(std::get<std::string_view>(id));
+}
+
+std::string DescribePointId(const PointIdView& id) {
+  if (const auto* number = std::get_if<uint64_t>(&id)) return absl::StrCat(*number);
+  const auto text = std::get<std::string_view>(id);
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(absl::string_view(text.data(), text.size())),
+                      "\"");
+}
+
+std::string FormatKey() { return "format"; }
+
+std::string NextCollectionIdKey() { return "next_collection_id"; }
+
+std::string CatalogKey(uint32_t collection_id) {
+  std::string key(kCatalogPrefix);
+  AppendBigEndian(collection_id, &key);
+  return key;
+}
+
+std::string CounterKey(uint32_t collection_id) {
+  std::string key(kCounterPrefix);
+  AppendBigEndian(collection_id, &key);
+  return key;
+}
+
+KeyRange CatalogRange() { return PrefixRange(std::string(kCatalogPrefix)); }
+
+absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id) {
+  if (!key.starts_with(kCatalogPrefix) || key.size() != kCatalogPrefix.size() + 4) {
+    return Damaged("meta", key);
+  }
+  *collection_id = ReadBigEndian<uint32_t>(key, kCatalogPrefix.size());
+  return absl::OkStatus();
+}
+
+KeyRange CollectionRange(uint32_t collection_id) {
+  TESSERA_CHECK(collection_id <= kCollectionIdMax);
+  std::string prefix;
+  AppendBigEndian(collection_id, &prefix);
+  return PrefixRange(std::move(prefix));
+}
+
+std::string CodebookKey(uint32_t collection_id, uint32_t version) {
+  std::string key;
+  AppendBigEndian(collection_id, &key);
+  AppendBigEndian(version, &key);
+  return key;
+}
+
+absl::Status ParseCodebookKey(std::string_view key, CodebookKeyParts* parts) {
+  if (key.size() != 8) return Damaged("codebooks", key);
+  *parts = {ReadBigEndian<uint32_t>(key, 0), ReadBigEndian<uint32_t>(key, 4)};
+  return absl::OkStatus();
+}
+
+void AppendIdKeyView(uint32_t collection_id, const PointIdView& id, std::string* key) {
+  AppendBigEndian(collection_id, key);
+  if (const auto* number = std::get_if<uint64_t>(&id)) {
+    key->push_back(kNumberTag);
+    AppendBigEndian(*number, key);
+  } else {
+    key->push_back(kStringTag);
+    key->append(std::get<std::string_view>(id));
+  }
+}
+
+void AppendIdKey(uint32_t collection_id, const PointId& id, std::string* key) {
+  AppendIdKeyView(collection_id, ViewOf(id), key);
+}
+
+std::string IdKey(uint32_t collection_id, const PointId& id) {
+  std::string key;
+  AppendIdKey(collection_id, id, &key);
+  return key;
+}
+
+absl::Status ParseIdKey(std::string_view key, IdKeyParts* parts) {
+  constexpr size_t kHeader = 5;
+  if (key.size() < kHeader) return Damaged("ids", key);
+  const std::string_view rest = key.substr(kHeader);
+  if (key[4] == kNumberTag && rest.size() == sizeof(uint64_t)) {
+    *parts = {ReadBigEndian<uint32_t>(key, 0), ReadBigEndian<uint64_t>(key, kHeader)};
+  } else if (key[4] == kStringTag && !rest.empty() && rest.size() <= limits::kStringIdBytesMax) {
+    *parts = {ReadBigEndian<uint32_t>(key, 0), rest};
+  } else {
+    return Damaged("ids", key);
+  }
+  return absl::OkStatus();
+}
+
+void AppendPointKey(uint32_t collection_id, Slot slot, std::string* key) {
+  AppendBigEndian(collection_id, key);
+  AppendBigEndian(slot, key);
+}
+
+std::string PointKey(uint32_t collection_id, Slot slot) {
+  std::string key;
+  AppendPointKey(collection_id, slot, &key);
+  return key;
+}
+
+absl::Status ParsePointKey(std::string_view key, PointKeyParts* parts) {
+  if (key.size() != 8) return Damaged("points", key);
+  *parts = {ReadBigEndian<uint32_t>(key, 0), ReadBigEndian<uint32_t>(key, 4)};
+  return absl::OkStatus();
+}
+
+void AppendCodeKey(const CodeKeyParts& parts, std::string* key) {
+  AppendBigEndian(parts.collection_id, key);
+  AppendBigEndian(parts.codebook_version, key);
+  AppendBigEndian(parts.list, key);
+  AppendBigEndian(parts.slot, key);
+}
+
+std::string CodeKey(uint32_t collection_id, uint32_t codebook_version, uint32_t list, Slot slot) {
+  std::string key;
+  AppendCodeKey({collection_id, codebook_version, list, slot}, &key);
+  return key;
+}
+
+absl::Status ParseCodeKey(std::string_view key, CodeKeyParts* parts) {
+  if (key.size() != 16) return Damaged("codes", key);
+  *parts = {ReadBigEndian<uint32_t>(key, 0), ReadBigEndian<uint32_t>(key, 4),
+            ReadBigEndian<uint32_t>(key, 8), ReadBigEndian<uint32_t>(key, 12)};
+  return absl::OkStatus();
+}
+
+KeyRange CodesRange(uint32_t collection_id, uint32_t codebook_version) {
+  TESSERA_CHECK(collection_id <= kCollectionIdMax);
+  std::string prefix;
+  AppendBigEndian(collection_id, &prefix);
+  AppendBigEndian(codebook_version, &prefix);
+  return PrefixRange(std::move(prefix));
+}
+
+}  // namespace tessera

@@ -1,0 +1,88 @@
+#ifndef TESSERA_SERVER_ENGINE_RECORD_KEYS_H_
+#define TESSERA_SERVER_ENGINE_RECORD_KEYS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "index/base/types.h"
+#include "server/engine/types.h"
+
+// The keys of the store; README.md, section "Records", has the grammar. Numbers are big-endian, so
+// that byte order is numeric order. All functions are pure and thread-safe.
+//
+// The Append forms add the key to the end of a string: a loop that clears and reuses one string
+// allocates nothing. The Parse forms return DATA_LOSS, naming the kind of key, for bytes that are
+// no such key; their views point into the key.
+namespace tessera {
+
+// A point's name without a copy of the string.
+using PointIdView = std::variant<uint64_t, std::string_view>;
+PointIdView ViewOf(const PointId& id);
+PointId ToPointId(const PointIdView& id);
+// For messages: a number as it is, a string in quotes, control characters escaped.
+std::string DescribePointId(const PointIdView& id);
+
+// [begin, end) in one family.
+struct KeyRange {
+  std::string begin;
+  std::string end;
+};
+
+// Family kMeta.
+std::string FormatKey();
+std::string NextCollectionIdKey();
+std::string CatalogKey(uint32_t collection_id);
+std::string CounterKey(uint32_t collection_id);
+KeyRange CatalogRange();  // the catalog records of all collections, by id
+absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
+
+// The keys of one collection in any family but kMeta. `collection_id` is at most kCollectionIdMax.
+inline constexpr uint32_t kCollectionIdMax = 0xFFFF'FFFEu;
+KeyRange CollectionRange(uint32_t collection_id);
+
+// Family kCodebooks.
+struct CodebookKeyParts {
+  uint32_t collection_id;
+  uint32_t version;
+};
+std::string CodebookKey(uint32_t collection_id, uint32_t version);
+absl::Status ParseCodebookKey(std::string_view key, CodebookKeyParts* parts);
+
+// Family kIds. Numbers come before strings, strings in byte order: the order of PointId.
+struct IdKeyParts {
+  uint32_t collection_id;
+  PointIdView id;
+};
+void AppendIdKey(uint32_t collection_id, const PointId& id, std::string* key);
+void AppendIdKeyView(uint32_t collection_id, const PointIdView& id, std::string* key);
+std::string IdKey(uint32_t collection_id, const PointId& id);
+absl::Status ParseIdKey(std::string_view key, IdKeyParts* parts);
+
+// Family kPoints.
+struct PointKeyParts {
+  uint32_t collection_id;
+  Slot slot;
+};
+void AppendPointKey(uint32_t collection_id, Slot slot, std::string* key);
+std::string PointKey(uint32_t collection_id, Slot slot);
+absl::Status ParsePointKey(std::string_view key, PointKeyParts* parts);
+
+// Family kCodes.
+struct CodeKeyParts {
+  uint32_t collection_id;
+  uint32_t codebook_version;
+  uint32_t list;
+  Slot slot;
+};
+void AppendCodeKey(const CodeKeyParts& parts, std::string* key);
+std::string CodeKey(uint32_t collection_id, uint32_t codebook_version, uint32_t list, Slot slot);
+absl::Status ParseCodeKey(std::string_view key, CodeKeyParts* parts);
+// All codes of one codebook.
+KeyRange CodesRange(uint32_t collection_id, uint32_t codebook_version);
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_RECORD_KEYS_H_

@@ -1,0 +1,365 @@
+#include "server/engine/records.h"
+
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/byte_io.h"
+#include "index/base/check.h"
+#include "index/base/crc32c.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/errors.h"
+
+namespace tessera {
+namespace {
+
+// Part of the checksum. Never renumber.
+enum class RecordKind : uint8_t {
+  kFormat = 1,
+  kNextCollectionId = 2,
+  kCatalog = 3,
+  kCounter = 4,
+  kCodebook = 5,
+  kSlot = 6,
+  kPoint = 7,
+  kCode = 8,
+};
+
+constexpr uint8_t kRecordVersion = 1;
+constexpr size_t kChecksumBytes = 4;
+constexpr uint8_t kNumberTag = 0;
+constexpr uint8_t kStringTag = 1;
+
+const char* Name(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::kFormat:
+      return "format";
+    case RecordKind::kNextCollectionId:
+      return "next_collection_id";
+    case RecordKind::kCatalog:
+      return "catalog";
+    case RecordKind::kCounter:
+      return "counter";
+    case RecordKind::kCodebook:
+      return "codebook";
+    case RecordKind::kSlot:
+      return "id";
+    case RecordKind::kPoint:
+      return "point";
+    case RecordKind::kCode:
+      return "code";
+  }
+  return "unknown";
+}
+
+// Only called for messages.
+std::string Describe(RecordKind kind, std::string_view key) {
+  const std::string hex = absl::BytesToHexString(absl::string_view(key.data(), key.size()));
+  std::string where = absl::StrCat(Name(kind), " record under key ", hex);
+  PointKeyParts point;
+  CodeKeyParts code;
+  if (kind == RecordKind::kPoint && ParsePointKey(key, &point).ok()) {
+    absl::StrAppend(&where, " (collection ", point.collection_id, ", slot ", point.slot, ")");
+  }
+  if (kind == RecordKind::kCode && ParseCodeKey(key, &code).ok()) {
+    absl::StrAppend(&where, " (collection ", code.collection_id, ", codebook ",
+                    code.codebook_version, ", list ", code.list, ", slot ", code.slot, ")");
+  }
+  return where;
+}
+
+absl::Status Damaged(RecordKind kind, std::string_view key, std::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
+                         absl::StrCat(Describe(kind, key), " is damaged: ", std::string(what)));
+}
+
+uint32_t Checksum(RecordKind kind, std::string_view key, const char* value, size_t size) {
+  uint32_t crc = Crc32c(&kind, sizeof(kind));
+  crc = ExtendCrc32c(crc, key.data(), key.size());
+  return ExtendCrc32c(crc, value, size);
+}
+
+// Writes one value: the version at once, the checksum with Finish().
+class ValueWriter {
+ public:
+  ValueWriter(RecordKind kind, std::string_view key, std::string* value)
+      : kind_(kind), key_(key), value_(value) {
+    value_->clear();
+    Write(kRecordVersion);
+  }
+
+  template <FixedWidth T>
+  void Write(T number) {
+    number = byte_io_internal::LittleEndian(number);
+    char bytes[sizeof(T)];
+    std::memcpy(bytes, &number, sizeof(T));
+    value_->append(bytes, sizeof(T));
+  }
+  void WriteBytes(std::string_view bytes) { value_->append(bytes); }
+
+  void WriteId(const PointIdView& id) {
+    if (const auto* number = std::get_if<uint64_t>(&id)) {
+      Write(kNumberTag);
+      Write(*number);
+      return;
+    }
+    const auto text = std::get<std::string_view>(id);
+    TESSERA_CHECK(!text.empty() && text.size() <= limits::kStringIdBytesMax);
+    Write(kStringTag);
+    Write(static_cast<uint16_t>(text.size()));
+    WriteBytes(text);
+  }
+
+  void Finish() { Write(Checksum(kind_, key_, value_->data(), value_->size())); }
+
+ private:
+  RecordKind kind_;
+  std::string_view key_;
+  std::string* value_;
+};
+
+// Reads one value; construct, ask for status(), read the fields, end with Finish or Rest.
+class ValueReader {
+ public:
+  ValueReader(RecordKind kind, std::string_view key, std::string_view value)
+      : kind_(kind), key_(key), body_(std::string_view()) {
+    if (value.size() < 1 + kChecksumBytes) {
+      status_ = Damaged(kind, key, "too short");
+      return;
+    }
+    const size_t size = value.size() - kChecksumBytes;
+    ByteReader tail(value.substr(size));
+    uint32_t stored = 0;
+    if (!tail.ReadU32(&stored) || stored != Checksum(kind, key, value.data(), size)) {
+      status_ = Damaged(kind, key, "the checksum does not match");
+      return;
+    }
+    if (const auto version = static_cast<uint8_t>(value[0]); version != kRecordVersion) {
+      status_ = ErrorWithReason(absl::StatusCode::kFailedPrecondition, "STORE_FORMAT_TOO_NEW",
+                                absl::StrCat(Describe(kind, key), " has version ", version,
+                                             "; this server reads version ", kRecordVersion));
+      return;
+    }
+    body_ = ByteReader(value.substr(1, size - 1));
+  }
+
+  const absl::Status& status() const { return status_; }
+  ByteReader& body() { return body_; }
+
+  [[nodiscard]] bool ReadId(PointIdView* id) {
+    uint8_t tag = 0;
+    if (!body_.ReadU8(&tag)) return false;
+    if (tag == kNumberTag) {
+      uint64_t number = 0;
+      if (!body_.ReadU64(&number)) return false;
+      *id = number;
+      return true;
+    }
+    uint16_t size = 0;
+    std::string_view text;
+    if (tag != kStringTag || !body_.ReadU16(&size) || size == 0 ||
+        size > limits::kStringIdBytesMax || !body_.ReadBytes(size, &text)) {
+      return false;
+    }
+    *id = text;
+    return true;
+  }
+
+  // All bytes that remain.
+  std::string_view Rest() {
+    std::string_view rest;
+    if (!body_.ReadBytes(body_.remaining(), &rest)) return {};
+    return rest;
+  }
+
+  // `fields_ok`: all reads succeeded.
+  absl::Status Finish(bool fields_ok) const {
+    if (fields_ok && body_.AtEnd()) return absl::OkStatus();
+    return Damaged(kind_, key_, "a field is out of its range");
+  }
+
+ private:
+  RecordKind kind_;
+  std::string_view key_;
+  ByteReader body_;
+  absl::Status status_;
+};
+
+void EncodeU32(RecordKind kind, std::string_view key, uint32_t number, std::string* value) {
+  ValueWriter writer(kind, key, value);
+  writer.Write(number);
+  writer.Finish();
+}
+
+absl::Status DecodeU32(RecordKind kind, std::string_view key, std::string_view value,
+                       uint32_t* number) {
+  ValueReader reader(kind, key, value);
+  RETURN_IF_ERROR(reader.status());
+  return reader.Finish(reader.body().ReadU32(number));
+}
+
+void WriteSpec(const CollectionSpec& spec, ValueWriter& writer) {
+  TESSERA_CHECK(spec.name.size() <= limits::kCollectionNameBytesMax);
+  writer.Write(static_cast<uint16_t>(spec.name.size()));
+  writer.WriteBytes(spec.name);
+  writer.Write(spec.dimension);
+  writer.Write(static_cast<uint8_t>(spec.metric));
+  writer.Write(static_cast<uint8_t>(spec.element_type));
+  writer.Write(spec.index.nlist);
+  writer.Write(spec.index.subquantizers);
+  writer.Write(spec.index.nbits);
+  writer.Write(static_cast<uint8_t>(spec.index.vectors));
+  writer.Write(spec.index.seed);
+  writer.Write(spec.index.iterations);
+  writer.Write(spec.index.training_vectors_per_list);
+  writer.Write(spec.index.default_nprobe);
+  writer.Write(spec.index.default_rerank);
+}
+
+bool ReadSpec(ByteReader& body, CollectionSpec* spec) {
+  uint16_t name_bytes = 0;
+  std::string_view name;
+  uint8_t metric = 0;
+  uint8_t element_type = 0;
+  uint8_t vectors = 0;
+  IndexConfig& index = spec->index;
+  if (!(body.ReadU16(&name_bytes) && name_bytes <= limits::kCollectionNameBytesMax &&
+        body.ReadBytes(name_bytes, &name) && body.ReadU32(&spec->dimension) &&
+        body.ReadU8(&metric) && body.ReadU8(&element_type) && body.ReadU32(&index.nlist) &&
+        body.ReadU32(&index.subquantizers) && body.ReadU32(&index.nbits) && body.ReadU8(&vectors) &&
+        body.ReadU64(&index.seed) && body.ReadU32(&index.iterations) &&
+        body.ReadU32(&index.training_vectors_per_list) && body.ReadU32(&index.default_nprobe) &&
+        body.ReadU32(&index.default_rerank))) {
+    return false;
+  }
+  spec->name = std::string(name);
+  spec->metric = static_cast<Metric>(metric);
+  spec->element_type = static_cast<ElementType>(element_type);
+  index.vectors = static_cast<VectorPlacement>(vectors);
+  return spec->dimension >= 1 && spec->dimension <= limits::kDimensionMax && metric >= 1 &&
+         metric <= 3 && element_type >= 1 && element_type <= 4 && vectors >= 1 && vectors <= 2;
+}
+
+}  // namespace
+
+void EncodeFormat(std::string_view key, uint32_t format, std::string* value) {
+  EncodeU32(RecordKind::kFormat, key, format, value);
+}
+
+absl::Status DecodeFormat(std::string_view key, std::string_view value, uint32_t* format) {
+  return DecodeU32(RecordKind::kFormat, key, value, format);
+}
+
+void EncodeNextCollectionId(std::string_view key, uint32_t next_id, std::string* value) {
+  EncodeU32(RecordKind::kNextCollectionId, key, next_id, value);
+}
+
+absl::Status DecodeNextCollectionId(std::string_view key, std::string_view value,
+                                    uint32_t* next_id) {
+  return DecodeU32(RecordKind::kNextCollectionId, key, value, next_id);
+}
+
+void EncodeCatalog(std::string_view key, const CatalogRecord& record, std::string* value) {
+  ValueWriter writer(RecordKind::kCatalog, key, value);
+  writer.Write(record.id);
+  WriteSpec(record.spec, writer);
+  writer.Write(record.create_time_ms);
+  writer.Write(record.codebook_version);
+  writer.Finish();
+}
+
+absl::Status DecodeCatalog(std::string_view key, std::string_view value, CatalogRecord* record) {
+  ValueReader reader(RecordKind::kCatalog, key, value);
+  RETURN_IF_ERROR(reader.status());
+  ByteReader& body = reader.body();
+  return reader.Finish(body.ReadU32(&record->id) && ReadSpec(body, &record->spec) &&
+                       body.ReadI64(&record->create_time_ms) &&
+                       body.ReadU32(&record->codebook_version));
+}
+
+void EncodeCounter(std::string_view key, const CounterRecord& record, std::string* value) {
+  ValueWriter writer(RecordKind::kCounter, key, value);
+  writer.Write(record.sequence);
+  writer.Write(record.next_slot);
+  writer.Finish();
+}
+
+absl::Status DecodeCounter(std::string_view key, std::string_view value, CounterRecord* record) {
+  ValueReader reader(RecordKind::kCounter, key, value);
+  RETURN_IF_ERROR(reader.status());
+  return reader.Finish(reader.body().ReadU64(&record->sequence) &&
+                       reader.body().ReadU64(&record->next_slot));
+}
+
+void EncodeCodebook(std::string_view key, const CodebookRecordView& record, std::string* value) {
+  TESSERA_CHECK(record.content_hash.size() <= std::numeric_limits<uint8_t>::max());
+  ValueWriter writer(RecordKind::kCodebook, key, value);
+  writer.Write(record.create_time_ms);
+  writer.Write(static_cast<uint8_t>(record.content_hash.size()));
+  writer.WriteBytes(record.content_hash);
+  writer.WriteBytes(record.bytes);
+  writer.Finish();
+}
+
+absl::Status DecodeCodebook(std::string_view key, std::string_view value,
+                            CodebookRecordView* record) {
+  ValueReader reader(RecordKind::kCodebook, key, value);
+  RETURN_IF_ERROR(reader.status());
+  ByteReader& body = reader.body();
+  uint8_t hash_bytes = 0;
+  const bool ok = body.ReadI64(&record->create_time_ms) && body.ReadU8(&hash_bytes) &&
+                  body.ReadBytes(hash_bytes, &record->content_hash);
+  if (ok) record->bytes = reader.Rest();
+  return reader.Finish(ok);
+}
+
+void EncodeSlot(std::string_view key, Slot slot, std::string* value) {
+  EncodeU32(RecordKind::kSlot, key, slot, value);
+}
+
+absl::Status DecodeSlot(std::string_view key, std::string_view value, Slot* slot) {
+  return DecodeU32(RecordKind::kSlot, key, value, slot);
+}
+
+void EncodePoint(std::string_view key, const PointRecordView& record, std::string* value) {
+  ValueWriter writer(RecordKind::kPoint, key, value);
+  writer.WriteId(record.id);
+  writer.Write(static_cast<uint32_t>(record.vector.size()));
+  writer.WriteBytes(record.vector);
+  writer.WriteBytes(record.payload);
+  writer.Finish();
+}
+
+absl::Status DecodePoint(std::string_view key, std::string_view value, PointRecordView* record) {
+  ValueReader reader(RecordKind::kPoint, key, value);
+  RETURN_IF_ERROR(reader.status());
+  uint32_t vector_bytes = 0;
+  const bool ok = reader.ReadId(&record->id) && reader.body().ReadU32(&vector_bytes) &&
+                  reader.body().ReadBytes(vector_bytes, &record->vector);
+  if (ok) record->payload = reader.Rest();
+  return reader.Finish(ok);
+}
+
+void EncodeCode(std::string_view key, const CodeRecordView& record, std::string* value) {
+  ValueWriter writer(RecordKind::kCode, key, value);
+  writer.Write(record.bias);
+  writer.Write(record.error);
+  writer.WriteId(record.id);
+  writer.WriteBytes(record.code);
+  writer.Finish();
+}
+
+absl::Status DecodeCode(std::string_view key, std::string_view value, CodeRecordView* record) {
+  ValueReader reader(RecordKind::kCode, key, value);
+  RETURN_IF_ERROR(reader.status());
+  const bool ok = reader.body().ReadF32(&record->bias) && reader.body().ReadF32(&record->error) &&
+                  reader.ReadId(&record->id);
+  if (ok) record->code = reader.Rest();
+  return reader.Finish(ok);
+}
+
+}  // namespace tessera

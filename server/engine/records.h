@@ -1,0 +1,83 @@
+#ifndef TESSERA_SERVER_ENGINE_RECORDS_H_
+#define TESSERA_SERVER_ENGINE_RECORDS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "index/base/types.h"
+#include "server/engine/record_keys.h"
+#include "server/engine/types.h"
+
+// The values of the store; README.md, section "Records", has the grammar. Every value starts with
+// its version and ends with a CRC-32C over the kind of record, the key and the value, so that a
+// value under another key or in another family is found damaged too.
+//
+// Encode replaces *value: a loop that reuses one string allocates nothing. Decode takes the key
+// that the value was found under and returns
+//   DATA_LOSS, reason RECORD_DAMAGED, naming the record, for bytes that were not written so;
+//   FAILED_PRECONDITION, reason STORE_FORMAT_TOO_NEW, for an intact record of a later version.
+// All functions are pure and thread-safe; views point into the value.
+namespace tessera {
+
+// The layout of the store as a whole, under FormatKey().
+inline constexpr uint32_t kStoreFormat = 1;
+void EncodeFormat(std::string_view key, uint32_t format, std::string* value);
+absl::Status DecodeFormat(std::string_view key, std::string_view value, uint32_t* format);
+
+// Under NextCollectionIdKey(): ids are never given twice.
+void EncodeNextCollectionId(std::string_view key, uint32_t next_id, std::string* value);
+absl::Status DecodeNextCollectionId(std::string_view key, std::string_view value,
+                                    uint32_t* next_id);
+
+struct CatalogRecord {
+  uint32_t id = 0;  // also in the key
+  CollectionSpec spec;
+  int64_t create_time_ms = 0;     // since the epoch
+  uint32_t codebook_version = 0;  // the current one; 0 before the first training
+};
+void EncodeCatalog(std::string_view key, const CatalogRecord& record, std::string* value);
+absl::Status DecodeCatalog(std::string_view key, std::string_view value, CatalogRecord* record);
+
+struct CounterRecord {
+  uint64_t sequence = 0;   // mutations applied so far
+  uint64_t next_slot = 0;  // slots below it have been given
+};
+void EncodeCounter(std::string_view key, const CounterRecord& record, std::string* value);
+absl::Status DecodeCounter(std::string_view key, std::string_view value, CounterRecord* record);
+
+struct CodebookRecordView {
+  int64_t create_time_ms = 0;
+  std::string_view content_hash;  // at most 255 bytes
+  std::string_view bytes;         // the serialized codebook
+};
+void EncodeCodebook(std::string_view key, const CodebookRecordView& record, std::string* value);
+absl::Status DecodeCodebook(std::string_view key, std::string_view value,
+                            CodebookRecordView* record);
+
+// The value of family kIds: where the point is.
+void EncodeSlot(std::string_view key, Slot slot, std::string* value);
+absl::Status DecodeSlot(std::string_view key, std::string_view value, Slot* slot);
+
+struct PointRecordView {
+  PointIdView id;
+  std::string_view vector;   // of the collection's element type, little-endian
+  std::string_view payload;  // a JSON object or ""
+};
+void EncodePoint(std::string_view key, const PointRecordView& record, std::string* value);
+absl::Status DecodePoint(std::string_view key, std::string_view value, PointRecordView* record);
+
+struct CodeRecordView {
+  PointIdView id;
+  std::string_view code;
+  float bias = 0;   // the per-vector term of the distance that does not depend on the query
+  float error = 0;  // norm of the residual's quantization error
+};
+void EncodeCode(std::string_view key, const CodeRecordView& record, std::string* value);
+absl::Status DecodeCode(std::string_view key, std::string_view value, CodeRecordView* record);
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_RECORDS_H_
