@@ -1,0 +1,66 @@
+#ifndef TESSERA_INDEX_SIMD_LUT_SCAN_H_
+#define TESSERA_INDEX_SIMD_LUT_SCAN_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "index/base/types.h"
+
+namespace tessera {
+
+// Codes are scanned in blocks of this many vectors. A block holds, one after the other, the packed
+// codes, the bias (float) and the slot (uint32) of each of its vectors: a scan reads one stream.
+inline constexpr size_t kLutScanBlockVectors = 32;
+
+// The sizes that follow from a product quantizer of `subquantizers` x `nbits` (4 or 8).
+struct LutScanShape {
+  uint32_t subquantizers = 0;
+  uint32_t nbits = 4;
+
+  // 4-bit codes are scanned four tables at a time: the last group is filled up with zero tables.
+  size_t tables() const { return nbits == 4 ? (subquantizers + 3) / 4 * 4 : subquantizers; }
+  size_t table_entries() const { return size_t{1} << nbits; }
+  size_t tables_bytes() const { return tables() * table_entries(); }
+  // One code as it is stored row by row: subquantizer 0 first, in the low nibble.
+  size_t code_bytes() const { return (size_t{subquantizers} * nbits + 7) / 8; }
+  size_t packed_codes_bytes() const {
+    return (tables() * nbits * kLutScanBlockVectors / 8 + 63) / 64 * 64;
+  }
+  size_t block_bytes() const { return packed_codes_bytes() + 8 * kLutScanBlockVectors; }
+};
+
+// The arrangement of nibbles in a block is chosen for the instruction set in use, and is private to
+// the process: blocks are never stored. All functions here agree on it. Blocks are 64-byte aligned.
+
+// Makes all lanes of a block empty; a scan never reports an empty lane.
+void LutScanClear(const LutScanShape& shape, uint8_t* block);
+// Sets one lane, empty before, of a block.
+void LutScanPut(const LutScanShape& shape, uint8_t* block, size_t lane, const uint8_t* code,
+                float bias, Slot slot);
+// Reads one lane: `code` gets code_bytes() bytes.
+void LutScanGet(const LutScanShape& shape, const uint8_t* block, size_t lane, uint8_t* code);
+float LutScanBias(const LutScanShape& shape, const uint8_t* block, size_t lane);
+Slot LutScanSlot(const LutScanShape& shape, const uint8_t* block, size_t lane);
+
+// Room that the arrays of survivors need beyond what is counted, for stores of whole vectors.
+inline constexpr size_t kLutScanSlack = 16;
+
+// One query and where its survivors go.
+struct LutScanQuery {
+  const uint8_t* tables = nullptr;  // tables() x table_entries(), 64-byte aligned
+  float scale = 1;                  // distance = scale * (sum of entries) + bias + offset
+  float offset = 0;
+  float threshold = 0;  // vectors with distance < threshold are appended to the arrays
+  float* distances = nullptr;
+  Slot* slots = nullptr;
+  size_t count = 0;
+};
+
+// Scans `num_blocks` blocks that lie one after the other for each query. The arrays of each query
+// must have room for count + num_blocks * kLutScanBlockVectors + kLutScanSlack elements.
+void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+             LutScanQuery* queries, size_t num_queries);
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_SIMD_LUT_SCAN_H_

@@ -1,0 +1,144 @@
+// The scan kernel of 4-bit codes for AVX-512 with VBMI and VNNI. One 64-byte register holds four
+// subquantizers' nibbles of 32 vectors; vpermb looks up four tables of 16 entries at once, and
+// vpdpbusd adds each vector's four entries into its 32-bit lane, so that sums never overflow.
+// Included once per target by lut_scan.cc.
+
+#if defined(TESSERA_INDEX_SIMD_LUT_SCAN_AVX512_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TESSERA_INDEX_SIMD_LUT_SCAN_AVX512_INL_H_
+#undef TESSERA_INDEX_SIMD_LUT_SCAN_AVX512_INL_H_
+#else
+#define TESSERA_INDEX_SIMD_LUT_SCAN_AVX512_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "index/simd/lut_scan.h"
+
+#if HWY_TARGET == HWY_AVX3_DL
+#include <immintrin.h>
+
+// Highway asks the processor for VNNI before it chooses this target, but does not name it to the
+// compiler.
+HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avx512vnni")
+namespace tessera {
+namespace HWY_NAMESPACE {
+
+// Appends those of 16 lanes whose distance is below the threshold.
+HWY_INLINE void KeepLanes(__m512i sums, const float* biases, const uint32_t* slots,
+                          LutScanQuery& query) {
+  const __m512 scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(query.scale),
+                                        _mm512_load_ps(biases));
+  const __m512 distance = _mm512_add_ps(scaled, _mm512_set1_ps(query.offset));
+  const __mmask16 keep = _mm512_cmp_ps_mask(distance, _mm512_set1_ps(query.threshold), _CMP_LT_OQ);
+  if (HWY_LIKELY(keep == 0)) return;
+  // Compressing in registers: the form with a memory operand is slow on some processors.
+  _mm512_storeu_ps(query.distances + query.count, _mm512_maskz_compress_ps(keep, distance));
+  _mm512_storeu_si512(query.slots + query.count,
+                      _mm512_maskz_compress_epi32(keep, _mm512_load_si512(slots)));
+  query.count += static_cast<size_t>(__builtin_popcount(keep));
+}
+
+// Adds the entries of four tables, at byte `at` of the codes and of the tables, to the sums of
+// kBlocks blocks for kQueries queries, which share the loads of codes and the making of indices.
+template <int kBlocks, int kQueries>
+HWY_INLINE void AddFourTables(const uint8_t* HWY_RESTRICT blocks, size_t block_bytes, size_t at,
+                              const uint8_t* const* HWY_RESTRICT tables,
+                              __m512i (&sums)[kQueries][kBlocks][2]) {
+  const __m512i nibble_mask = _mm512_set1_epi8(15);
+  const __m512i ones = _mm512_set1_epi8(1);
+  // Byte t of a lane's four looks into table t: entries 16t to 16t + 15 of the 64.
+  const __m512i selector = _mm512_set1_epi32(0x30201000);
+  constexpr int kMaskThenOr = 0xEA;  // (a & b) | c
+  __m512i index[kBlocks][2];
+  for (int b = 0; b < kBlocks; ++b) {
+    const __m512i low = _mm512_load_si512(blocks + b * block_bytes + at);
+    const __m512i high = _mm512_srli_epi16(low, 4);
+    index[b][0] = _mm512_ternarylogic_epi32(low, nibble_mask, selector, kMaskThenOr);
+    index[b][1] = _mm512_ternarylogic_epi32(high, nibble_mask, selector, kMaskThenOr);
+  }
+  for (int q = 0; q < kQueries; ++q) {
+    const __m512i table = _mm512_load_si512(tables[q] + at);
+    for (int b = 0; b < kBlocks; ++b) {
+      for (int h = 0; h < 2; ++h) {
+        const __m512i entries = _mm512_permutexvar_epi8(index[b][h], table);
+        sums[q][b][h] = _mm512_dpbusd_epi32(sums[q][b][h], entries, ones);
+      }
+    }
+  }
+}
+
+// Scans kBlocks blocks for kQueries queries. kChains sums of each vector run side by side where
+// there would be too few to hide the latency of the additions.
+template <int kBlocks, int kQueries, int kChains>
+HWY_INLINE void ScanTile(const LutScanShape& shape, const uint8_t* blocks, size_t block_bytes,
+                         LutScanQuery* HWY_RESTRICT queries) {
+  __m512i sums[kChains][kQueries][kBlocks][2];
+  const uint8_t* tables[kQueries];
+  for (int q = 0; q < kQueries; ++q) {
+    tables[q] = queries[q].tables;
+    for (int b = 0; b < kBlocks; ++b) {
+      for (int c = 0; c < kChains; ++c) {
+        sums[c][q][b][0] = sums[c][q][b][1] = _mm512_setzero_si512();
+      }
+    }
+  }
+  const size_t bytes = shape.packed_codes_bytes();
+  size_t at = 0;
+  for (; at + 64 * kChains <= bytes; at += 64 * kChains) {
+    for (int c = 0; c < kChains; ++c) {
+      AddFourTables<kBlocks, kQueries>(blocks, block_bytes, at + 64 * c, tables, sums[c]);
+    }
+  }
+  for (; at < bytes; at += 64) {
+    AddFourTables<kBlocks, kQueries>(blocks, block_bytes, at, tables, sums[0]);
+  }
+  for (int q = 0; q < kQueries; ++q) {
+    for (int b = 0; b < kBlocks; ++b) {
+      const float* biases = reinterpret_cast<const float*>(blocks + b * block_bytes + bytes);
+      const uint32_t* slots = reinterpret_cast<const uint32_t*>(biases + kLutScanBlockVectors);
+      for (int h = 0; h < 2; ++h) {
+        __m512i sum = sums[0][q][b][h];
+        for (int c = 1; c < kChains; ++c) sum = _mm512_add_epi32(sum, sums[c][q][b][h]);
+        KeepLanes(sum, biases + 16 * h, slots + 16 * h, queries[q]);
+      }
+    }
+  }
+}
+
+void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                 LutScanQuery* queries, size_t num_queries) {
+  const size_t block_bytes = shape.block_bytes();
+  size_t q = 0;
+  for (; q + 4 <= num_queries; q += 4) {
+    const uint8_t* block = blocks;
+    size_t left = num_blocks;
+    for (; left >= 2; left -= 2, block += 2 * block_bytes) {
+      ScanTile<2, 4, 1>(shape, block, block_bytes, queries + q);
+    }
+    if (left == 1) ScanTile<1, 4, 1>(shape, block, block_bytes, queries + q);
+  }
+  for (; q + 2 <= num_queries; q += 2) {
+    const uint8_t* block = blocks;
+    size_t left = num_blocks;
+    for (; left >= 2; left -= 2, block += 2 * block_bytes) {
+      ScanTile<2, 2, 1>(shape, block, block_bytes, queries + q);
+    }
+    if (left == 1) ScanTile<1, 2, 2>(shape, block, block_bytes, queries + q);
+  }
+  for (; q < num_queries; ++q) {
+    const uint8_t* block = blocks;
+    size_t left = num_blocks;
+    for (; left >= 4; left -= 4, block += 4 * block_bytes) {
+      ScanTile<4, 1, 1>(shape, block, block_bytes, queries + q);
+    }
+    if (left == 3) ScanTile<3, 1, 1>(shape, block, block_bytes, queries + q);
+    if (left == 2) ScanTile<2, 1, 2>(shape, block, block_bytes, queries + q);
+    if (left == 1) ScanTile<1, 1, 4>(shape, block, block_bytes, queries + q);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tessera
+HWY_AFTER_NAMESPACE();
+#endif  // HWY_TARGET == HWY_AVX3_DL
+
+#endif  // include guard, once per target
