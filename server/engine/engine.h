@@ -43,6 +43,8 @@ class Engine {
 
   virtual absl::StatusOr<CollectionInfo> CreateCollection(const CollectionSpec& spec) = 0;
   virtual absl::StatusOr<CollectionInfo> GetCollection(const std::string& name) = 0;
+  // What the collection was created as, without counts or sizes: cheap enough for every request.
+  virtual absl::StatusOr<CollectionSpec> DescribeCollection(const std::string& name) = 0;
   // At most `limit` collections by name, after `after` ("" for the first page).
   virtual std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) = 0;
   virtual absl::Status DeleteCollection(const std::string& name) = 0;
@@ -59,8 +61,7 @@ class Engine {
   virtual absl::StatusOr<uint64_t> CountPoints(const std::string& collection) = 0;
   // page_size 0 is the default. The token is opaque; a damaged one is INVALID_ARGUMENT.
   virtual absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
-                                                  const std::string& page_token,
-                                                  PointFields fields,
+                                                  const std::string& page_token, PointFields fields,
                                                   ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
 

@@ -104,7 +104,7 @@ struct Hit {
 };
 
 struct SearchResult {
-  std::vector<std::vector<Hit>> hits;  // one row per query, nearest first, ties by id
+  std::vector<std::vector<Hit>> hits;                // one row per query, nearest first, ties by id
   ElementType element_type = ElementType::kFloat32;  // of the hits' vectors
 };
 
@@ -128,8 +128,8 @@ struct CodebookInfo {
 struct CodeRows {
   uint32_t codebook_version = 0;  // of a request: 0 is the current one
   std::vector<uint32_t> lists;
-  std::string codes;            // code_bytes a row
-  std::vector<float> errors;    // of Encode's answer
+  std::string codes;          // code_bytes a row
+  std::vector<float> errors;  // of Encode's answer
 };
 
 struct TrainRequest {

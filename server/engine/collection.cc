@@ -1,0 +1,53 @@
+#include "server/engine/collection.h"
+
+namespace tessera {
+
+Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record)
+    : store_(store),
+      executor_(executor),
+      id_(record.id),
+      spec_(record.spec),
+      create_time_ms_(record.create_time_ms),
+      recorded_codebook_version_(record.codebook_version),
+      table_(spec_.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
+      view_(std::make_shared<CollectionView>()),
+      queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {}
+
+CatalogRecord Collection::Catalog(uint32_t codebook_version) const {
+  CatalogRecord record;
+  record.id = id_;
+  record.spec = spec_;
+  record.create_time_ms = create_time_ms_;
+  record.codebook_version = codebook_version;
+  return record;
+}
+
+CollectionInfo Collection::Info() const {
+  const auto now = view();
+  CollectionInfo info;
+  info.spec = spec_;
+  if (now->codebook != nullptr) {
+    // What training chose where the user left the choice.
+    info.spec.index.nlist = now->codebook->nlist();
+    if (info.spec.index.default_nprobe == 0) {
+      info.spec.index.default_nprobe = static_cast<uint32_t>(now->defaults.nprobe);
+    }
+    if (info.spec.index.default_rerank == 0) {
+      info.spec.index.default_rerank = static_cast<uint32_t>(now->defaults.rerank);
+    }
+  }
+  info.state = now->codebook == nullptr ? CollectionState::kUntrained : CollectionState::kReady;
+  info.points = points();
+  info.memory_bytes = table_.memory_bytes(now->slot_end) + lists_bytes_.load() +
+                      (now->codebook == nullptr ? 0 : now->codebook->memory_bytes());
+  const KeyRange range = CollectionRange(id_);
+  for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
+    info.disk_bytes += store_.ApproximateBytes(family, range.begin, range.end);
+  }
+  info.codebook_version = now->codebook_version;
+  info.sequence = sequence_.load();
+  info.create_time_ms = create_time_ms_;
+  return info;
+}
+
+}  // namespace tessera

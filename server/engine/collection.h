@@ -1,0 +1,184 @@
+#ifndef TESSERA_SERVER_ENGINE_COLLECTION_H_
+#define TESSERA_SERVER_ENGINE_COLLECTION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "index/base/executor.h"
+#include "index/base/slot_set.h"
+#include "index/ivf/codebook.h"
+#include "index/ivf/inverted_lists.h"
+#include "index/ivf/parameters.h"
+#include "index/ivf/searcher.h"
+#include "server/engine/operations.h"
+#include "server/engine/records.h"
+#include "server/engine/slot_table.h"
+#include "server/engine/types.h"
+#include "server/engine/write_queue.h"
+#include "server/storage/store.h"
+
+namespace tessera {
+
+// What a search sees: one moment of a collection. Immutable.
+struct CollectionView {
+  Slot slot_end = 0;  // slots below it have been given
+  uint32_t codebook_version = 0;
+  std::shared_ptr<const Codebook> codebook;  // null: not trained
+  std::shared_ptr<const ListsSnapshot> lists;
+  SearchDefaults defaults;
+};
+
+// One collection: its points in the store, and in memory what searches need.
+//
+// Thread-safe. Writes go through a queue that gives them one order and commits them in groups;
+// a commit is on disk first, then visible. Searches load a view and take no lock. The store and
+// the executor must outlive it.
+class Collection {
+ public:
+  // A collection whose catalog record is in the store already; Recover() fills it.
+  Collection(Store& store, Executor& executor, const CatalogRecord& record);
+
+  // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
+  absl::Status Recover();
+
+  const CollectionSpec& spec() const { return spec_; }
+  uint32_t id() const { return id_; }
+  CollectionInfo Info() const;
+  uint64_t points() const { return points_.load(std::memory_order_relaxed); }
+
+  absl::StatusOr<WriteResult> Upsert(const UpsertBatch& batch);
+  absl::StatusOr<WriteResult> Delete(const std::vector<PointId>& ids);
+  // Deletes the collection from the store. Later writes are NOT_FOUND.
+  absl::Status Drop();
+
+  absl::StatusOr<std::vector<PointData>> Get(const std::vector<PointId>& ids,
+                                             PointFields fields) const;
+  absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
+                                    PointFields fields) const;
+  absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
+
+  // Trains a codebook on the points and installs it. Long: run as an operation.
+  absl::Status Train(const TrainRequest& request, Operations::Context& operation);
+  // FAILED_PRECONDITION if Train could not even start with these parameters now.
+  absl::Status CheckTrainable(const TrainRequest& request) const;
+  // Encodes all points with the codebook and switches searches to it. Long.
+  absl::Status InstallCodebook(std::shared_ptr<const Codebook> codebook,
+                               Operations::Context& operation);
+  // A serialized codebook that fits this collection, or why it does not.
+  absl::StatusOr<std::shared_ptr<const Codebook>> ParseCodebook(const std::string& bytes) const;
+
+  absl::StatusOr<CodebookInfo> GetCodebook(uint32_t version) const;
+  absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks() const;
+  absl::StatusOr<std::string> ExportCodebook(uint32_t version) const;
+  absl::StatusOr<CodeRows> Encode(VectorsView vectors) const;
+  absl::StatusOr<std::vector<float>> Decode(const CodeRows& codes) const;
+
+ private:
+  friend class CollectionVectors;
+
+  // Slots of points, and what a codebook makes of them.
+  struct EncodedSlots {
+    std::vector<Slot> slots;
+    EncodedVectors vectors;
+  };
+  struct GroupPlan;
+  // Called with slots and their vectors, one after the other; a Status that is not OK ends the
+  // walk.
+  using RowVisitor = std::function<absl::Status(std::span<const Slot>, const std::byte* rows)>;
+
+  size_t vector_bytes() const { return spec_.dimension * ElementSize(spec_.element_type); }
+  bool vectors_in_memory() const { return table_.keeps_vectors(); }
+  std::shared_ptr<const CollectionView> view() const { return view_.load(); }
+  CatalogRecord Catalog(uint32_t codebook_version) const;
+  absl::Status Missing() const;
+
+  // Writes (collection_write.cc). What they touch belongs to the queue's turn.
+  absl::Status ValidateUpsert(const UpsertBatch& batch) const;
+  absl::Status EncodeForWrite(PendingWrite& write, const CollectionView& view) const;
+  absl::Status CommitGroup(std::span<PendingWrite* const> group);
+  void PlanWrite(PendingWrite& write, GroupPlan& plan);
+  void PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupPlan& plan);
+  absl::Status LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const;
+  void RemoveRecords(const PointId& id, Slot slot, uint32_t list, bool replaced, GroupPlan& plan);
+  void ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan);
+  void Publish(Slot slot_end);
+
+  // Reads (collection_read.cc).
+  absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
+  absl::Status ReadPoints(std::span<const Slot> slots,
+                          const std::function<void(size_t, const PointRecordView&)>& found) const;
+  // Copies the vectors of `slots`; found[i] is false for a slot whose point is gone.
+  absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
+  absl::Status ForEachLiveRow(Slot begin, Slot end, size_t rows_max,
+                              const RowVisitor& visitor) const;
+  absl::Status ForEachRowOnDisk(Slot begin, Slot end, size_t rows_max,
+                                const RowVisitor& visitor) const;
+
+  // Searches (collection_search.cc).
+  absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
+  absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
+                             std::span<std::vector<Neighbor>> results) const;
+  void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
+              bool exact, SearchResult* result) const;
+  absl::Status FillFields(PointFields fields, SearchResult* result) const;
+
+  // Training (collection_train.cc).
+  absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;
+  absl::StatusOr<Matrix> TrainingSample(const CodebookSpec& spec) const;
+  absl::Status EncodeRange(const Codebook& codebook, uint32_t version, Slot begin, Slot end,
+                           Operations::Context* operation, EncodedSlots* out) const;
+  void PutCodes(const Codebook& codebook, const EncodedSlots& encoded, size_t begin,
+                uint32_t version, StoreBatch& batch) const;
+  absl::Status EncodeAndSwitch(const std::shared_ptr<const Codebook>& codebook, uint32_t version,
+                               Operations::Context& operation);
+  absl::Status SwitchCodebook(std::shared_ptr<const Codebook> codebook, uint32_t version,
+                              std::unique_ptr<InvertedLists> lists, EncodedSlots& encoded,
+                              Slot encoded_end);
+  absl::StatusOr<uint32_t> NextCodebookVersion() const;
+
+  // The Codebooks service (collection_codebooks.cc).
+  absl::Status NotTrained() const;
+  absl::StatusOr<std::string> CodebookValue(uint32_t* version) const;
+
+  // Recovery (collection_recover.cc).
+  absl::Status RecoverCodebook(uint32_t version);
+  absl::Status DropStaleRecords(uint32_t version);
+  absl::Status RecoverPoints(std::vector<bool>* seen);
+  absl::Status RecoverCodes(EncodedSlots* encoded, std::vector<bool>* seen);
+
+  Store& store_;
+  Executor& executor_;
+  const uint32_t id_;
+  const CollectionSpec spec_;
+  const int64_t create_time_ms_;
+  const uint32_t recorded_codebook_version_;
+
+  SlotTable table_;
+  SlotSet dead_;  // slots whose points are deleted or replaced
+  std::atomic<uint64_t> points_{0};
+  std::atomic<uint64_t> sequence_{0};
+  std::atomic<bool> dropped_{false};
+  std::atomic<size_t> lists_bytes_{0};
+  std::atomic<std::shared_ptr<const CollectionView>> view_;
+
+  // Belong to whoever has the turn in queue_ (and to Recover before there is any).
+  uint64_t next_slot_ = 0;
+  uint32_t codebook_version_ = 0;
+  std::shared_ptr<const Codebook> codebook_;
+  std::unique_ptr<InvertedLists> lists_;
+  SearchDefaults defaults_;
+
+  WriteQueue queue_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_COLLECTION_H_

@@ -1,0 +1,182 @@
+// Reading points: by id, page by page, and row by row for whoever walks all vectors.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/errors.h"
+#include "server/engine/page_token.h"
+
+namespace tessera {
+namespace {
+
+// A point that is replaced between the look-up of its slot and the read of its record is looked up
+// again; each time the race is lost takes another write of the same point in between.
+constexpr int kLookUpsMax = 100;
+
+}  // namespace
+
+absl::Status Collection::FindSlots(const std::vector<PointId>& ids,
+                                   std::vector<Slot>* slots) const {
+  std::vector<std::string> keys;
+  keys.reserve(ids.size());
+  for (const PointId& id : ids) keys.push_back(IdKey(id_, id));
+  std::vector<std::optional<std::string>> values;
+  RETURN_IF_ERROR(store_.MultiGet(Family::kIds, keys, &values));
+  slots->assign(ids.size(), kInvalidSlot);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (values[i].has_value()) RETURN_IF_ERROR(DecodeSlot(keys[i], *values[i], &(*slots)[i]));
+  }
+  return absl::OkStatus();
+}
+
+// Calls found(i, record) for every slots[i] whose record is there.
+absl::Status Collection::ReadPoints(
+    std::span<const Slot> slots,
+    const std::function<void(size_t, const PointRecordView&)>& found) const {
+  std::vector<std::string> keys;
+  keys.reserve(slots.size());
+  for (Slot slot : slots) keys.push_back(PointKey(id_, slot));
+  std::vector<std::optional<std::string>> values;
+  RETURN_IF_ERROR(store_.MultiGet(Family::kPoints, keys, &values));
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (!values[i].has_value()) continue;
+    PointRecordView record;
+    RETURN_IF_ERROR(DecodePoint(keys[i], *values[i], &record));
+    found(i, record);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const {
+  const size_t row_bytes = vector_bytes();
+  if (vectors_in_memory()) {
+    for (size_t i = 0; i < slots.size(); ++i) {
+      std::copy_n(table_.vector(slots[i]), row_bytes, out + i * row_bytes);
+      found[i] = true;
+    }
+    return absl::OkStatus();
+  }
+  std::fill_n(found, slots.size(), false);
+  return ReadPoints(slots, [&](size_t i, const PointRecordView& record) {
+    if (record.vector.size() != row_bytes) return;
+    std::copy_n(reinterpret_cast<const std::byte*>(record.vector.data()), row_bytes,
+                out + i * row_bytes);
+    found[i] = true;
+  });
+}
+
+absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
+                                                       PointFields fields) const {
+  std::vector<std::optional<PointData>> found(ids.size());
+  std::vector<size_t> missing(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) missing[i] = i;
+  for (int attempt = 0; attempt < kLookUpsMax && !missing.empty(); ++attempt) {
+    std::vector<PointId> wanted;
+    for (size_t i : missing) wanted.push_back(ids[i]);
+    std::vector<Slot> slots;
+    RETURN_IF_ERROR(FindSlots(wanted, &slots));
+    std::vector<Slot> present;
+    std::vector<size_t> rows;
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (slots[i] == kInvalidSlot) continue;
+      present.push_back(slots[i]);
+      rows.push_back(missing[i]);
+    }
+    RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
+      PointData& point = found[rows[i]].emplace();
+      point.id = ids[rows[i]];
+      if (fields.vector) point.vector = std::string(record.vector);
+      if (fields.payload) point.payload = std::string(record.payload);
+    }));
+    missing.clear();
+    for (size_t row : rows) {
+      if (!found[row].has_value()) missing.push_back(row);
+    }
+  }
+  std::vector<PointData> points;
+  for (auto& point : found) {
+    if (point.has_value()) points.push_back(*std::move(point));
+  }
+  return points;
+}
+
+absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::string& page_token,
+                                              PointFields fields) const {
+  const KeyRange range = CollectionRange(id_);
+  std::string begin = range.begin;
+  if (!page_token.empty()) {
+    ASSIGN_OR_RETURN(std::string last, DecodePageToken(page_token, range.begin));
+    begin = last + '\0';  // the first key after the last one of the page before
+  }
+  if (page_size == 0) page_size = limits::kPageSizeDefault;
+  std::vector<PointId> ids;
+  ScrollPage page;
+  std::string last_key;
+  auto it = store_.Scan(Family::kIds, begin, range.end, nullptr, /*bulk=*/false);
+  for (; it->Valid() && ids.size() < page_size; it->Next()) {
+    IdKeyParts parts;
+    RETURN_IF_ERROR(ParseIdKey(it->key(), &parts));
+    ids.push_back(ToPointId(parts.id));
+    last_key = std::string(it->key());
+  }
+  RETURN_IF_ERROR(it->status());
+  if (it->Valid()) page.next_page_token = EncodePageToken(last_key);
+  ASSIGN_OR_RETURN(page.points, Get(ids, fields));
+  return page;
+}
+
+absl::Status Collection::ForEachLiveRow(Slot begin, Slot end, size_t rows_max,
+                                        const RowVisitor& visitor) const {
+  if (!vectors_in_memory()) return ForEachRowOnDisk(begin, end, rows_max, visitor);
+  std::vector<Slot> slots;
+  for (Slot slot = begin; slot < end;) {
+    // A run of live slots that lie one after the other goes out without a copy.
+    if (dead_.Contains(slot)) {
+      ++slot;
+      continue;
+    }
+    const size_t run_max = std::min({rows_max, size_t{end - slot}, table_.ContiguousSlots(slot)});
+    slots.clear();
+    const Slot first = slot;
+    while (slots.size() < run_max && !dead_.Contains(slot)) slots.push_back(slot++);
+    if (slots.empty()) continue;  // it died between the two looks
+    RETURN_IF_ERROR(visitor(slots, table_.vector(first)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Collection::ForEachRowOnDisk(Slot begin, Slot end, size_t rows_max,
+                                          const RowVisitor& visitor) const {
+  if (begin >= end) return absl::OkStatus();
+  const size_t row_bytes = vector_bytes();
+  std::vector<Slot> slots;
+  std::vector<std::byte> rows(rows_max * row_bytes);
+  auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), PointKey(id_, end), nullptr,
+                        /*bulk=*/true);
+  for (; it->Valid(); it->Next()) {
+    PointKeyParts key;
+    RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
+    if (dead_.Contains(key.slot)) continue;
+    PointRecordView record;
+    RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
+    if (record.vector.size() != row_bytes) {
+      return absl::DataLossError(absl::StrCat(
+          "collection ", spec_.name, ": the vector of point ", DescribePointId(record.id), " has ",
+          record.vector.size(), " bytes instead of ", row_bytes));
+    }
+    std::copy_n(reinterpret_cast<const std::byte*>(record.vector.data()), row_bytes,
+                rows.data() + slots.size() * row_bytes);
+    slots.push_back(key.slot);
+    if (slots.size() == rows_max) {
+      RETURN_IF_ERROR(visitor(slots, rows.data()));
+      slots.clear();
+    }
+  }
+  RETURN_IF_ERROR(it->status());
+  return slots.empty() ? absl::OkStatus() : visitor(slots, rows.data());
+}
+
+}  // namespace tessera

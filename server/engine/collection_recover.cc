@@ -1,0 +1,148 @@
+// Recovery: what is in the store becomes what searches need in memory. Reads codes, encodes
+// nothing.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/errors.h"
+
+namespace tessera {
+namespace {
+
+absl::Status Damaged(const std::string& collection, const std::string& what) {
+  return ErrorWithReason(absl::StatusCode::kDataLoss, "COLLECTION_DAMAGED",
+                         absl::StrCat("collection ", collection, ": ", what));
+}
+
+}  // namespace
+
+absl::Status Collection::Recover() {
+  const std::string counter_key = CounterKey(id_);
+  ASSIGN_OR_RETURN(std::optional<std::string> counter_value,
+                   store_.Get(Family::kMeta, counter_key));
+  if (!counter_value.has_value()) return Damaged(spec_.name, "its counters are missing");
+  CounterRecord counter;
+  RETURN_IF_ERROR(DecodeCounter(counter_key, *counter_value, &counter));
+  next_slot_ = counter.next_slot;
+  sequence_.store(counter.sequence);
+  RETURN_IF_ERROR(DropStaleRecords(recorded_codebook_version_));
+  if (recorded_codebook_version_ != 0) RETURN_IF_ERROR(RecoverCodebook(recorded_codebook_version_));
+
+  // Points are read only where their vectors are kept or nothing else names them.
+  const bool read_points = vectors_in_memory() || codebook_ == nullptr;
+  std::vector<bool> points_seen(read_points ? next_slot_ : 0);
+  std::vector<bool> codes_seen(codebook_ != nullptr ? next_slot_ : 0);
+  EncodedSlots encoded;
+  absl::Status points_status;
+  absl::Status codes_status;
+  executor_.ParallelFor(2, 1, [&](size_t begin, size_t end) {
+    for (size_t part = begin; part < end; ++part) {
+      if (part == 0 && read_points) points_status = RecoverPoints(&points_seen);
+      if (part == 1 && codebook_ != nullptr) codes_status = RecoverCodes(&encoded, &codes_seen);
+    }
+  });
+  RETURN_IF_ERROR(points_status);
+  RETURN_IF_ERROR(codes_status);
+  if (read_points && codebook_ != nullptr && points_seen != codes_seen) {
+    return Damaged(spec_.name, "points and codes do not match");
+  }
+  const std::vector<bool>& live = read_points ? points_seen : codes_seen;
+  for (uint64_t slot = 0; slot < next_slot_; ++slot) {
+    if (!live[slot]) dead_.Insert(static_cast<Slot>(slot));
+  }
+  points_.store(next_slot_ - dead_.size());
+  if (codebook_ != nullptr) {
+    for (size_t i = 0; i < encoded.slots.size(); ++i) {
+      table_.SetList(encoded.slots[i], encoded.vectors.lists[i]);
+    }
+    lists_->Append(encoded.vectors, encoded.slots.data());
+    defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
+  }
+  Publish(static_cast<Slot>(next_slot_));
+  return absl::OkStatus();
+}
+
+// Sweeps away what an interrupted installation of a codebook left: versions never switched to.
+absl::Status Collection::DropStaleRecords(uint32_t version) {
+  const KeyRange all = CollectionRange(id_);
+  const KeyRange current = CodesRange(id_, version);
+  const std::string newer_codebooks = CodebookKey(id_, version + 1);
+  auto batch = store_.NewBatch();
+  bool stale = false;
+  const auto drop = [&](Family family, const std::string& begin, const std::string& end) {
+    if (!store_.Scan(family, begin, end, nullptr, false)->Valid()) return;
+    batch->DeleteRange(family, begin, end);
+    stale = true;
+  };
+  drop(Family::kCodes, all.begin, current.begin);
+  drop(Family::kCodes, current.end, all.end);
+  drop(Family::kCodebooks, newer_codebooks, all.end);
+  return stale ? store_.Commit(*batch, Durability::kSync) : absl::OkStatus();
+}
+
+absl::Status Collection::RecoverCodebook(uint32_t version) {
+  ASSIGN_OR_RETURN(std::optional<std::string> value,
+                   store_.Get(Family::kCodebooks, CodebookKey(id_, version)));
+  if (!value.has_value()) {
+    return Damaged(spec_.name, absl::StrCat("codebook ", version, " is missing"));
+  }
+  CodebookRecordView record;
+  RETURN_IF_ERROR(DecodeCodebook(CodebookKey(id_, version), *value, &record));
+  ASSIGN_OR_RETURN(codebook_, ParseCodebook(std::string(record.bytes)));
+  codebook_version_ = version;
+  lists_ = std::make_unique<InvertedLists>(codebook_);
+  return absl::OkStatus();
+}
+
+absl::Status Collection::RecoverPoints(std::vector<bool>* seen) {
+  const KeyRange range = CollectionRange(id_);
+  auto it = store_.Scan(Family::kPoints, range.begin, range.end, nullptr, /*bulk=*/true);
+  for (; it->Valid(); it->Next()) {
+    PointKeyParts key;
+    PointRecordView record;
+    RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
+    RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
+    if (key.slot >= next_slot_) {
+      return Damaged(spec_.name, absl::StrCat("slot ", key.slot, " was never given"));
+    }
+    if (record.vector.size() != vector_bytes()) {
+      return Damaged(spec_.name,
+                     absl::StrCat("the vector of point ", DescribePointId(record.id), " has ",
+                                  record.vector.size(), " bytes instead of ", vector_bytes()));
+    }
+    table_.Set(key.slot, ToPointId(record.id),
+               reinterpret_cast<const std::byte*>(record.vector.data()));
+    (*seen)[key.slot] = true;
+  }
+  return it->status();
+}
+
+absl::Status Collection::RecoverCodes(EncodedSlots* encoded, std::vector<bool>* seen) {
+  const KeyRange range = CodesRange(id_, codebook_version_);
+  const size_t code_bytes = codebook_->code_bytes();
+  auto it = store_.Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
+  for (; it->Valid(); it->Next()) {
+    CodeKeyParts key;
+    CodeRecordView record;
+    RETURN_IF_ERROR(ParseCodeKey(it->key(), &key));
+    RETURN_IF_ERROR(DecodeCode(it->key(), it->value(), &record));
+    if (key.slot >= next_slot_ || key.list >= codebook_->nlist() ||
+        record.code.size() != code_bytes || (*seen)[key.slot]) {
+      return Damaged(spec_.name, absl::StrCat("the code of point ", DescribePointId(record.id),
+                                              " does not fit codebook ", codebook_version_));
+    }
+    (*seen)[key.slot] = true;
+    if (!vectors_in_memory()) table_.Set(key.slot, ToPointId(record.id), nullptr);
+    encoded->slots.push_back(key.slot);
+    encoded->vectors.lists.push_back(key.list);
+    encoded->vectors.codes.insert(encoded->vectors.codes.end(), record.code.begin(),
+                                  record.code.end());
+    encoded->vectors.biases.push_back(record.bias);
+    encoded->vectors.errors.push_back(record.error);
+  }
+  return it->status();
+}
+
+}  // namespace tessera

@@ -1,0 +1,81 @@
+#include "server/engine/collection_spec.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "index/ivf/parameters.h"
+#include "server/engine/errors.h"
+
+namespace tessera {
+namespace {
+
+bool IsNameCharacter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+}
+
+absl::Status CheckName(const std::string& name) {
+  if (name.empty() || name.size() > limits::kCollectionNameBytesMax) {
+    return InvalidField("collection_name",
+                        absl::StrCat("has ", name.size(), " characters; 1 to ",
+                                     limits::kCollectionNameBytesMax, " are allowed"));
+  }
+  const bool valid = std::isalnum(static_cast<unsigned char>(name[0])) &&
+                     std::all_of(name.begin(), name.end(), IsNameCharacter);
+  if (!valid) {
+    return InvalidField("collection_name",
+                        "must be letters, digits, _ - . and begin with a letter or digit");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAtMost(const char* field, uint64_t value, uint64_t max) {
+  if (value <= max) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("is ", value, "; at most ", max, " is allowed"));
+}
+
+absl::Status CheckIndex(const IndexConfig& index, uint32_t dimension) {
+  RETURN_IF_ERROR(CheckAtMost("index.nlist", index.nlist, limits::kListsMax));
+  RETURN_IF_ERROR(CheckAtMost("index.subquantizers", index.subquantizers,
+                              std::min(dimension, limits::kSubquantizersMax)));
+  if (index.nbits != 0 && index.nbits != 4 && index.nbits != 8) {
+    return InvalidField("index.nbits", absl::StrCat("is ", index.nbits, "; 4 or 8 is allowed"));
+  }
+  RETURN_IF_ERROR(
+      CheckAtMost("index.iterations", index.iterations, limits::kTrainingIterationsMax));
+  RETURN_IF_ERROR(CheckAtMost("index.training_vectors_per_list", index.training_vectors_per_list,
+                              limits::kTrainingVectorsMax));
+  RETURN_IF_ERROR(CheckAtMost("index.default_nprobe", index.default_nprobe, limits::kListsMax));
+  return CheckAtMost("index.default_rerank", index.default_rerank, limits::kRerankMax);
+}
+
+}  // namespace
+
+absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
+  RETURN_IF_ERROR(CheckName(spec->name));
+  if (spec->dimension == 0 || spec->dimension > limits::kDimensionMax) {
+    return InvalidField("dimension", absl::StrCat("is ", spec->dimension, "; 1 to ",
+                                                  limits::kDimensionMax, " are allowed"));
+  }
+  IndexConfig& index = spec->index;
+  RETURN_IF_ERROR(CheckIndex(index, spec->dimension));
+  CodebookSpec chosen;
+  chosen.nlist = index.nlist;
+  chosen.subquantizers = index.subquantizers;
+  chosen.nbits = index.nbits;
+  chosen.seed = index.seed;
+  chosen.iterations = index.iterations;
+  chosen.training_vectors_per_list = index.training_vectors_per_list;
+  // The number of points is not known yet: nlist stays open until the training.
+  ChooseIndexParameters(spec->metric, spec->dimension, /*points=*/0, &chosen);
+  index.subquantizers = chosen.subquantizers;
+  index.nbits = chosen.nbits;
+  index.seed = chosen.seed;
+  index.iterations = chosen.iterations;
+  index.training_vectors_per_list = chosen.training_vectors_per_list;
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,15 @@
+#ifndef TESSERA_SERVER_ENGINE_COLLECTION_SPEC_H_
+#define TESSERA_SERVER_ENGINE_COLLECTION_SPEC_H_
+
+#include "absl/status/status.h"
+#include "server/engine/types.h"
+
+namespace tessera {
+
+// Checks what a user asks of a new collection and fills in what the server chooses.
+// INVALID_ARGUMENT names the field and the limit.
+absl::Status CompleteCollectionSpec(CollectionSpec* spec);
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_COLLECTION_SPEC_H_

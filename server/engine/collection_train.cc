@@ -1,0 +1,246 @@
+// Codebooks: training, encoding all points, and the switch to a new version.
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "index/simd/convert.h"
+#include "server/engine/collection.h"
+#include "server/engine/content_hash.h"
+#include "server/engine/errors.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kEncodeBatchRows = 8192;
+constexpr size_t kSampleBatchRows = 4096;
+// Points that arrive while the rest is encoded are encoded in further rounds, without stopping
+// writes, until a round is this small or this many rounds have passed.
+constexpr Slot kLastRoundSlots = 20'000;
+constexpr int kCatchUpRoundsMax = 20;
+
+}  // namespace
+
+absl::StatusOr<CodebookSpec> Collection::TrainingSpec(const TrainRequest& request) const {
+  const uint64_t points = this->points();
+  if (points == 0) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "TOO_FEW_POINTS",
+                           absl::StrCat("collection ", spec_.name, " has no points to train on"));
+  }
+  CodebookSpec spec;
+  spec.metric = spec_.metric;
+  spec.dimension = spec_.dimension;
+  spec.nlist = request.nlist != 0 ? request.nlist : spec_.index.nlist;
+  spec.subquantizers = spec_.index.subquantizers;
+  spec.nbits = spec_.index.nbits;
+  spec.seed = request.seed != 0 ? request.seed : spec_.index.seed;
+  spec.iterations = spec_.index.iterations;
+  spec.training_vectors_per_list = spec_.index.training_vectors_per_list;
+  ChooseIndexParameters(spec_.metric, spec_.dimension, points, &spec);
+  if (spec.nlist > limits::kListsMax) {
+    return InvalidField(
+        "nlist", absl::StrCat("is ", spec.nlist, "; at most ", limits::kListsMax, " is allowed"));
+  }
+  if (spec.nlist > points) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "TOO_FEW_POINTS",
+                           absl::StrCat("collection ", spec_.name, " has ", points, " points; ",
+                                        spec.nlist, " lists need at least as many"));
+  }
+  return spec;
+}
+
+absl::Status Collection::CheckTrainable(const TrainRequest& request) const {
+  return TrainingSpec(request).status();
+}
+
+// Draws the vectors to train on: the same points and seed give the same sample.
+absl::StatusOr<Matrix> Collection::TrainingSample(const CodebookSpec& spec) const {
+  const Slot end = view()->slot_end;
+  std::vector<Slot> live;
+  live.reserve(points());
+  for (Slot slot = 0; slot < end; ++slot) {
+    if (!dead_.Contains(slot)) live.push_back(slot);
+  }
+  const size_t wanted = std::min({live.size(), size_t{spec.nlist} * spec.training_vectors_per_list,
+                                  limits::kTrainingVectorsMax});
+  std::mt19937_64 random(spec.seed);
+  for (size_t i = 0; i < wanted; ++i) {
+    std::swap(live[i], live[i + random() % (live.size() - i)]);
+  }
+  live.resize(wanted);
+  std::sort(live.begin(), live.end());  // the order in which they lie
+
+  Matrix sample(wanted, spec_.dimension);
+  std::vector<std::byte> rows(kSampleBatchRows * vector_bytes());
+  const auto found = std::make_unique<bool[]>(kSampleBatchRows);
+  size_t filled = 0;
+  for (size_t begin = 0; begin < wanted; begin += kSampleBatchRows) {
+    const size_t n = std::min(kSampleBatchRows, wanted - begin);
+    RETURN_IF_ERROR(ReadRows({live.data() + begin, n}, rows.data(), found.get()));
+    for (size_t i = 0; i < n; ++i) {
+      if (!found[i]) continue;  // deleted meanwhile
+      ToFloat(spec_.element_type, rows.data() + i * vector_bytes(), spec_.dimension,
+              sample.row(filled++).data());
+    }
+  }
+  if (filled == wanted) return sample;
+  Matrix rest(filled, spec_.dimension);
+  std::copy_n(sample.data(), filled * spec_.dimension, rest.data());
+  return rest;
+}
+
+absl::Status Collection::Train(const TrainRequest& request, Operations::Context& operation) {
+  ASSIGN_OR_RETURN(CodebookSpec spec, TrainingSpec(request));
+  operation.OnProgress("sampling", 0, 1);
+  ASSIGN_OR_RETURN(Matrix sample, TrainingSample(spec));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Codebook> codebook,
+                   Codebook::Train(spec, sample, executor_, &operation));
+  sample = Matrix();
+  return InstallCodebook(std::move(codebook), operation);
+}
+
+absl::StatusOr<uint32_t> Collection::NextCodebookVersion() const {
+  ASSIGN_OR_RETURN(std::vector<CodebookInfo> infos, ListCodebooks());
+  return infos.empty() ? 1 : infos.back().version + 1;
+}
+
+// Encodes the live points of [begin, end) and stores the codes, not yet in use, under `version`.
+absl::Status Collection::EncodeRange(const Codebook& codebook, uint32_t version, Slot begin,
+                                     Slot end, Operations::Context* operation,
+                                     EncodedSlots* out) const {
+  Matrix floats(kEncodeBatchRows, spec_.dimension);
+  return ForEachLiveRow(
+      begin, end, kEncodeBatchRows,
+      [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
+        if (operation != nullptr && !operation->OnProgress("encoding", slots.front(), end)) {
+          return absl::CancelledError("cancelled while encoding");
+        }
+        ToFloat(spec_.element_type, rows, slots.size() * spec_.dimension, floats.data());
+        const size_t first = out->slots.size();
+        out->slots.insert(out->slots.end(), slots.begin(), slots.end());
+        codebook.Encode(floats.view().Rows(0, slots.size()), executor_, &out->vectors);
+        auto batch = store_.NewBatch();
+        PutCodes(codebook, *out, first, version, *batch);
+        // Made durable by the commit of the switch: until then nobody relies on it.
+        return store_.Commit(*batch, Durability::kAsync);
+      });
+}
+
+void Collection::PutCodes(const Codebook& codebook, const EncodedSlots& encoded, size_t begin,
+                          uint32_t version, StoreBatch& batch) const {
+  const size_t code_bytes = codebook.code_bytes();
+  std::string key;
+  std::string value;
+  for (size_t i = begin; i < encoded.slots.size(); ++i) {
+    const PointId id = table_.id(encoded.slots[i]);
+    CodeRecordView record;
+    record.id = ViewOf(id);
+    record.code = {reinterpret_cast<const char*>(encoded.vectors.codes.data()) + i * code_bytes,
+                   code_bytes};
+    record.bias = encoded.vectors.biases[i];
+    record.error = encoded.vectors.errors[i];
+    key.clear();
+    AppendCodeKey({id_, version, encoded.vectors.lists[i], encoded.slots[i]}, &key);
+    EncodeCode(key, record, &value);
+    batch.Put(Family::kCodes, key, value);
+  }
+}
+
+absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codebook,
+                                         Operations::Context& operation) {
+  ASSIGN_OR_RETURN(const uint32_t version, NextCodebookVersion());
+  {
+    const std::string bytes = codebook->Serialize();
+    CodebookRecordView record;
+    record.create_time_ms = absl::ToUnixMillis(absl::Now());
+    const std::string hash = ContentHash(bytes);
+    record.content_hash = hash;
+    record.bytes = bytes;
+    const std::string key = CodebookKey(id_, version);
+    std::string value;
+    EncodeCodebook(key, record, &value);
+    auto batch = store_.NewBatch();
+    batch->Put(Family::kCodebooks, key, value);
+    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+  }
+  absl::Status status = EncodeAndSwitch(codebook, version, operation);
+  if (!status.ok()) {
+    // Without the switch the version was never in use; recovery would sweep it away as well.
+    auto batch = store_.NewBatch();
+    batch->Delete(Family::kCodebooks, CodebookKey(id_, version));
+    const KeyRange codes = CodesRange(id_, version);
+    batch->DeleteRange(Family::kCodes, codes.begin, codes.end);
+    store_.Commit(*batch, Durability::kAsync).IgnoreError();
+    return status;
+  }
+  operation.SetCodebookVersion(version);
+  return absl::OkStatus();
+}
+
+absl::Status Collection::EncodeAndSwitch(const std::shared_ptr<const Codebook>& codebook,
+                                         uint32_t version, Operations::Context& operation) {
+  EncodedSlots encoded;
+  Slot encoded_end = 0;
+  for (int round = 0; round < kCatchUpRoundsMax; ++round) {
+    const Slot end = view()->slot_end;
+    if (round > 0 && end - encoded_end <= kLastRoundSlots) break;
+    RETURN_IF_ERROR(EncodeRange(*codebook, version, encoded_end, end, &operation, &encoded));
+    encoded_end = end;
+  }
+  operation.OnProgress("building lists", 0, 1);
+  auto lists = std::make_unique<InvertedLists>(codebook);
+  lists->Append(encoded.vectors, encoded.slots.data());
+  if (operation.cancelled()) return absl::CancelledError("cancelled before the switch");
+  return queue_.RunExclusive([&]() -> absl::Status {
+    return SwitchCodebook(codebook, version, std::move(lists), encoded, encoded_end);
+  });
+}
+
+// In the queue's turn: no write is under way.
+absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook, uint32_t version,
+                                        std::unique_ptr<InvertedLists> lists, EncodedSlots& encoded,
+                                        Slot encoded_end) {
+  if (dropped_.load()) return Missing();
+  auto batch = store_.NewBatch();
+  // Points that died after they were encoded.
+  for (size_t i = 0; i < encoded.slots.size(); ++i) {
+    if (dead_.Contains(encoded.slots[i])) {
+      batch->Delete(Family::kCodes,
+                    CodeKey(id_, version, encoded.vectors.lists[i], encoded.slots[i]));
+    }
+  }
+  EncodedSlots rest;
+  RETURN_IF_ERROR(
+      EncodeRange(*codebook, version, encoded_end, static_cast<Slot>(next_slot_), nullptr, &rest));
+  const std::string catalog_key = CatalogKey(id_);
+  std::string value;
+  EncodeCatalog(catalog_key, Catalog(version), &value);
+  batch->Put(Family::kMeta, catalog_key, value);
+  if (codebook_version_ != 0) {
+    const KeyRange old_codes = CodesRange(id_, codebook_version_);
+    batch->DeleteRange(Family::kCodes, old_codes.begin, old_codes.end);
+  }
+  ASSIGN_OR_RETURN(std::vector<CodebookInfo> kept, ListCodebooks());
+  for (size_t i = 0; i + limits::kCodebooksKeptMax < kept.size(); ++i) {
+    batch->Delete(Family::kCodebooks, CodebookKey(id_, kept[i].version));
+  }
+  RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+
+  if (!rest.slots.empty()) lists->Append(rest.vectors, rest.slots.data());
+  for (const EncodedSlots* part : {&std::as_const(encoded), &std::as_const(rest)}) {
+    for (size_t i = 0; i < part->slots.size(); ++i) {
+      table_.SetList(part->slots[i], part->vectors.lists[i]);
+    }
+  }
+  lists_ = std::move(lists);
+  codebook_ = std::move(codebook);
+  codebook_version_ = version;
+  defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
+  Publish(static_cast<Slot>(next_slot_));
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,316 @@
+// The write path: validate and encode in the caller's thread, then one commit for all writes that
+// have gathered, then the change in memory, then the acknowledgement.
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "index/simd/convert.h"
+#include "server/engine/collection.h"
+#include "server/engine/errors.h"
+#include "server/engine/payload.h"
+
+namespace tessera {
+namespace {
+
+// Below this many vectors, spreading the encoding over threads costs more than it gains.
+constexpr size_t kParallelEncodeRows = 512;
+
+absl::Status ValidateIds(const std::vector<PointId>& ids) {
+  absl::flat_hash_set<PointId> seen;
+  seen.reserve(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (const std::string* text = std::get_if<std::string>(&ids[i])) {
+      if (text->empty() || text->size() > limits::kStringIdBytesMax) {
+        return InvalidField(absl::StrCat("ids.str[", i, "]"),
+                            absl::StrCat("has ", text->size(), " bytes; 1 to ",
+                                         limits::kStringIdBytesMax, " are allowed"));
+      }
+    }
+    if (!seen.insert(ids[i]).second) {
+      return InvalidField(
+          "ids", absl::StrCat("row ", i, " repeats the id ", DescribePointId(ViewOf(ids[i]))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// What a group of writes does, while it is being put together.
+struct Collection::GroupPlan {
+  std::unique_ptr<StoreBatch> batch;
+  uint64_t next_slot = 0;
+  uint64_t sequence = 0;
+  std::vector<Slot> old_slots;  // of every id of the group, in order; kInvalidSlot: not there
+  size_t old_slot_cursor = 0;
+  // Where earlier writes of the same group have put ids; kept only if there are several.
+  struct Place {
+    Slot slot = kInvalidSlot;
+    uint32_t list = 0;
+  };
+  absl::flat_hash_map<PointId, Place> moved;
+  bool track_moves = false;
+  std::vector<Slot> died;
+  int64_t points_change = 0;
+  std::string key;
+  std::string value;
+};
+
+absl::Status Collection::Missing() const { return NotFound("collection", spec_.name); }
+
+absl::Status Collection::ValidateUpsert(const UpsertBatch& batch) const {
+  const size_t n = batch.ids.size();
+  if (n == 0) return InvalidField("ids", "is empty");
+  if (n > limits::kUpsertPointsMax) {
+    return InvalidField("ids", absl::StrCat("has ", n, " points; at most ",
+                                            limits::kUpsertPointsMax, " go into one request"));
+  }
+  if (batch.vectors.dim != spec_.dimension) {
+    return InvalidField("vectors", absl::StrCat("has dimension ", batch.vectors.dim,
+                                                "; the collection has ", spec_.dimension));
+  }
+  if (batch.vectors.rows != n) {
+    return InvalidField("vectors",
+                        absl::StrCat("has ", batch.vectors.rows, " vectors for ", n, " ids"));
+  }
+  if (!batch.payloads.empty() && batch.payloads.size() != n) {
+    return InvalidField("payloads",
+                        absl::StrCat("has ", batch.payloads.size(), " entries for ", n, " ids"));
+  }
+  RETURN_IF_ERROR(ValidateIds(batch.ids));
+  for (size_t i = 0; i < batch.payloads.size(); ++i) {
+    if (batch.payloads[i].empty()) continue;
+    if (absl::Status status = ValidatePayload(batch.payloads[i]); !status.ok()) {
+      return InvalidField(absl::StrCat("payloads[", i, "]"), std::string(status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Collection::EncodeForWrite(PendingWrite& write, const CollectionView& view) const {
+  write.encoded = {};
+  write.encoded_version = view.codebook_version;
+  if (view.codebook == nullptr) return absl::OkStatus();
+  const size_t n = write.size();
+  Matrix rows(n, spec_.dimension);
+  ToFloat(spec_.element_type, write.vectors, n * spec_.dimension, rows.data());
+  InlineExecutor inline_executor;
+  Executor& executor =
+      n < kParallelEncodeRows ? static_cast<Executor&>(inline_executor) : executor_;
+  view.codebook->Encode(rows, executor, &write.encoded);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
+  RETURN_IF_ERROR(ValidateUpsert(batch));
+  std::vector<std::byte> converted;
+  PendingWrite write;
+  write.ids = &batch.ids;
+  write.payloads = &batch.payloads;
+  if (batch.vectors.type == spec_.element_type && ElementSize(spec_.element_type) == 1) {
+    write.vectors = batch.vectors.data;  // bytes are always finite, and need no conversion
+  } else {
+    converted.resize(batch.ids.size() * vector_bytes());
+    absl::Status status = ConvertVectors(batch.vectors, spec_.element_type, converted.data());
+    if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
+    write.vectors = converted.data();
+  }
+  RETURN_IF_ERROR(EncodeForWrite(write, *view()));
+  RETURN_IF_ERROR(queue_.Submit(write));
+  return write.result;
+}
+
+absl::StatusOr<WriteResult> Collection::Delete(const std::vector<PointId>& ids) {
+  if (ids.empty()) return InvalidField("ids", "is empty");
+  if (ids.size() > limits::kIdsPerRequestMax) {
+    return InvalidField("ids", absl::StrCat("has ", ids.size(), " ids; at most ",
+                                            limits::kIdsPerRequestMax, " go into one request"));
+  }
+  PendingWrite write;
+  write.kind = PendingWrite::Kind::kDelete;
+  write.ids = &ids;
+  RETURN_IF_ERROR(queue_.Submit(write));
+  return write.result;
+}
+
+absl::Status Collection::LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const {
+  std::vector<std::string> keys;
+  for (const PendingWrite* write : group) {
+    for (const PointId& id : *write->ids) keys.push_back(IdKey(id_, id));
+  }
+  std::vector<std::optional<std::string>> values;
+  RETURN_IF_ERROR(store_.MultiGet(Family::kIds, keys, &values));
+  plan.old_slots.assign(keys.size(), kInvalidSlot);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (values[i].has_value()) {
+      RETURN_IF_ERROR(DecodeSlot(keys[i], *values[i], &plan.old_slots[i]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Collection::RemoveRecords(const PointId& id, Slot slot, uint32_t list, bool replaced,
+                               GroupPlan& plan) {
+  plan.key.clear();
+  AppendPointKey(id_, slot, &plan.key);
+  plan.batch->Delete(Family::kPoints, plan.key);
+  if (codebook_version_ != 0) {
+    plan.key.clear();
+    AppendCodeKey({id_, codebook_version_, list, slot}, &plan.key);
+    plan.batch->Delete(Family::kCodes, plan.key);
+  }
+  if (!replaced) {
+    plan.key.clear();
+    AppendIdKey(id_, id, &plan.key);
+    plan.batch->Delete(Family::kIds, plan.key);
+  }
+  plan.died.push_back(slot);
+  --plan.points_change;
+}
+
+// Adds one write to the batch and to the plan.
+void Collection::PlanWrite(PendingWrite& write, GroupPlan& plan) {
+  const bool upsert = write.kind == PendingWrite::Kind::kUpsert;
+  uint64_t touched = 0;
+  for (size_t i = 0; i < write.size(); ++i) {
+    const PointId& id = (*write.ids)[i];
+    GroupPlan::Place old{plan.old_slots[plan.old_slot_cursor++], 0};
+    const auto moved = plan.moved.find(id);
+    if (moved != plan.moved.end()) {
+      old = moved->second;
+    } else if (old.slot != kInvalidSlot && codebook_ != nullptr) {
+      old.list = table_.list(old.slot);
+    }
+    if (old.slot != kInvalidSlot) RemoveRecords(id, old.slot, old.list, upsert, plan);
+    GroupPlan::Place place;
+    if (upsert) place.slot = static_cast<Slot>(plan.next_slot++);
+    if (upsert && codebook_ != nullptr) place.list = write.encoded.lists[i];
+    if (plan.track_moves) plan.moved[id] = place;
+    touched += upsert || old.slot != kInvalidSlot;
+    if (upsert) PutPoint(write, i, place.slot, plan);
+  }
+  write.result.points = touched;
+  write.result.sequence = ++plan.sequence;
+}
+
+void Collection::PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupPlan& plan) {
+  const PointId& id = (*write.ids)[i];
+  ++plan.points_change;
+  plan.key.clear();
+  AppendIdKey(id_, id, &plan.key);
+  EncodeSlot(plan.key, slot, &plan.value);
+  plan.batch->Put(Family::kIds, plan.key, plan.value);
+
+  PointRecordView point;
+  point.id = ViewOf(id);
+  point.vector = {reinterpret_cast<const char*>(write.vectors) + i * vector_bytes(),
+                  vector_bytes()};
+  if (!write.payloads->empty()) point.payload = (*write.payloads)[i];
+  plan.key.clear();
+  AppendPointKey(id_, slot, &plan.key);
+  EncodePoint(plan.key, point, &plan.value);
+  plan.batch->Put(Family::kPoints, plan.key, plan.value);
+
+  if (codebook_ == nullptr) return;
+  CodeRecordView code;
+  code.id = point.id;
+  const size_t code_bytes = codebook_->code_bytes();
+  code.code = {reinterpret_cast<const char*>(write.encoded.codes.data()) + i * code_bytes,
+               code_bytes};
+  code.bias = write.encoded.biases[i];
+  code.error = write.encoded.errors[i];
+  plan.key.clear();
+  AppendCodeKey({id_, codebook_version_, write.encoded.lists[i], slot}, &plan.key);
+  EncodeCode(plan.key, code, &plan.value);
+  plan.batch->Put(Family::kCodes, plan.key, plan.value);
+}
+
+absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
+  if (dropped_.load()) return Missing();
+  GroupPlan plan;
+  plan.batch = store_.NewBatch();
+  plan.next_slot = next_slot_;
+  plan.sequence = sequence_.load();
+  plan.track_moves = group.size() > 1;
+  uint64_t upserts = 0;
+  for (PendingWrite* write : group) {
+    if (write->kind != PendingWrite::Kind::kUpsert) continue;
+    upserts += write->size();
+    // A new codebook may have been installed since the caller's thread encoded.
+    if (write->encoded_version != codebook_version_) {
+      RETURN_IF_ERROR(EncodeForWrite(*write, *view()));
+    }
+  }
+  if (next_slot_ + upserts > limits::kPointsPerCollectionMax) {
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, "COLLECTION_FULL",
+        absl::StrCat("a collection holds at most ", limits::kPointsPerCollectionMax, " points"));
+  }
+  RETURN_IF_ERROR(LookUpSlots(group, plan));
+  for (PendingWrite* write : group) PlanWrite(*write, plan);
+  const std::string counter_key = CounterKey(id_);
+  EncodeCounter(counter_key, {plan.sequence, plan.next_slot}, &plan.value);
+  plan.batch->Put(Family::kMeta, counter_key, plan.value);
+  RETURN_IF_ERROR(store_.Commit(*plan.batch, Durability::kSync));
+  ApplyGroup(group, plan);
+  return absl::OkStatus();
+}
+
+// The group is on disk: now it becomes visible.
+void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan) {
+  Slot slot = static_cast<Slot>(next_slot_);
+  std::vector<Slot> slots;
+  for (const PendingWrite* write : group) {
+    if (write->kind != PendingWrite::Kind::kUpsert) continue;
+    const size_t n = write->size();
+    slots.resize(n);
+    for (size_t i = 0; i < n; ++i) {
+      slots[i] = slot++;
+      table_.Set(slots[i], (*write->ids)[i], write->vectors + i * vector_bytes());
+      if (lists_ != nullptr) table_.SetList(slots[i], write->encoded.lists[i]);
+    }
+    if (lists_ != nullptr) lists_->Append(write->encoded, slots.data());
+  }
+  next_slot_ = plan.next_slot;
+  sequence_.store(plan.sequence);
+  points_.fetch_add(static_cast<uint64_t>(plan.points_change));
+  // The new points become visible before the ones they replace vanish: a search in between may
+  // meet both, which it sees and mends, and never neither.
+  Publish(static_cast<Slot>(next_slot_));
+  for (Slot died : plan.died) dead_.Insert(died);
+}
+
+void Collection::Publish(Slot slot_end) {
+  auto view = std::make_shared<CollectionView>();
+  view->slot_end = slot_end;
+  view->codebook_version = codebook_version_;
+  view->codebook = codebook_;
+  view->defaults = defaults_;
+  if (lists_ != nullptr) {
+    view->lists = lists_->Snapshot();
+    lists_bytes_.store(lists_->memory_bytes());
+  }
+  view_.store(std::move(view));
+}
+
+absl::Status Collection::Drop() {
+  return queue_.RunExclusive([this]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    auto batch = store_.NewBatch();
+    const KeyRange range = CollectionRange(id_);
+    for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
+      batch->DeleteRange(family, range.begin, range.end);
+    }
+    batch->Delete(Family::kMeta, CatalogKey(id_));
+    batch->Delete(Family::kMeta, CounterKey(id_));
+    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    dropped_.store(true);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace tessera

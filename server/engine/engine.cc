@@ -1,0 +1,345 @@
+#include "server/engine/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/collection_spec.h"
+#include "server/engine/errors.h"
+#include "server/engine/operations.h"
+#include "server/engine/records.h"
+
+namespace tessera {
+namespace {
+
+using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(std::unique_ptr<Store> store, Executor& executor, const EngineOptions& options)
+      : store_(std::move(store)),
+        executor_(executor),
+        options_(options),
+        collections_(std::make_shared<CollectionMap>()) {}
+  ~EngineImpl() override { Close().IgnoreError(); }
+
+  absl::Status Recover();
+  absl::Status Close() override;
+
+  absl::StatusOr<CollectionInfo> CreateCollection(const CollectionSpec& spec) override;
+  absl::StatusOr<CollectionSpec> DescribeCollection(const std::string& name) override;
+  absl::StatusOr<CollectionInfo> GetCollection(const std::string& name) override;
+  std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) override;
+  absl::Status DeleteCollection(const std::string& name) override;
+
+  absl::StatusOr<WriteResult> Upsert(const std::string& collection,
+                                     const UpsertBatch& batch) override;
+  absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
+                                           const std::vector<PointId>& ids) override;
+  absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
+                                                   const std::vector<PointId>& ids,
+                                                   PointFields fields,
+                                                   ElementType* element_type) override;
+  absl::StatusOr<uint64_t> CountPoints(const std::string& collection) override;
+  absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
+                                          const std::string& page_token, PointFields fields,
+                                          ElementType* element_type) override;
+  absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
+
+  absl::StatusOr<OperationInfo> Train(const TrainRequest& request) override;
+  absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
+                                           uint32_t version) override;
+  absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks(const std::string& collection) override;
+  absl::StatusOr<CodeRows> Encode(const std::string& collection, VectorsView vectors) override;
+  absl::StatusOr<std::vector<float>> Decode(const std::string& collection,
+                                            const CodeRows& codes) override;
+  absl::StatusOr<std::string> ExportCodebook(const std::string& collection,
+                                             uint32_t version) override;
+  absl::StatusOr<OperationInfo> ImportCodebook(const std::string& collection,
+                                               std::string bytes) override;
+
+  absl::StatusOr<OperationInfo> GetOperation(const std::string& id) override {
+    return operations_.Get(id);
+  }
+  std::vector<OperationInfo> ListOperations(const std::string& collection) override {
+    return operations_.List(collection);
+  }
+  absl::StatusOr<OperationInfo> AwaitOperation(const std::string& id, uint64_t after_revision,
+                                               absl::Duration timeout) override {
+    return operations_.Await(id, after_revision, timeout);
+  }
+  absl::StatusOr<OperationInfo> CancelOperation(const std::string& id) override {
+    return operations_.Cancel(id);
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<Collection>> Find(const std::string& name) const;
+  CollectionInfo InfoOf(const Collection& collection);
+  absl::Status RecoverFormat();
+  void Log(const std::string& message) const {
+    if (options_.log) options_.log(message);
+  }
+
+  std::unique_ptr<Store> store_;
+  Executor& executor_;
+  const EngineOptions options_;
+  // Replaced whole by the catalog's writers, who hold catalog_mutex_; readers load it.
+  std::atomic<std::shared_ptr<const CollectionMap>> collections_;
+  absl::Mutex catalog_mutex_;
+  uint32_t next_collection_id_ ABSL_GUARDED_BY(catalog_mutex_) = 1;
+  bool closed_ ABSL_GUARDED_BY(catalog_mutex_) = false;
+  Operations operations_;  // last: its threads end before what they use
+};
+
+absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& name) const {
+  const auto collections = collections_.load();
+  const auto it = collections->find(name);
+  if (it == collections->end()) return NotFound("collection", name);
+  return it->second;
+}
+
+CollectionInfo EngineImpl::InfoOf(const Collection& collection) {
+  CollectionInfo info = collection.Info();
+  if (operations_.IsRunning(info.spec.name)) info.state = CollectionState::kTraining;
+  return info;
+}
+
+absl::Status EngineImpl::RecoverFormat() {
+  const std::string key = FormatKey();
+  ASSIGN_OR_RETURN(std::optional<std::string> value, store_->Get(Family::kMeta, key));
+  if (value.has_value()) {
+    uint32_t format = 0;
+    RETURN_IF_ERROR(DecodeFormat(key, *value, &format));
+    if (format == kStoreFormat) return absl::OkStatus();
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "STORE_FORMAT",
+        absl::StrCat("the store has format ", format, "; this server reads format ", kStoreFormat));
+  }
+  auto batch = store_->NewBatch();
+  std::string encoded;
+  EncodeFormat(key, kStoreFormat, &encoded);
+  batch->Put(Family::kMeta, key, encoded);
+  return store_->Commit(*batch, Durability::kSync);
+}
+
+absl::Status EngineImpl::Recover() {
+  RETURN_IF_ERROR(RecoverFormat());
+  absl::MutexLock lock(&catalog_mutex_);
+  const std::string id_key = NextCollectionIdKey();
+  ASSIGN_OR_RETURN(std::optional<std::string> next_id, store_->Get(Family::kMeta, id_key));
+  if (next_id.has_value()) {
+    RETURN_IF_ERROR(DecodeNextCollectionId(id_key, *next_id, &next_collection_id_));
+  }
+  auto recovered = std::make_shared<CollectionMap>();
+  const KeyRange range = CatalogRange();
+  auto it = store_->Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  for (; it->Valid(); it->Next()) {
+    CatalogRecord record;
+    RETURN_IF_ERROR(DecodeCatalog(it->key(), it->value(), &record));
+    const absl::Time start = absl::Now();
+    auto collection = std::make_shared<Collection>(*store_, executor_, record);
+    RETURN_IF_ERROR(collection->Recover());
+    Log(absl::StrCat("recovered collection ", record.spec.name, ": ", collection->points(),
+                     " points, codebook ", record.codebook_version, ", in ",
+                     absl::ToInt64Milliseconds(absl::Now() - start), " ms"));
+    (*recovered)[record.spec.name] = std::move(collection);
+  }
+  RETURN_IF_ERROR(it->status());
+  collections_.store(std::move(recovered));
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::Close() {
+  operations_.Shutdown();
+  absl::MutexLock lock(&catalog_mutex_);
+  if (closed_) return absl::OkStatus();
+  closed_ = true;
+  return store_->Close();
+}
+
+absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec& requested) {
+  CollectionSpec spec = requested;
+  RETURN_IF_ERROR(CompleteCollectionSpec(&spec));
+  absl::MutexLock lock(&catalog_mutex_);
+  const auto collections = collections_.load();
+  if (collections->contains(spec.name)) {
+    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
+                           absl::StrCat("collection ", spec.name, " exists already"));
+  }
+  if (collections->size() >= limits::kCollectionsMax || next_collection_id_ > kCollectionIdMax) {
+    return ErrorWithReason(absl::StatusCode::kResourceExhausted, "TOO_MANY_COLLECTIONS",
+                           absl::StrCat("at most ", limits::kCollectionsMax, " collections"));
+  }
+  CatalogRecord record;
+  record.id = next_collection_id_;
+  record.spec = spec;
+  record.create_time_ms = absl::ToUnixMillis(absl::Now());
+  auto batch = store_->NewBatch();
+  std::string value;
+  const std::string catalog_key = CatalogKey(record.id);
+  EncodeCatalog(catalog_key, record, &value);
+  batch->Put(Family::kMeta, catalog_key, value);
+  const std::string counter_key = CounterKey(record.id);
+  EncodeCounter(counter_key, CounterRecord{}, &value);
+  batch->Put(Family::kMeta, counter_key, value);
+  const std::string id_key = NextCollectionIdKey();
+  EncodeNextCollectionId(id_key, record.id + 1, &value);
+  batch->Put(Family::kMeta, id_key, value);
+  RETURN_IF_ERROR(store_->Commit(*batch, Durability::kSync));
+
+  ++next_collection_id_;
+  auto collection = std::make_shared<Collection>(*store_, executor_, record);
+  auto next = std::make_shared<CollectionMap>(*collections);
+  (*next)[spec.name] = collection;
+  collections_.store(std::move(next));
+  return InfoOf(*collection);
+}
+
+absl::StatusOr<CollectionSpec> EngineImpl::DescribeCollection(const std::string& name) {
+  ASSIGN_OR_RETURN(auto collection, Find(name));
+  return collection->spec();
+}
+
+absl::StatusOr<CollectionInfo> EngineImpl::GetCollection(const std::string& name) {
+  ASSIGN_OR_RETURN(auto collection, Find(name));
+  return InfoOf(*collection);
+}
+
+std::vector<CollectionInfo> EngineImpl::ListCollections(const std::string& after, size_t limit) {
+  const auto collections = collections_.load();
+  std::vector<CollectionInfo> infos;
+  for (auto it = collections->upper_bound(after); it != collections->end() && infos.size() < limit;
+       ++it) {
+    infos.push_back(InfoOf(*it->second));
+  }
+  return infos;
+}
+
+absl::Status EngineImpl::DeleteCollection(const std::string& name) {
+  ASSIGN_OR_RETURN(auto collection, Find(name));
+  operations_.CancelAndWait(name);
+  absl::MutexLock lock(&catalog_mutex_);
+  // Another call may have been faster, and may even have made a new one of the same name.
+  const auto collections = collections_.load();
+  const auto it = collections->find(name);
+  if (it == collections->end() || it->second != collection) return NotFound("collection", name);
+  RETURN_IF_ERROR(collection->Drop());
+  auto next = std::make_shared<CollectionMap>(*collections);
+  next->erase(name);
+  collections_.store(std::move(next));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WriteResult> EngineImpl::Upsert(const std::string& collection,
+                                               const UpsertBatch& batch) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->Upsert(batch);
+}
+
+absl::StatusOr<WriteResult> EngineImpl::DeletePoints(const std::string& collection,
+                                                     const std::vector<PointId>& ids) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->Delete(ids);
+}
+
+absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& collection,
+                                                             const std::vector<PointId>& ids,
+                                                             PointFields fields,
+                                                             ElementType* element_type) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  *element_type = found->spec().element_type;
+  if (ids.size() > limits::kIdsPerRequestMax) {
+    return InvalidField("ids", absl::StrCat("has ", ids.size(), " ids; at most ",
+                                            limits::kIdsPerRequestMax, " go into one request"));
+  }
+  return found->Get(ids, fields);
+}
+
+absl::StatusOr<uint64_t> EngineImpl::CountPoints(const std::string& collection) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->points();
+}
+
+absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collection, size_t page_size,
+                                                    const std::string& page_token,
+                                                    PointFields fields, ElementType* element_type) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  *element_type = found->spec().element_type;
+  if (page_size > limits::kPageSizeMax) {
+    return InvalidField("page_size", absl::StrCat("is ", page_size, "; at most ",
+                                                  limits::kPageSizeMax, " is allowed"));
+  }
+  return found->Scroll(page_size, page_token, fields);
+}
+
+absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
+  ASSIGN_OR_RETURN(auto found, Find(request.collection));
+  return found->Search(request);
+}
+
+absl::StatusOr<OperationInfo> EngineImpl::Train(const TrainRequest& request) {
+  ASSIGN_OR_RETURN(auto found, Find(request.collection));
+  RETURN_IF_ERROR(found->CheckTrainable(request));
+  return operations_.Start("train", request.collection,
+                           [found, request](Operations::Context& operation) {
+                             return found->Train(request, operation);
+                           });
+}
+
+absl::StatusOr<CodebookInfo> EngineImpl::GetCodebook(const std::string& collection,
+                                                     uint32_t version) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->GetCodebook(version);
+}
+
+absl::StatusOr<std::vector<CodebookInfo>> EngineImpl::ListCodebooks(const std::string& collection) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->ListCodebooks();
+}
+
+absl::StatusOr<CodeRows> EngineImpl::Encode(const std::string& collection, VectorsView vectors) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->Encode(vectors);
+}
+
+absl::StatusOr<std::vector<float>> EngineImpl::Decode(const std::string& collection,
+                                                      const CodeRows& codes) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->Decode(codes);
+}
+
+absl::StatusOr<std::string> EngineImpl::ExportCodebook(const std::string& collection,
+                                                       uint32_t version) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->ExportCodebook(version);
+}
+
+absl::StatusOr<OperationInfo> EngineImpl::ImportCodebook(const std::string& collection,
+                                                         std::string bytes) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  ASSIGN_OR_RETURN(auto codebook, found->ParseCodebook(bytes));
+  return operations_.Start("import_codebook", collection,
+                           [found, codebook = std::move(codebook)](Operations::Context& operation) {
+                             return found->InstallCodebook(codebook, operation);
+                           });
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(std::unique_ptr<Store> store,
+                                                     Executor& executor,
+                                                     const EngineOptions& options) {
+  auto engine = std::make_unique<EngineImpl>(std::move(store), executor, options);
+  RETURN_IF_ERROR(engine->Recover());
+  return engine;
+}
+
+}  // namespace tessera

@@ -1,0 +1,89 @@
+#ifndef TESSERA_SERVER_ENGINE_SLOT_TABLE_H_
+#define TESSERA_SERVER_ENGINE_SLOT_TABLE_H_
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "index/base/buffer.h"
+#include "index/base/types.h"
+#include "server/engine/types.h"
+
+namespace tessera {
+
+// What is kept in memory of each slot: its point's id, its inverted list, and its vector if the
+// collection keeps vectors in memory. 13 bytes a slot and the vector.
+//
+// One writer; readers without a lock, of slots below an end that the writer has published to them.
+// Chunks double in size and never move, so pointers stay valid for the table's life.
+class SlotTable {
+ public:
+  // vector_bytes: of one stored vector; 0 where vectors are not kept in memory.
+  explicit SlotTable(size_t vector_bytes) : vector_bytes_(vector_bytes) {}
+  SlotTable(const SlotTable&) = delete;
+  SlotTable& operator=(const SlotTable&) = delete;
+  ~SlotTable();
+
+  bool keeps_vectors() const { return vector_bytes_ > 0; }
+  size_t vector_bytes() const { return vector_bytes_; }
+
+  // `vector` has vector_bytes() bytes; ignored if vectors are not kept.
+  void Set(Slot slot, const PointId& id, const std::byte* vector);
+  void SetVector(Slot slot, const std::byte* vector);
+  void SetList(Slot slot, uint32_t list) { ChunkOf(slot).lists[OffsetIn(slot)] = list; }
+
+  PointId id(Slot slot) const;
+  uint32_t list(Slot slot) const { return ChunkOf(slot).lists[OffsetIn(slot)]; }
+  // Null where vectors are not kept.
+  const std::byte* vector(Slot slot) const {
+    return vector_bytes_ == 0
+               ? nullptr
+               : ChunkOf(slot).vectors.data() + size_t{OffsetIn(slot)} * vector_bytes_;
+  }
+  // How many slots from `slot` on have their vectors one after the other.
+  size_t ContiguousSlots(Slot slot) const { return ChunkSlots(ChunkIndex(slot)) - OffsetIn(slot); }
+
+  size_t memory_bytes(Slot end) const;
+
+ private:
+  // Chunk i holds the kFirstChunkSlots << i slots from kFirstChunkSlots * (2^i - 1) on.
+  static constexpr uint64_t kFirstChunkSlots = 1024;
+  static constexpr size_t kChunks = 23;
+
+  struct Chunk {
+    AlignedBuffer<uint64_t> ids;  // the number, or the address of the string's StringId
+    AlignedBuffer<uint8_t> is_string;
+    AlignedBuffer<uint32_t> lists;
+    AlignedBuffer<std::byte> vectors;
+  };
+
+  static size_t ChunkIndex(Slot slot) {
+    return std::bit_width((uint64_t{slot} + kFirstChunkSlots) / kFirstChunkSlots) - 1;
+  }
+  static size_t ChunkSlots(size_t chunk) { return kFirstChunkSlots << chunk; }
+  static uint32_t OffsetIn(Slot slot) {
+    const uint64_t v = uint64_t{slot} + kFirstChunkSlots;
+    return static_cast<uint32_t>(v - (kFirstChunkSlots << ChunkIndex(slot)));
+  }
+  Chunk& ChunkOf(Slot slot) const {
+    return *chunks_[ChunkIndex(slot)].load(std::memory_order_acquire);
+  }
+  Chunk& EnsureChunk(Slot slot);
+  uint64_t InternString(std::string_view text);
+
+  const size_t vector_bytes_;
+  std::array<std::atomic<Chunk*>, kChunks> chunks_{};
+  // String ids lie in blocks that never move: a two-byte length and the bytes.
+  std::vector<std::unique_ptr<char[]>> string_blocks_;
+  size_t string_block_used_ = 0;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_SLOT_TABLE_H_
