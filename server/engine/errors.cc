@@ -4,11 +4,11 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "server/storage/store.h"
 
 namespace tessera {
 namespace {
 
-constexpr char kReasonUrl[] = "tessera/error.reason";
 constexpr char kFieldUrl[] = "tessera/error.field";
 constexpr char kResourceTypeUrl[] = "tessera/error.resource_type";
 constexpr char kResourceNameUrl[] = "tessera/error.resource_name";
@@ -47,12 +47,12 @@ absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
 }
 
 absl::Status WithReason(absl::Status status, std::string_view reason) {
-  if (!status.ok()) Attach(status, kReasonUrl, reason);
+  if (!status.ok()) Attach(status, kErrorReasonUrl, reason);
   return status;
 }
 
 ErrorDetails GetErrorDetails(const absl::Status& status) {
-  return {.reason = Attached(status, kReasonUrl),
+  return {.reason = Attached(status, kErrorReasonUrl),
           .field = Attached(status, kFieldUrl),
           .resource_type = Attached(status, kResourceTypeUrl),
           .resource_name = Attached(status, kResourceNameUrl)};

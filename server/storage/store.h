@@ -15,6 +15,9 @@
 
 namespace tessera {
 
+// Where a Status carries its reason (absl::Status::SetPayload), for the edges to pass on.
+inline constexpr char kErrorReasonUrl[] = "tessera/error.reason";
+
 // The column families of design: what lives in each is said in server/engine/records.h.
 enum class Family { kMeta = 0, kCodebooks = 1, kIds = 2, kPoints = 3, kCodes = 4 };
 inline constexpr size_t kFamilies = 5;
@@ -64,7 +67,8 @@ struct StoreUsage {
 // (rocksdb_store.h); the engine knows only this.
 //
 // Errors: DATA_LOSS (damaged bytes, naming the file), RESOURCE_EXHAUSTED (disk full),
-// UNAVAILABLE (any other I/O error), FAILED_PRECONDITION (read-only after a failed sync).
+// UNAVAILABLE (any other I/O error), FAILED_PRECONDITION with reason STORE_READ_ONLY (a write or
+// sync failed before).
 class Store {
  public:
   virtual ~Store() = default;

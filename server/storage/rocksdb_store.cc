@@ -1,0 +1,325 @@
+#include "server/storage/rocksdb_store.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <exception>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "index/base/check.h"
+#include "index/base/status_macros.h"
+#include "server/storage/high_water.h"
+#include "server/storage/rocksdb_batch.h"
+#include "server/storage/rocksdb_iterator.h"
+#include "server/storage/rocksdb_options.h"
+#include "server/storage/rocksdb_status.h"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kHighWaterFile[] = "HIGH_WATER";
+constexpr size_t kMultiGetChunk = 1'024;
+
+// Keeps RocksDB from resuming by itself after an error: what a failed sync left in the log is not
+// known, and only a restart finds out.
+class NoAutoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+class RocksDbSnapshot final : public StoreSnapshot {
+ public:
+  explicit RocksDbSnapshot(rocksdb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) {}
+  ~RocksDbSnapshot() override { db_.ReleaseSnapshot(snapshot_); }
+  const rocksdb::Snapshot* get() const { return snapshot_; }
+
+ private:
+  rocksdb::DB& db_;
+  const rocksdb::Snapshot* snapshot_;
+};
+
+class RocksDbStore final : public Store {
+ public:
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const RocksDbOptions& options);
+  ~RocksDbStore() override { Shutdown().IgnoreError(); }
+
+  std::unique_ptr<StoreBatch> NewBatch() override {
+    return std::make_unique<RocksDbBatch>(families_);
+  }
+  absl::Status Commit(StoreBatch& batch, Durability durability) override;
+  absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) override;
+  absl::Status MultiGet(Family family, std::span<const std::string> keys,
+                        std::vector<std::optional<std::string>>* values) override;
+  std::unique_ptr<StoreSnapshot> Snapshot() override {
+    return std::make_unique<RocksDbSnapshot>(*db_);
+  }
+  std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
+                                      const StoreSnapshot* snapshot, bool bulk) override;
+  uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override;
+  StoreUsage Usage() override;
+  absl::Status Close() override;
+
+ private:
+  explicit RocksDbStore(std::string root) : root_(std::move(root)) {}
+
+  absl::Status OpenDb(const RocksDbOptions& options);
+  absl::Status CheckHighWater();
+  absl::Status WriteBatch(RocksDbBatch& batch, Durability durability);
+  absl::Status MultiGetChunk(Family family, const rocksdb::ReadOptions& options,
+                             std::span<const std::string> keys,
+                             std::span<std::optional<std::string>> values);
+  absl::Status Flush();
+  // Releases everything; harmless when called twice.
+  absl::Status Shutdown();
+
+  rocksdb::ColumnFamilyHandle* handle(Family family) const {
+    return families_[static_cast<size_t>(family)];
+  }
+  absl::Status Map(const rocksdb::Status& status, std::string_view what) const {
+    return MapRocksDbStatus(status, what, root_);
+  }
+  bool read_only() const { return read_only_.load(std::memory_order_acquire); }
+  // Remembers the first failed write and returns it.
+  absl::Status BecomeReadOnly(absl::Status cause) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const std::string root_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  std::unique_ptr<rocksdb::DB> db_;
+  FamilyHandles families_{};
+  rocksdb::ColumnFamilyHandle* default_family_ = nullptr;
+  std::unique_ptr<HighWater> high_water_;
+
+  std::atomic<bool> read_only_{false};
+  absl::Mutex mutex_;
+  absl::Status read_only_cause_ ABSL_GUARDED_BY(mutex_);
+};
+
+// RocksDB would take a directory without CURRENT for a new store and delete the tables in it.
+absl::Status CheckCurrent(const std::string& root) {
+  std::error_code error;
+  if (fs::exists(fs::path(root) / "CURRENT", error)) return absl::OkStatus();
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension == ".sst" || extension == ".log") {
+      return absl::DataLossError(absl::StrCat("open: CURRENT is missing, but ",
+                                              entry.path().filename().string(), " is there"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::Open(const RocksDbOptions& options) {
+  std::error_code error;
+  fs::create_directories(options.path, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("create the directory ", options.path, ": ", error.message()));
+  }
+  RETURN_IF_ERROR(CheckCurrent(options.path));
+  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.path));
+  RETURN_IF_ERROR(store->OpenDb(options));
+  RETURN_IF_ERROR(store->CheckHighWater());
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options) {
+  rocksdb::LRUCacheOptions cache;
+  cache.capacity = options.block_cache_bytes;
+  cache.high_pri_pool_ratio = 0.5;
+  cache_ = rocksdb::NewLRUCache(cache);
+  rocksdb::DBOptions db_options = MakeDbOptions(options);
+  db_options.listeners.push_back(std::make_shared<NoAutoRecovery>());
+
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  RETURN_IF_ERROR(Map(
+      rocksdb::DB::Open(db_options, root_, MakeFamilyDescriptors(options, cache_), &handles, &db),
+      "open"));
+  db_.reset(db);
+  TESSERA_CHECK(handles.size() == kFamilies + 1);
+  std::copy_n(handles.begin(), kFamilies, families_.begin());
+  default_family_ = handles.back();
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::CheckHighWater() {
+  ASSIGN_OR_RETURN(high_water_, HighWater::Open(root_ + "/" + kHighWaterFile));
+  const uint64_t recovered = db_->GetLatestSequenceNumber();
+  if (recovered < high_water_->mark()) {
+    return absl::DataLossError(absl::StrCat("open: the log ends at write ", recovered, ", but ",
+                                            kHighWaterFile, " says that write ",
+                                            high_water_->mark(), " was acknowledged"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Commit(StoreBatch& batch, Durability durability) {
+  if (read_only()) {
+    absl::MutexLock lock(&mutex_);
+    return StoreReadOnly(read_only_cause_);
+  }
+  auto& rocksdb_batch = static_cast<RocksDbBatch&>(batch);
+  // A batch that could not be built has touched nothing.
+  RETURN_IF_ERROR(Map(rocksdb_batch.status(), "build a batch"));
+  absl::Status status = WriteBatch(rocksdb_batch, durability);
+  return status.ok() ? status : BecomeReadOnly(std::move(status));
+}
+
+absl::Status RocksDbStore::WriteBatch(RocksDbBatch& batch, Durability durability) {
+  rocksdb::WriteOptions options;
+  options.sync = durability == Durability::kSync;
+  options.protection_bytes_per_key = 8;
+  // Every entry takes one number. Those below this batch's come before it in the log, so that its
+  // sync covers them as well.
+  const uint64_t mark = db_->GetLatestSequenceNumber() + batch.batch().Count();
+  RETURN_IF_ERROR(Map(db_->Write(options, &batch.batch()), "commit"));
+  return options.sync ? high_water_->Raise(mark) : absl::OkStatus();
+}
+
+absl::Status RocksDbStore::BecomeReadOnly(absl::Status cause) {
+  absl::MutexLock lock(&mutex_);
+  if (!read_only()) {
+    read_only_cause_ = cause;
+    read_only_.store(true, std::memory_order_release);
+  }
+  return cause;
+}
+
+absl::StatusOr<std::optional<std::string>> RocksDbStore::Get(Family family, std::string_view key) {
+  std::string value;
+  const rocksdb::Status status =
+      db_->Get(rocksdb::ReadOptions(), handle(family), ToSlice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  RETURN_IF_ERROR(Map(status, absl::StrCat("read family ", FamilyName(family))));
+  return std::optional<std::string>(std::move(value));
+}
+
+absl::Status RocksDbStore::MultiGet(Family family, std::span<const std::string> keys,
+                                    std::vector<std::optional<std::string>>* values) {
+  values->resize(keys.size());
+  rocksdb::ReadOptions options;
+  // One moment for all keys, also when they are read in several chunks.
+  std::optional<RocksDbSnapshot> snapshot;
+  if (keys.size() > kMultiGetChunk) options.snapshot = snapshot.emplace(*db_).get();
+  for (size_t begin = 0; begin < keys.size(); begin += kMultiGetChunk) {
+    const size_t count = std::min(kMultiGetChunk, keys.size() - begin);
+    RETURN_IF_ERROR(MultiGetChunk(family, options, keys.subspan(begin, count),
+                                  std::span(*values).subspan(begin, count)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::MultiGetChunk(Family family, const rocksdb::ReadOptions& options,
+                                         std::span<const std::string> keys,
+                                         std::span<std::optional<std::string>> values) {
+  const size_t count = keys.size();
+  std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+  // Pinned: blocks of the cache are referred to and not copied.
+  std::vector<rocksdb::PinnableSlice> pinned(count);
+  std::vector<rocksdb::Status> statuses(count);
+  db_->MultiGet(options, handle(family), count, slices.data(), pinned.data(), statuses.data());
+  for (size_t i = 0; i < count; ++i) {
+    if (statuses[i].IsNotFound()) {
+      values[i].reset();
+      continue;
+    }
+    RETURN_IF_ERROR(Map(statuses[i], absl::StrCat("read family ", FamilyName(family))));
+    if (!values[i].has_value()) values[i].emplace();
+    values[i]->assign(pinned[i].data(), pinned[i].size());
+  }
+  return absl::OkStatus();
+}
+
+std::unique_ptr<StoreIterator> RocksDbStore::Scan(Family family, std::string_view begin,
+                                                  std::string_view end,
+                                                  const StoreSnapshot* snapshot, bool bulk) {
+  const rocksdb::Snapshot* view =
+      snapshot == nullptr ? nullptr : static_cast<const RocksDbSnapshot*>(snapshot)->get();
+  return std::make_unique<RocksDbIterator>(*db_, handle(family), RocksDbIterator::Range{begin, end},
+                                           view, bulk, root_);
+}
+
+uint64_t RocksDbStore::ApproximateBytes(Family family, std::string_view begin,
+                                        std::string_view end) {
+  rocksdb::SizeApproximationOptions options;
+  options.include_files = true;
+  options.include_memtables = true;  // these bytes are on disk in the log
+  const rocksdb::Range range(ToSlice(begin), ToSlice(end));
+  uint64_t bytes = 0;
+  const rocksdb::Status status =
+      db_->GetApproximateSizes(options, handle(family), &range, 1, &bytes);
+  return status.ok() ? bytes : 0;
+}
+
+StoreUsage RocksDbStore::Usage() {
+  StoreUsage usage;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root_, error)) {
+    const uint64_t bytes = entry.file_size(error);
+    if (!error) usage.disk_bytes += bytes;
+  }
+  usage.memory_bytes = cache_->GetUsage();
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    for (const std::string& property : {rocksdb::DB::Properties::kSizeAllMemTables,
+                                        rocksdb::DB::Properties::kEstimateTableReadersMem}) {
+      uint64_t bytes = 0;
+      if (db_->GetIntProperty(family, property, &bytes)) usage.memory_bytes += bytes;
+    }
+  }
+  return usage;
+}
+
+absl::Status RocksDbStore::Flush() {
+  // After a failed write nothing more is written.
+  if (read_only()) return absl::OkStatus();
+  const std::vector<rocksdb::ColumnFamilyHandle*> families(families_.begin(), families_.end());
+  RETURN_IF_ERROR(Map(db_->Flush(rocksdb::FlushOptions(), families), "flush"));
+  RETURN_IF_ERROR(Map(db_->SyncWAL(), "sync the log"));
+  return high_water_->Sync();
+}
+
+absl::Status RocksDbStore::Close() {
+  const absl::Status flushed = Flush();
+  const absl::Status closed = Shutdown();
+  return flushed.ok() ? closed : flushed;
+}
+
+absl::Status RocksDbStore::Shutdown() {
+  if (db_ == nullptr) return absl::OkStatus();
+  rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/true);
+  for (rocksdb::ColumnFamilyHandle*& family : families_) {
+    db_->DestroyColumnFamilyHandle(std::exchange(family, nullptr)).PermitUncheckedError();
+  }
+  db_->DestroyColumnFamilyHandle(std::exchange(default_family_, nullptr)).PermitUncheckedError();
+  const absl::Status status = Map(db_->Close(), "close");
+  db_.reset();
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
+  // RocksDB throws nothing of its own, but starting its threads can.
+  try {
+    return RocksDbStore::Open(options);
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(absl::StrCat("open ", options.path, ": ", error.what()));
+  }
+}
+
+}  // namespace tessera
