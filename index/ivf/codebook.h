@@ -13,6 +13,8 @@
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/base/types.h"
+#include "index/cluster/assign.h"
+#include "index/quantize/product_quantizer.h"
 
 namespace tessera {
 
@@ -27,6 +29,9 @@ struct CodebookSpec {
   uint32_t iterations = 20;
   uint32_t training_vectors_per_list = 256;
 };
+
+// INVALID_ARGUMENT naming the first field that is out of range.
+absl::Status CheckCodebookSpec(const CodebookSpec& spec);
 
 // The codes of `size()` vectors, and the numbers that scoring needs beside each.
 struct EncodedVectors {
@@ -66,17 +71,19 @@ class Codebook {
   uint32_t nbits() const { return spec_.nbits; }
   uint32_t codewords() const { return 1u << spec_.nbits; }
   // Components per subquantizer; dimension is padded with zeros up to sub_dimension() * m.
-  uint32_t sub_dimension() const { return sub_dimension_; }
-  uint32_t padded_dimension() const { return sub_dimension_ * spec_.subquantizers; }
-  size_t code_bytes() const { return (size_t{spec_.subquantizers} * spec_.nbits + 7) / 8; }
+  uint32_t sub_dimension() const { return quantizer_.sub_dimension(); }
+  uint32_t padded_dimension() const { return sub_dimension() * spec_.subquantizers; }
+  size_t code_bytes() const { return quantizer_.code_bytes(); }
   size_t memory_bytes() const;
 
   MatrixView centroids() const { return centroids_.view(); }  // nlist x dimension
   // Codewords of subquantizer j: codewords() x sub_dimension() floats.
-  const float* codewords(uint32_t j) const {
-    return codewords_.data() + size_t{j} * codewords() * sub_dimension_;
-  }
+  const float* codewords(uint32_t j) const { return quantizer_.codewords(j); }
+  // The quantizer of the residuals; InnerProductTable of a query (normalised for COSINE) is the one
+  // lookup table that all lists share.
+  const ProductQuantizer& quantizer() const { return quantizer_; }
   uint64_t training_vectors() const { return training_vectors_; }
+  // Of the codes of (a part of) the training sample.
   double mean_squared_error() const { return mean_squared_error_; }
 
   // Assigns each vector to its nearest centroid and quantizes its residual. Appends to `out`.
@@ -88,12 +95,15 @@ class Codebook {
   absl::Status Decode(uint32_t list, const uint8_t* code, float* out) const;
 
  private:
-  Codebook() = default;
+  Codebook(const CodebookSpec& spec, Matrix centroids, ProductQuantizer quantizer);
+
+  void EncodeBlock(MatrixView vectors, const uint32_t* lists, EncodedVectors* out,
+                   size_t out_begin) const;
 
   CodebookSpec spec_;
-  uint32_t sub_dimension_ = 0;
-  Matrix centroids_;
-  Matrix codewords_;  // (m * codewords) x sub_dimension
+  Matrix centroids_;  // nlist x dimension
+  ProductQuantizer quantizer_;
+  NearestCentroids nearest_;  // over centroids_
   uint64_t training_vectors_ = 0;
   double mean_squared_error_ = 0;
 };

@@ -1,0 +1,67 @@
+#include "index/cluster/kmeans.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "index/cluster/assign.h"
+#include "index/cluster/members.h"
+#include "index/cluster/random.h"
+#include "index/cluster/seed.h"
+
+namespace tessera {
+namespace {
+
+// Lloyd's iterations stop once the error falls by less than this share.
+constexpr double kImprovementMin = 1e-5;
+
+bool Cancelled(ProgressObserver* observer, const char* phase, size_t done, size_t total) {
+  return observer != nullptr && !observer->OnProgress(phase, done, total);
+}
+
+double Mean(const std::vector<float>& values) {
+  double sum = 0;
+  for (float value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+absl::StatusOr<KMeansResult> KMeans(MatrixView points, const KMeansOptions& options,
+                                    Executor& executor, ProgressObserver* observer) {
+  if (options.clusters == 0) return absl::InvalidArgumentError("k-means needs at least 1 cluster");
+  if (points.rows < options.clusters) {
+    return absl::InvalidArgumentError(absl::StrCat("k-means for ", options.clusters,
+                                                   " clusters needs at least as many vectors, got ",
+                                                   points.rows));
+  }
+  const auto cancelled = [&](size_t done) {
+    return Cancelled(observer, options.phase, done, options.iterations);
+  };
+  const absl::Status was_cancelled =
+      absl::CancelledError(absl::StrCat(options.phase, " was cancelled"));
+  if (cancelled(0)) return was_cancelled;
+
+  Random random(options.seed);
+  KMeansResult result;
+  result.centroids = SeedCentroids(points, options.clusters, random, executor);
+  std::vector<uint32_t> assignments(points.rows);
+  std::vector<float> errors(points.rows);
+  while (result.iterations < options.iterations) {
+    NearestCentroids(result.centroids).Assign(points, executor, assignments.data(), errors.data());
+    const double error = Mean(errors);
+    const Members members(assignments, options.clusters);
+    MoveToMeans(points, members, executor, &result.centroids);
+    const size_t repaired = RepairEmptyClusters(points, members, random, &result.centroids);
+    const bool settled = result.iterations > 0 && repaired == 0 &&
+                         result.mean_squared_error - error <= kImprovementMin * error;
+    result.mean_squared_error = error;
+    ++result.iterations;
+    if (cancelled(settled ? options.iterations : result.iterations)) return was_cancelled;
+    if (settled) break;
+  }
+  return result;
+}
+
+}  // namespace tessera

@@ -1,0 +1,42 @@
+#ifndef TESSERA_INDEX_CLUSTER_MEMBERS_H_
+#define TESSERA_INDEX_CLUSTER_MEMBERS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "index/base/executor.h"
+#include "index/base/matrix.h"
+#include "index/cluster/random.h"
+
+namespace tessera {
+
+// The points of each cluster, in ascending order. Immutable, thread-safe.
+class Members {
+ public:
+  // assignments[i] < clusters is the cluster of point i.
+  Members(std::span<const uint32_t> assignments, size_t clusters);
+
+  size_t clusters() const { return offsets_.size() - 1; }
+  std::span<const uint32_t> of(size_t cluster) const {
+    return {order_.data() + offsets_[cluster], order_.data() + offsets_[cluster + 1]};
+  }
+
+ private:
+  std::vector<size_t> offsets_;  // clusters + 1
+  std::vector<uint32_t> order_;
+};
+
+// Moves each centroid to the mean of its members; those without members stay. Sums are in double,
+// in the order of the members, so that the result does not depend on the parallelism.
+void MoveToMeans(MatrixView points, const Members& members, Executor& executor, Matrix* centroids);
+
+// Gives each centroid without members a random member of the largest cluster; a cluster that has
+// given one counts as half its size afterwards. Returns how many it moved.
+size_t RepairEmptyClusters(MatrixView points, const Members& members, Random& random,
+                           Matrix* centroids);
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_CLUSTER_MEMBERS_H_

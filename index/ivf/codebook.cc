@@ -1,0 +1,218 @@
+#include "index/ivf/codebook.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "index/base/check.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "index/cluster/kmeans.h"
+#include "index/ivf/codebook_format.h"
+#include "index/simd/convert.h"
+#include "index/simd/pq_encode.h"
+
+namespace tessera {
+namespace {
+
+// Vectors encoded together by one thread.
+constexpr size_t kEncodeBlock = 512;
+// Residuals that the product quantizer is trained on, at most; it takes its own share of them.
+constexpr size_t kResidualsMax = 65'536;
+
+absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_t max) {
+  if (value >= min && value <= max) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " must be ", min, " to ", max, ", got ", value));
+}
+
+absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
+  if (sample.cols != spec.dimension) {
+    return absl::InvalidArgumentError(absl::StrCat("training vectors have dimension ", sample.cols,
+                                                   ", the codebook ", spec.dimension));
+  }
+  if (sample.rows < spec.nlist) {
+    return absl::InvalidArgumentError(absl::StrCat("nlist is ", spec.nlist,
+                                                   ", which needs at least as many training ",
+                                                   "vectors, got ", sample.rows));
+  }
+  return CheckFinite({reinterpret_cast<const std::byte*>(sample.data), ElementType::kFloat32,
+                      sample.rows, sample.cols});
+}
+
+Matrix NormalizedCopy(MatrixView vectors) {
+  Matrix copy(vectors.rows, vectors.cols);
+  std::memcpy(copy.data(), vectors.data, vectors.rows * vectors.cols * sizeof(float));
+  NormalizeRows(copy.data(), copy.rows(), copy.cols());
+  return copy;
+}
+
+// Rows of `vectors` less the centroids of their lists, into `residuals`.
+void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, float* residuals) {
+  for (size_t i = 0; i < vectors.rows; ++i) {
+    const float* row = vectors.row(i).data();
+    const float* centroid = centroids.row(lists[i]).data();
+    float* out = residuals + i * vectors.cols;
+    for (size_t t = 0; t < vectors.cols; ++t) out[t] = row[t] - centroid[t];
+  }
+}
+
+// At most kResidualsMax vectors, spread evenly over the sample.
+Matrix DrawEvenly(MatrixView sample) {
+  const size_t count = std::min(sample.rows, kResidualsMax);
+  Matrix drawn(count, sample.cols);
+  for (size_t i = 0; i < count; ++i) {
+    const float* row = sample.row(i * sample.rows / count).data();
+    std::memcpy(drawn.row(i).data(), row, sample.cols * sizeof(float));
+  }
+  return drawn;
+}
+
+}  // namespace
+
+absl::Status CheckCodebookSpec(const CodebookSpec& spec) {
+  switch (spec.metric) {
+    case Metric::kL2:
+    case Metric::kInnerProduct:
+    case Metric::kCosine:
+      break;
+    default:
+      return absl::InvalidArgumentError("metric is unknown");
+  }
+  if (spec.nbits != 4 && spec.nbits != 8) {
+    return absl::InvalidArgumentError(absl::StrCat("nbits must be 4 or 8, got ", spec.nbits));
+  }
+  RETURN_IF_ERROR(CheckRange("dimension", spec.dimension, 1, limits::kDimensionMax));
+  RETURN_IF_ERROR(CheckRange("nlist", spec.nlist, 1, limits::kListsMax));
+  RETURN_IF_ERROR(CheckRange("subquantizers", spec.subquantizers, 1,
+                             std::min(spec.dimension, limits::kSubquantizersMax)));
+  return CheckRange("iterations", spec.iterations, 1, limits::kTrainingIterationsMax);
+}
+
+Codebook::Codebook(const CodebookSpec& spec, Matrix centroids, ProductQuantizer quantizer)
+    : spec_(spec),
+      centroids_(std::move(centroids)),
+      quantizer_(std::move(quantizer)),
+      nearest_(centroids_) {}
+
+absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
+                                                                MatrixView sample,
+                                                                Executor& executor,
+                                                                ProgressObserver* observer) {
+  RETURN_IF_ERROR(CheckCodebookSpec(spec));
+  RETURN_IF_ERROR(CheckSample(spec, sample));
+  Matrix normalized;
+  if (spec.metric == Metric::kCosine) {
+    normalized = NormalizedCopy(sample);
+    sample = normalized;
+  }
+  KMeansOptions coarse;
+  coarse.clusters = spec.nlist;
+  coarse.iterations = spec.iterations;
+  coarse.seed = spec.seed;
+  coarse.phase = "coarse k-means";
+  ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(sample, coarse, executor, observer));
+
+  const Matrix drawn = DrawEvenly(sample);
+  Matrix residuals(drawn.rows(), drawn.cols());
+  std::vector<uint32_t> lists(drawn.rows());
+  NearestCentroids(clusters.centroids).Assign(drawn, executor, lists.data(), nullptr);
+  Subtract(drawn, clusters.centroids, lists.data(), residuals.data());
+  ProductQuantizerOptions fine;
+  fine.subquantizers = spec.subquantizers;
+  fine.nbits = spec.nbits;
+  fine.seed = spec.seed;
+  ASSIGN_OR_RETURN(ProductQuantizer quantizer,
+                   ProductQuantizer::Train(residuals, fine, executor, observer));
+
+  std::shared_ptr<Codebook> codebook(
+      new Codebook(spec, std::move(clusters.centroids), std::move(quantizer)));
+  codebook->training_vectors_ = sample.rows;
+  EncodedVectors encoded;
+  codebook->Encode(drawn, executor, &encoded);
+  double sum = 0;
+  for (float error : encoded.errors) sum += double{error} * error;
+  codebook->mean_squared_error_ = sum / static_cast<double>(encoded.size());
+  return codebook;
+}
+
+std::string Codebook::Serialize() const {
+  return WriteCodebook(spec_, training_vectors_, mean_squared_error_, centroids_,
+                       quantizer_.all_codewords());
+}
+
+absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view bytes) {
+  ASSIGN_OR_RETURN(CodebookParts parts, ReadCodebook(bytes));
+  const CodebookSpec& spec = parts.spec;
+  std::shared_ptr<Codebook> codebook(
+      new Codebook(spec, std::move(parts.centroids),
+                   ProductQuantizer(spec.dimension, spec.subquantizers, spec.nbits,
+                                    std::move(parts.codewords))));
+  codebook->training_vectors_ = parts.training_vectors;
+  codebook->mean_squared_error_ = parts.mean_squared_error;
+  return codebook;
+}
+
+size_t Codebook::memory_bytes() const {
+  return sizeof(*this) + centroids_.rows() * centroids_.cols() * sizeof(float) +
+         quantizer_.memory_bytes() + nearest_.memory_bytes();
+}
+
+void Codebook::EncodeBlock(MatrixView vectors, const uint32_t* lists, EncodedVectors* out,
+                           size_t out_begin) const {
+  const size_t dim = dimension();
+  const bool biased = metric() == Metric::kL2;
+  Matrix residuals(vectors.rows, dim);
+  Subtract(vectors, centroids_, lists, residuals.data());
+  uint8_t* codes = out->codes.data() + out_begin * code_bytes();
+  quantizer_.Encode(residuals, codes);
+  std::vector<float> decoded(dim);
+  for (size_t i = 0; i < vectors.rows; ++i) {
+    quantizer_.Decode(codes + i * code_bytes(), decoded.data());
+    const float* residual = residuals.row(i).data();
+    out->errors[out_begin + i] = std::sqrt(FloatSquaredDistance(residual, decoded.data(), dim));
+    if (!biased) continue;
+    const float* centroid = centroids_.row(lists[i]).data();
+    out->biases[out_begin + i] = FloatDotProduct(decoded.data(), decoded.data(), dim) +
+                                 2 * FloatDotProduct(centroid, decoded.data(), dim);
+  }
+}
+
+void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const {
+  TESSERA_CHECK(vectors.cols == dimension());
+  const size_t first = out->size();
+  const size_t total = first + vectors.rows;
+  out->lists.resize(total);
+  out->codes.resize(total * code_bytes());
+  out->biases.resize(total);
+  out->errors.resize(total);
+  executor.ParallelFor(vectors.rows, kEncodeBlock, [&](size_t begin, size_t end) {
+    InlineExecutor inline_executor;
+    for (size_t i = begin; i < end; i += kEncodeBlock) {
+      MatrixView block = vectors.Rows(i, std::min(kEncodeBlock, end - i));
+      Matrix normalized;
+      if (metric() == Metric::kCosine) {
+        normalized = NormalizedCopy(block);
+        block = normalized;
+      }
+      uint32_t* lists = out->lists.data() + first + i;
+      nearest_.Assign(block, inline_executor, lists, nullptr);
+      EncodeBlock(block, lists, out, first + i);
+    }
+  });
+}
+
+absl::Status Codebook::Decode(uint32_t list, const uint8_t* code, float* out) const {
+  if (list >= nlist()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("list ", list, " does not exist: the codebook has ", nlist()));
+  }
+  quantizer_.Decode(code, out);
+  const float* centroid = centroids_.row(list).data();
+  for (size_t t = 0; t < dimension(); ++t) out[t] += centroid[t];
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,173 @@
+#include "index/ivf/codebook_format.h"
+
+#include <cmath>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/byte_io.h"
+#include "index/base/crc32c.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::string_view kMagic = "TESSCBK\n";
+constexpr uint32_t kVersion = 1;
+constexpr uint32_t kSpecTag = 1;
+constexpr uint32_t kCentroidsTag = 2;
+constexpr uint32_t kCodewordsTag = 3;
+constexpr size_t kSectionHeaderBytes = 4 + 8;
+
+absl::Status Damaged(const std::string& what) {
+  return absl::DataLossError(absl::StrCat("codebook: ", what));
+}
+
+void WriteSection(uint32_t tag, std::string_view payload, ByteWriter* out) {
+  const size_t begin = out->size();
+  out->WriteU32(tag);
+  out->WriteU64(payload.size());
+  out->WriteBytes(payload);
+  out->WriteU32(Crc32c(out->view().substr(begin)));
+}
+
+void WriteMatrix(uint32_t tag, MatrixView matrix, ByteWriter* out) {
+  ByteWriter payload;
+  payload.Reserve(matrix.rows * matrix.cols * sizeof(float));
+  payload.WriteArray(std::span<const float>(matrix.data, matrix.rows * matrix.cols));
+  WriteSection(tag, payload.view(), out);
+}
+
+// The payload of the next section, its tag and checksum verified.
+absl::StatusOr<std::string_view> ReadSection(uint32_t tag, std::string_view bytes,
+                                             ByteReader* reader) {
+  const size_t begin = reader->offset();
+  uint32_t found = 0, checksum = 0;
+  uint64_t length = 0;
+  std::string_view payload;
+  if (!(reader->ReadU32(&found) && reader->ReadU64(&length) &&
+        reader->ReadBytes(length, &payload) && reader->ReadU32(&checksum))) {
+    return reader->Truncated("codebook section");
+  }
+  const size_t covered = kSectionHeaderBytes + payload.size();
+  if (Crc32c(bytes.substr(begin, covered)) != checksum) {
+    return Damaged(absl::StrCat("checksum of section ", tag, " at byte ", begin, " is wrong"));
+  }
+  if (found != tag) {
+    return Damaged(absl::StrCat("section ", found, " at byte ", begin, " where ", tag, " belongs"));
+  }
+  return payload;
+}
+
+absl::Status ReadHeader(std::string_view bytes, ByteReader* reader) {
+  std::string_view magic;
+  uint32_t version = 0, checksum = 0;
+  if (!reader->ReadBytes(kMagic.size(), &magic)) return reader->Truncated("codebook header");
+  if (magic != kMagic) return Damaged("does not start with the mark of a codebook");
+  if (!(reader->ReadU32(&version) && reader->ReadU32(&checksum))) {
+    return reader->Truncated("codebook header");
+  }
+  if (Crc32c(bytes.substr(0, kMagic.size() + 4)) != checksum) {
+    return Damaged("checksum of the header is wrong");
+  }
+  if (version > kVersion) {
+    return absl::UnimplementedError(absl::StrCat(
+        "codebook: format version ", version, " is newer than this build reads (", kVersion, ")"));
+  }
+  if (version != kVersion) return Damaged(absl::StrCat("format version ", version));
+  return absl::OkStatus();
+}
+
+absl::Status ReadSpec(std::string_view payload, CodebookParts* parts) {
+  ByteReader reader(payload);
+  CodebookSpec& spec = parts->spec;
+  uint8_t metric = 0;
+  if (!(reader.ReadU8(&metric) && reader.ReadU32(&spec.dimension) && reader.ReadU32(&spec.nlist) &&
+        reader.ReadU32(&spec.subquantizers) && reader.ReadU32(&spec.nbits) &&
+        reader.ReadU64(&spec.seed) && reader.ReadU32(&spec.iterations) &&
+        reader.ReadU32(&spec.training_vectors_per_list) &&
+        reader.ReadU64(&parts->training_vectors) && reader.ReadF64(&parts->mean_squared_error))) {
+    return reader.Truncated("codebook specification");
+  }
+  RETURN_IF_ERROR(reader.ExpectEnd("codebook specification"));
+  spec.metric = static_cast<Metric>(metric);
+  if (absl::Status status = CheckCodebookSpec(spec); !status.ok()) {
+    return Damaged(std::string(status.message()));
+  }
+  if (!(std::isfinite(parts->mean_squared_error) && parts->mean_squared_error >= 0)) {
+    return Damaged("mean squared error is not a number from 0 up");
+  }
+  return absl::OkStatus();
+}
+
+// The spec has been checked, so that the product of rows and columns cannot overflow.
+absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t rows, uint64_t cols,
+                        Matrix* matrix) {
+  if (payload.size() != rows * cols * sizeof(float)) {
+    return Damaged(absl::StrCat(name, " take ", payload.size(), " bytes, not the ",
+                                rows * cols * sizeof(float), " of their counts"));
+  }
+  *matrix = Matrix(rows, cols);
+  ByteReader reader(payload);
+  if (!reader.ReadArrayTo(std::span<float>(matrix->data(), rows * cols))) {
+    return reader.Truncated(name);
+  }
+  for (size_t i = 0; i < rows * cols; ++i) {
+    if (!std::isfinite(matrix->data()[i])) {
+      return Damaged(absl::StrCat(name, ": component ", i % cols, " of row ", i / cols,
+                                  " is NaN or infinite"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
+                          double mean_squared_error, MatrixView centroids, MatrixView codewords) {
+  ByteWriter out;
+  out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols) * sizeof(float) +
+              256);
+  out.WriteBytes(kMagic);
+  out.WriteU32(kVersion);
+  out.WriteU32(Crc32c(out.view()));
+  ByteWriter payload;
+  payload.WriteU8(static_cast<uint8_t>(spec.metric));
+  payload.WriteU32(spec.dimension);
+  payload.WriteU32(spec.nlist);
+  payload.WriteU32(spec.subquantizers);
+  payload.WriteU32(spec.nbits);
+  payload.WriteU64(spec.seed);
+  payload.WriteU32(spec.iterations);
+  payload.WriteU32(spec.training_vectors_per_list);
+  payload.WriteU64(training_vectors);
+  payload.WriteF64(mean_squared_error);
+  WriteSection(kSpecTag, payload.view(), &out);
+  WriteMatrix(kCentroidsTag, centroids, &out);
+  WriteMatrix(kCodewordsTag, codewords, &out);
+  return out.Take();
+}
+
+absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
+  if (bytes.size() > limits::kCodebookBytesMax) {
+    return Damaged(absl::StrCat("is ", bytes.size(), " bytes long, over the limit of ",
+                                limits::kCodebookBytesMax));
+  }
+  ByteReader reader(bytes);
+  CodebookParts parts;
+  RETURN_IF_ERROR(ReadHeader(bytes, &reader));
+  ASSIGN_OR_RETURN(const std::string_view spec, ReadSection(kSpecTag, bytes, &reader));
+  RETURN_IF_ERROR(ReadSpec(spec, &parts));
+  ASSIGN_OR_RETURN(const std::string_view centroids, ReadSection(kCentroidsTag, bytes, &reader));
+  RETURN_IF_ERROR(
+      ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension, &parts.centroids));
+  ASSIGN_OR_RETURN(const std::string_view codewords, ReadSection(kCodewordsTag, bytes, &reader));
+  const uint64_t m = parts.spec.subquantizers;
+  RETURN_IF_ERROR(ReadMatrix("codewords", codewords, m << parts.spec.nbits,
+                             (parts.spec.dimension + m - 1) / m, &parts.codewords));
+  RETURN_IF_ERROR(reader.ExpectEnd("codebook"));
+  return parts;
+}
+
+}  // namespace tessera

@@ -1,0 +1,60 @@
+#include "index/ivf/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "index/base/limits.h"
+
+namespace tessera {
+namespace {
+
+// A list should be trained on at least this many vectors, or its centroid is noise.
+constexpr uint64_t kPointsPerListMin = 40;
+// Components per subquantizer of 4 bits, and from which dimension on they may be coarser.
+constexpr uint32_t kFineComponents = 2;
+constexpr uint32_t kCoarseComponents = 4;
+constexpr uint32_t kCoarseFromDimension = 512;
+// Below this dimension a code is small whatever its bits: spend 8 on each component.
+constexpr uint32_t kTinyDimension = 8;
+
+uint32_t ChooseLists(uint64_t points) {
+  const auto wanted = static_cast<uint64_t>(4 * std::sqrt(static_cast<double>(points)));
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(std::min(wanted, points / kPointsPerListMin), 1, limits::kListsMax));
+}
+
+}  // namespace
+
+void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, CodebookSpec* spec) {
+  spec->metric = metric;
+  spec->dimension = dimension;
+  if (spec->nbits == 0) spec->nbits = dimension <= kTinyDimension ? 8 : 4;
+  if (spec->subquantizers == 0) {
+    const uint32_t components = dimension <= kTinyDimension         ? 1
+                                : dimension >= kCoarseFromDimension ? kCoarseComponents
+                                                                    : kFineComponents;
+    spec->subquantizers = std::clamp<uint32_t>((dimension + components - 1) / components, 1,
+                                               limits::kSubquantizersMax);
+  }
+  if (spec->nlist == 0) spec->nlist = ChooseLists(points);
+  if (spec->seed == 0) spec->seed = 1;
+  if (spec->iterations == 0) spec->iterations = 20;
+  if (spec->training_vectors_per_list == 0) spec->training_vectors_per_list = 256;
+}
+
+SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, uint64_t points) {
+  SearchDefaults defaults;
+  // The share of lists that holds the neighbours shrinks as lists become more, about as the square
+  // root of their number.
+  const double wanted = 2.0 * std::sqrt(static_cast<double>(spec.nlist));
+  defaults.nprobe = std::clamp<uint32_t>(static_cast<uint32_t>(std::ceil(wanted)), 1, spec.nlist);
+  defaults.rerank = static_cast<uint32_t>(std::min<uint64_t>(100, points));
+  return defaults;
+}
+
+uint64_t RerankFor(const SearchDefaults& defaults, uint64_t k) {
+  if (defaults.rerank == 0) return 0;
+  return std::min<uint64_t>(std::max<uint64_t>(defaults.rerank, 10 * k), limits::kRerankMax);
+}
+
+}  // namespace tessera

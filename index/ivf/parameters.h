@@ -1,0 +1,30 @@
+#ifndef TESSERA_INDEX_IVF_PARAMETERS_H_
+#define TESSERA_INDEX_IVF_PARAMETERS_H_
+
+#include <cstdint>
+
+#include "index/base/types.h"
+#include "index/ivf/codebook.h"
+
+namespace tessera {
+
+// Fills in every field of `spec` that is 0, for `points` vectors of `dimension` components, and
+// sets metric and dimension. What is chosen, and the measurements behind it, are in README.md.
+// Fields that a user has set stay, sensible or not: CheckCodebookSpec judges them.
+void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, CodebookSpec* spec);
+
+struct SearchDefaults {
+  uint32_t nprobe = 1;
+  uint32_t rerank = 0;  // candidates whose full vectors are compared, for k = 10
+};
+
+// What a search does when its caller does not say: recall@10 of 0.95 or more with exact rerank on
+// the data that was measured (README.md), with a margin. `points` is how many are searched.
+SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, uint64_t points);
+
+// How many candidates to rerank for k answers, where `rerank` suits 10.
+uint64_t RerankFor(const SearchDefaults& defaults, uint64_t k);
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_IVF_PARAMETERS_H_

@@ -1,0 +1,238 @@
+#include "index/ivf/codebook.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "index/cluster/random.h"
+#include "index/simd/convert.h"
+#include "tests/index/test_executor.h"
+
+namespace tessera {
+namespace {
+
+using CodebookPtr = std::shared_ptr<const Codebook>;
+
+Matrix Uniform(size_t n, size_t dim, uint64_t seed) {
+  Random random(seed);
+  Matrix points(n, dim);
+  for (size_t i = 0; i < n * dim; ++i) {
+    points.data()[i] = static_cast<float>(4 * random.Uniform() - 1);
+  }
+  return points;
+}
+
+CodebookSpec SmallSpec(Metric metric, uint32_t nbits = 4) {
+  return {.metric = metric, .dimension = 18, .nlist = 20, .subquantizers = 7, .nbits = nbits};
+}
+
+CodebookPtr Trained(const CodebookSpec& spec, MatrixView sample) {
+  InlineExecutor executor;
+  auto codebook = Codebook::Train(spec, sample, executor, nullptr);
+  EXPECT_TRUE(codebook.ok()) << codebook.status();
+  return codebook.ok() ? *codebook : nullptr;
+}
+
+EncodedVectors Encoded(const Codebook& codebook, MatrixView vectors) {
+  InlineExecutor executor;
+  EncodedVectors encoded;
+  codebook.Encode(vectors, executor, &encoded);
+  return encoded;
+}
+
+double SquaredDistance(const float* a, const float* b, size_t n) {
+  double sum = 0;
+  for (size_t t = 0; t < n; ++t) sum += (double{a[t]} - b[t]) * (double{a[t]} - b[t]);
+  return sum;
+}
+
+double Dot(const float* a, const float* b, size_t n) {
+  double sum = 0;
+  for (size_t t = 0; t < n; ++t) sum += double{a[t]} * b[t];
+  return sum;
+}
+
+class CodebookMetrics : public testing::TestWithParam<std::tuple<Metric, uint32_t>> {};
+
+// What a search computes from a code, its bias, its list and the one table must be the distance (or
+// inner product) of the query to the decoded vector.
+TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
+  const auto [metric, nbits] = GetParam();
+  const size_t dim = 18;
+  Matrix vectors = Uniform(900, dim, 1);
+  const CodebookPtr codebook = Trained(SmallSpec(metric, nbits), vectors);
+  ASSERT_NE(codebook, nullptr);
+  const EncodedVectors encoded = Encoded(*codebook, vectors);
+  ASSERT_EQ(encoded.size(), 900u);
+  ASSERT_EQ(encoded.codes.size(), 900 * codebook->code_bytes());
+  Matrix queries = Uniform(5, dim, 2);
+  if (metric == Metric::kCosine) {
+    NormalizeRows(vectors.data(), vectors.rows(), dim);
+    NormalizeRows(queries.data(), queries.rows(), dim);
+  }
+  std::vector<float> table(codebook->subquantizers() * codebook->codewords());
+  std::vector<float> decoded(dim);
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    const float* query = queries.row(q).data();
+    codebook->quantizer().InnerProductTable(query, table.data());
+    for (size_t i = 0; i < vectors.rows(); i += 3) {
+      const uint8_t* code = encoded.codes.data() + i * codebook->code_bytes();
+      const float* centroid = codebook->centroids().row(encoded.lists[i]).data();
+      double sum = 0;
+      for (uint32_t j = 0; j < codebook->subquantizers(); ++j) {
+        const uint32_t number = nbits == 8 ? code[j] : (code[j / 2] >> (j % 2 * 4)) & 15;
+        sum += table[j * codebook->codewords() + number];
+      }
+      ASSERT_TRUE(codebook->Decode(encoded.lists[i], code, decoded.data()).ok());
+      if (metric == Metric::kL2) {
+        const double got = SquaredDistance(query, centroid, dim) - 2 * sum + encoded.biases[i];
+        EXPECT_NEAR(got, SquaredDistance(query, decoded.data(), dim), 1e-3);
+      } else {
+        EXPECT_EQ(encoded.biases[i], 0);
+        EXPECT_NEAR(Dot(query, centroid, dim) + sum, Dot(query, decoded.data(), dim), 1e-4);
+      }
+      EXPECT_NEAR(encoded.errors[i],
+                  std::sqrt(SquaredDistance(vectors.row(i).data(), decoded.data(), dim)), 1e-4);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CodebookMetrics,
+                         testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct,
+                                                          Metric::kCosine),
+                                          testing::Values(4, 8)));
+
+TEST(Codebook, KnowsItsError) {
+  const Matrix vectors = Uniform(900, 18, 3);
+  const CodebookPtr codebook = Trained(SmallSpec(Metric::kL2), vectors);
+  ASSERT_NE(codebook, nullptr);
+  EXPECT_EQ(codebook->training_vectors(), 900u);
+  double sum = 0;
+  for (float error : Encoded(*codebook, vectors).errors) sum += double{error} * error;
+  EXPECT_NEAR(codebook->mean_squared_error(), sum / 900, 1e-6 * sum);
+  EXPECT_GT(codebook->mean_squared_error(), 0);
+}
+
+TEST(Codebook, EncodeAppends) {
+  const Matrix vectors = Uniform(700, 18, 4);
+  const CodebookPtr codebook = Trained(SmallSpec(Metric::kL2), vectors);
+  ASSERT_NE(codebook, nullptr);
+  const EncodedVectors whole = Encoded(*codebook, vectors);
+  EncodedVectors parts;
+  TestExecutor executor(3);
+  for (size_t begin = 0; begin < 700; begin += 100) {
+    codebook->Encode(vectors.view().Rows(begin, 100), executor, &parts);
+  }
+  EXPECT_EQ(parts.lists, whole.lists);
+  EXPECT_EQ(parts.codes, whole.codes);
+}
+
+TEST(Codebook, CosineIgnoresLength) {
+  Matrix vectors = Uniform(700, 18, 5);
+  const CodebookPtr codebook = Trained(SmallSpec(Metric::kCosine), vectors);
+  ASSERT_NE(codebook, nullptr);
+  const EncodedVectors before = Encoded(*codebook, vectors);
+  for (size_t i = 0; i < 700 * 18; ++i) vectors.data()[i] *= 8;  // exact in floats
+  const EncodedVectors after = Encoded(*codebook, vectors);
+  EXPECT_EQ(before.lists, after.lists);
+  EXPECT_EQ(before.codes, after.codes);
+}
+
+TEST(Codebook, SameCodebookWhateverTheParallelism) {
+  const Matrix vectors = Uniform(3000, 18, 6);
+  const CodebookPtr want = Trained(SmallSpec(Metric::kCosine), vectors);
+  ASSERT_NE(want, nullptr);
+  for (size_t parallelism : {1, 2, 4}) {
+    TestExecutor executor(parallelism);
+    const auto codebook = Codebook::Train(SmallSpec(Metric::kCosine), vectors, executor, nullptr);
+    ASSERT_TRUE(codebook.ok());
+    EXPECT_EQ((*codebook)->Serialize(), want->Serialize());
+  }
+}
+
+TEST(Codebook, BadInput) {
+  const Matrix vectors = Uniform(100, 18, 7);
+  InlineExecutor executor;
+  const auto code_of = [&](auto change, MatrixView sample) {
+    CodebookSpec spec = SmallSpec(Metric::kL2);
+    change(spec);
+    return Codebook::Train(spec, sample, executor, nullptr).status().code();
+  };
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(code_of([](CodebookSpec&) {}, vectors), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of([](CodebookSpec&) {}, vectors.view().Rows(0, 19)), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.dimension = 17; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.nlist = 0; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.nlist = 101; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.subquantizers = 0; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.subquantizers = 19; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.nbits = 6; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.iterations = 0; }, vectors), kInvalid);
+  EXPECT_EQ(code_of([](CodebookSpec& s) { s.metric = Metric{9}; }, vectors), kInvalid);
+  Matrix broken = Uniform(100, 18, 8);
+  broken.row(99)[17] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(code_of([](CodebookSpec&) {}, broken), kInvalid);
+  broken.row(99)[17] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(code_of([](CodebookSpec&) {}, broken), kInvalid);
+}
+
+TEST(Codebook, DecodeChecksTheList) {
+  const Matrix vectors = Uniform(100, 18, 9);
+  const CodebookPtr codebook = Trained(SmallSpec(Metric::kL2), vectors);
+  ASSERT_NE(codebook, nullptr);
+  const std::vector<uint8_t> code(codebook->code_bytes());
+  std::vector<float> out(18);
+  EXPECT_TRUE(codebook->Decode(19, code.data(), out.data()).ok());
+  EXPECT_EQ(codebook->Decode(20, code.data(), out.data()).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Codebook, TrainingCanBeCancelledAtEveryStep) {
+  class CancelAt : public ProgressObserver {
+   public:
+    explicit CancelAt(size_t call) : call_(call) {}
+    bool OnProgress(const char*, size_t, size_t) override { return ++calls_ < call_; }
+    size_t calls() const { return calls_; }
+
+   private:
+    const size_t call_;
+    size_t calls_ = 0;
+  };
+  const Matrix vectors = Uniform(300, 18, 10);
+  InlineExecutor executor;
+  CancelAt never(1'000'000);
+  ASSERT_TRUE(Codebook::Train(SmallSpec(Metric::kL2), vectors, executor, &never).ok());
+  for (size_t call = 1; call <= never.calls(); ++call) {
+    CancelAt observer(call);
+    EXPECT_EQ(Codebook::Train(SmallSpec(Metric::kL2), vectors, executor, &observer).status().code(),
+              absl::StatusCode::kCancelled);
+  }
+}
+
+TEST(Codebook, TinyAndLargeDimensions) {
+  InlineExecutor executor;
+  for (const auto& [dim, m] : {std::pair<uint32_t, uint32_t>{1, 1}, {3, 3}, {3, 2}, {4096, 64}}) {
+    const Matrix vectors = Uniform(300, dim, 11);
+    const CodebookSpec spec = {
+        .metric = Metric::kL2, .dimension = dim, .nlist = 4, .subquantizers = m, .nbits = 4};
+    const CodebookPtr codebook = Trained(spec, vectors);
+    ASSERT_NE(codebook, nullptr);
+    const EncodedVectors encoded = Encoded(*codebook, vectors);
+    std::vector<float> decoded(dim);
+    for (size_t i = 0; i < 300; i += 50) {
+      ASSERT_TRUE(codebook
+                      ->Decode(encoded.lists[i], encoded.codes.data() + i * codebook->code_bytes(),
+                               decoded.data())
+                      .ok());
+      const double error = std::sqrt(SquaredDistance(vectors.row(i).data(), decoded.data(), dim));
+      EXPECT_NEAR(error, encoded.errors[i], 1e-4 * (1 + error));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera
