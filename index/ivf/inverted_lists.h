@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "index/base/slot_set.h"
 #include "index/base/types.h"
 #include "index/ivf/codebook.h"
 
@@ -15,19 +16,31 @@ class ListsSnapshot;
 
 // The inverted lists of one codebook, in memory, packed for the scan kernel.
 //
-// One writer at a time (the caller serialises Append and Compact). Readers take a snapshot, which
-// never changes and keeps alive what it shows; they take no lock that the writer holds.
+// One writer at a time: the caller serialises all calls, Snapshot() among them, and hands the
+// snapshot to its readers. A snapshot never changes and keeps alive what it shows; its readers take
+// no lock that the writer holds.
 class InvertedLists {
  public:
   explicit InvertedLists(std::shared_ptr<const Codebook> codebook);
   ~InvertedLists();
 
   // Appends encoded vectors; slots[i] is the point of row i. Readers see them from the next
-  // Snapshot() on.
+  // Snapshot() on. When the lists have grown by a quarter they are packed anew, in list order:
+  // appending costs a constant number of copies a vector, and a scan stays close to one stream.
   void Append(const EncodedVectors& vectors, const Slot* slots);
 
   // The lists as they are now: cheap, and cheaper the less has changed since the last one.
   std::shared_ptr<const ListsSnapshot> Snapshot();
+
+  // Rewrites one list without the entries of `deleted` slots; returns how many went. The list must
+  // exist. Walking all lists, a few at a time, reclaims what deletions leave behind.
+  size_t Compact(uint32_t list, const SlotSet& deleted);
+  // Packs all lists anew, without the entries of `deleted` slots.
+  void CompactAll(const SlotSet& deleted);
+
+  size_t size() const;  // entries, deleted ones that are not compacted away included
+  // Codes, slots, biases and tables in memory, with those that only older snapshots still hold.
+  size_t memory_bytes() const;
 
  private:
   struct Impl;

@@ -1,0 +1,302 @@
+#include "index/ivf/inverted_lists.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "index/base/buffer.h"
+#include "index/ivf/lists_snapshot.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kBlock = kLutScanBlockVectors;
+
+size_t BlocksFor(size_t vectors) { return (vectors + kBlock - 1) / kBlock; }
+
+// Memory of blocks, counted while it lives: snapshots may hold it longer than the lists do.
+class Extent {
+ public:
+  Extent(size_t bytes, std::shared_ptr<std::atomic<size_t>> meter)
+      : buffer_(bytes), meter_(std::move(meter)) {
+    meter_->fetch_add(bytes, std::memory_order_relaxed);
+  }
+  ~Extent() { meter_->fetch_sub(buffer_.size(), std::memory_order_relaxed); }
+  Extent(const Extent&) = delete;
+  Extent& operator=(const Extent&) = delete;
+
+  uint8_t* data() { return buffer_.data(); }
+
+ private:
+  AlignedBuffer<uint8_t> buffer_;
+  std::shared_ptr<std::atomic<size_t>> meter_;
+};
+
+}  // namespace
+
+SearchTables::SearchTables(std::shared_ptr<const Codebook> book)
+    : codebook(std::move(book)),
+      shape{codebook->subquantizers(), codebook->nbits()},
+      lut(shape, codebook->sub_dimension(), codebook->codewords(0)),
+      coarse(codebook) {}
+
+struct InvertedLists::Impl {
+  // What the writer knows of a list beyond what readers see.
+  struct Room {
+    uint8_t* blocks = nullptr;  // the same as the list's, for writing past what readers see
+    uint32_t capacity = 0;      // in blocks
+  };
+
+  explicit Impl(std::shared_ptr<const Codebook> codebook)
+      : tables(std::make_shared<SearchTables>(std::move(codebook))),
+        shape(tables->shape),
+        block_bytes(shape.block_bytes()),
+        nlist(tables->codebook->nlist()),
+        chunks((nlist + ListChunk::kLists - 1) / ListChunk::kLists),
+        shared(chunks.size(), false),
+        rooms(nlist),
+        meter(std::make_shared<std::atomic<size_t>>(0)) {
+    for (auto& chunk : chunks) chunk = std::make_shared<ListChunk>();
+  }
+
+  const InvertedList& list(size_t i) const {
+    return chunks[i / ListChunk::kLists]->lists[i % ListChunk::kLists];
+  }
+  InvertedList& MutableList(size_t i) {
+    const size_t c = i / ListChunk::kLists;
+    if (shared[c]) {
+      chunks[c] = std::make_shared<ListChunk>(*chunks[c]);
+      shared[c] = false;
+    }
+    latest.reset();
+    return chunks[c]->lists[i % ListChunk::kLists];
+  }
+
+  std::shared_ptr<Extent> NewExtent(size_t blocks) const {
+    return std::make_shared<Extent>(blocks * block_bytes, meter);
+  }
+  const uint8_t* Block(const InvertedList& l, size_t b) const {
+    return b < l.num_blocks ? l.blocks + b * block_bytes : l.tail;
+  }
+
+  // Calls take(block, lane) for each entry of a list.
+  template <class F>
+  void ForEachEntry(const InvertedList& l, F take) const {
+    for (size_t i = 0; i < l.size; ++i) take(Block(l, i / kBlock), i % kBlock);
+  }
+  void CopyEntry(const uint8_t* from, size_t from_lane, uint8_t* to, size_t to_lane) {
+    code_scratch.resize(shape.code_bytes());
+    LutScanGet(shape, from, from_lane, code_scratch.data());
+    LutScanPut(shape, to, to_lane, code_scratch.data(), LutScanBias(shape, from, from_lane),
+               LutScanSlot(shape, from, from_lane));
+  }
+
+  void AppendToList(uint32_t index, const EncodedVectors& vectors, const Slot* slots,
+                    const uint32_t* rows, size_t n);
+  size_t WriteList(const InvertedList& old, const EncodedVectors* vectors, const Slot* slots,
+                   const uint32_t* rows, size_t n, const SlotSet* deleted, uint8_t* out);
+  void Pack(const EncodedVectors* vectors, const Slot* slots, const std::vector<uint32_t>& begins,
+            const std::vector<uint32_t>& rows, const SlotSet* deleted);
+
+  std::shared_ptr<const SearchTables> tables;
+  const LutScanShape shape;
+  const size_t block_bytes;
+  const size_t nlist;
+  std::vector<std::shared_ptr<ListChunk>> chunks;
+  std::vector<bool> shared;  // chunk c is seen by a snapshot: copy it before writing
+  std::vector<Room> rooms;
+  std::shared_ptr<const ListsSnapshot> latest;
+  std::shared_ptr<std::atomic<size_t>> meter;
+  std::vector<uint8_t> code_scratch;
+  size_t size = 0;
+  size_t packed_size = 0;  // when the lists were last packed anew
+};
+
+// Adds rows to one list. Readers of older snapshots may be scanning it: blocks that they can see
+// are left alone, a partly filled last block is replaced by a copy.
+void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vectors,
+                                       const Slot* slots, const uint32_t* rows, size_t n) {
+  InvertedList& l = MutableList(index);
+  Room& room = rooms[index];
+  const size_t full_before = l.size / kBlock;
+  const size_t full_after = (l.size + n) / kBlock;
+  const bool tail_in_place = l.num_blocks > full_before;
+  if (full_after > full_before && (tail_in_place || full_after > room.capacity)) {
+    const size_t capacity = full_after + full_after / 2;
+    auto extent = NewExtent(capacity);
+    if (full_before > 0) std::memcpy(extent->data(), l.blocks, full_before * block_bytes);
+    const uint8_t* old_tail = Block(l, full_before);
+    std::shared_ptr<const void> old_owner = l.blocks_owner;
+    if (l.size % kBlock != 0 && tail_in_place) {
+      l.tail = old_tail;
+      l.tail_owner = old_owner;
+    }
+    room = {extent->data(), static_cast<uint32_t>(capacity)};
+    l.blocks = extent->data();
+    l.num_blocks = static_cast<uint32_t>(full_before);
+    l.blocks_owner = std::move(extent);
+  } else if (tail_in_place) {
+    l.tail = l.blocks + full_before * block_bytes;
+    l.tail_owner = l.blocks_owner;
+    l.num_blocks = static_cast<uint32_t>(full_before);
+    room.capacity = static_cast<uint32_t>(full_before);  // older snapshots see the block after it
+  }
+  size_t row = 0;
+  while (row < n) {
+    const size_t lane = l.size % kBlock;
+    const size_t take = std::min(n - row, kBlock - lane);
+    uint8_t* block;
+    std::shared_ptr<Extent> tail;
+    if (lane + take == kBlock) {
+      block = room.blocks + l.num_blocks * block_bytes;
+    } else {
+      tail = NewExtent(1);
+      block = tail->data();
+    }
+    if (lane > 0) {
+      std::memcpy(block, l.tail, block_bytes);
+    } else {
+      LutScanClear(shape, block);
+    }
+    for (size_t i = 0; i < take; ++i, ++row) {
+      LutScanPut(shape, block, lane + i, &vectors.codes[rows[row] * shape.code_bytes()],
+                 vectors.biases[rows[row]], slots[rows[row]]);
+    }
+    l.tail = tail == nullptr ? nullptr : block;
+    l.tail_owner = tail;
+    if (tail == nullptr) ++l.num_blocks;
+    l.size += static_cast<uint32_t>(take);
+  }
+  size += n;
+}
+
+// Writes a list as contiguous blocks to `out`: the old entries that are not deleted, then the rows.
+// Returns how many entries it has. `out` is zero and has room for all.
+size_t InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVectors* vectors,
+                                      const Slot* slots, const uint32_t* rows, size_t n,
+                                      const SlotSet* deleted, uint8_t* out) {
+  size_t count = 0;
+  const auto lane_of = [&](size_t i) {
+    uint8_t* block = out + i / kBlock * block_bytes;
+    if (i % kBlock == 0) LutScanClear(shape, block);
+    return block;
+  };
+  if (deleted == nullptr) {
+    const size_t blocks = BlocksFor(old.size);
+    for (size_t b = 0; b < blocks; ++b) {
+      std::memcpy(out + b * block_bytes, Block(old, b), block_bytes);
+    }
+    count = old.size;
+  } else {
+    ForEachEntry(old, [&](const uint8_t* block, size_t lane) {
+      if (deleted->Contains(LutScanSlot(shape, block, lane))) return;
+      CopyEntry(block, lane, lane_of(count), count % kBlock);
+      ++count;
+    });
+  }
+  for (size_t i = 0; i < n; ++i, ++count) {
+    LutScanPut(shape, lane_of(count), count % kBlock, &vectors->codes[rows[i] * shape.code_bytes()],
+               vectors->biases[rows[i]], slots[rows[i]]);
+  }
+  return count;
+}
+
+// Writes all lists one after the other into new memory, in list order.
+void InvertedLists::Impl::Pack(const EncodedVectors* vectors, const Slot* slots,
+                               const std::vector<uint32_t>& begins,
+                               const std::vector<uint32_t>& rows, const SlotSet* deleted) {
+  const auto added = [&](size_t i) -> size_t {
+    return vectors == nullptr ? 0 : begins[i + 1] - begins[i];
+  };
+  std::vector<size_t> counts(nlist);
+  size_t blocks = 0;
+  for (size_t i = 0; i < nlist; ++i) {
+    counts[i] = list(i).size + added(i);
+    if (deleted != nullptr) {
+      ForEachEntry(list(i), [&](const uint8_t* block, size_t lane) {
+        counts[i] -= deleted->Contains(LutScanSlot(shape, block, lane)) ? 1 : 0;
+      });
+    }
+    blocks += BlocksFor(counts[i]);
+  }
+  // A slot may be deleted between counting and writing, never undeleted: room for all suffices.
+  auto extent = blocks == 0 ? nullptr : NewExtent(blocks);
+  uint8_t* at = blocks == 0 ? nullptr : extent->data();
+  size = 0;
+  for (size_t i = 0; i < nlist; ++i) {
+    InvertedList& l = MutableList(i);
+    const size_t count = WriteList(
+        l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i), deleted, at);
+    const size_t used = BlocksFor(count);
+    l = {at, nullptr, static_cast<uint32_t>(used), static_cast<uint32_t>(count), extent, nullptr};
+    rooms[i] = {at, static_cast<uint32_t>(used)};
+    if (at != nullptr) at += BlocksFor(counts[i]) * block_bytes;
+    size += count;
+  }
+  packed_size = size;
+}
+
+InvertedLists::InvertedLists(std::shared_ptr<const Codebook> codebook)
+    : impl_(std::make_unique<Impl>(std::move(codebook))) {}
+
+InvertedLists::~InvertedLists() = default;
+
+void InvertedLists::Append(const EncodedVectors& vectors, const Slot* slots) {
+  constexpr size_t kPackMin = 4096;
+  const size_t n = vectors.size();
+  if (n == 0) return;
+  // Rows by list: a counting sort keeps their order within a list.
+  std::vector<uint32_t> begins(impl_->nlist + 1, 0);
+  for (uint32_t list : vectors.lists) ++begins[list + 1];
+  for (size_t i = 0; i < impl_->nlist; ++i) begins[i + 1] += begins[i];
+  std::vector<uint32_t> next(begins.begin(), begins.end() - 1);
+  std::vector<uint32_t> rows(n);
+  for (size_t i = 0; i < n; ++i) rows[next[vectors.lists[i]]++] = static_cast<uint32_t>(i);
+
+  const size_t size_after = impl_->size + n;
+  if (size_after >= impl_->packed_size + std::max(kPackMin, impl_->packed_size / 4)) {
+    impl_->Pack(&vectors, slots, begins, rows, nullptr);
+    return;
+  }
+  for (uint32_t i = 0; i < impl_->nlist; ++i) {
+    const size_t count = begins[i + 1] - begins[i];
+    if (count > 0) impl_->AppendToList(i, vectors, slots, &rows[begins[i]], count);
+  }
+}
+
+std::shared_ptr<const ListsSnapshot> InvertedLists::Snapshot() {
+  if (impl_->latest == nullptr) {
+    ListsSnapshot::Chunks chunks(impl_->chunks.begin(), impl_->chunks.end());
+    impl_->shared.assign(impl_->shared.size(), true);
+    impl_->latest = std::make_shared<ListsSnapshot>(impl_->tables, std::move(chunks), impl_->size);
+  }
+  return impl_->latest;
+}
+
+size_t InvertedLists::Compact(uint32_t list, const SlotSet& deleted) {
+  InvertedList& l = impl_->MutableList(list);
+  const size_t before = l.size;
+  if (before == 0) return 0;
+  auto extent = impl_->NewExtent(BlocksFor(before));
+  uint8_t* at = extent->data();
+  const size_t count = impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, at);
+  const auto used = static_cast<uint32_t>(BlocksFor(count));
+  l = {at, nullptr, used, static_cast<uint32_t>(count), std::move(extent), nullptr};
+  impl_->rooms[list] = {at, used};
+  impl_->size -= before - count;
+  return before - count;
+}
+
+void InvertedLists::CompactAll(const SlotSet& deleted) {
+  impl_->Pack(nullptr, nullptr, {}, {}, &deleted);
+}
+
+size_t InvertedLists::size() const { return impl_->size; }
+
+size_t InvertedLists::memory_bytes() const {
+  return impl_->meter->load(std::memory_order_relaxed) + impl_->tables->memory_bytes() +
+         impl_->chunks.size() * sizeof(ListChunk) + impl_->nlist * sizeof(Impl::Room);
+}
+
+}  // namespace tessera

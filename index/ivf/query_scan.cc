@@ -1,0 +1,84 @@
+#include "index/ivf/query_scan.h"
+
+#include <algorithm>
+
+#include "index/simd/lut_scan_select.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kBlocksAtOnce = 16;
+constexpr size_t kQueriesAtOnce = 4;  // the kernel shares loads among as many
+
+void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                QueryScan* const* queries, size_t n, const SlotSet& deleted) {
+  LutScanQuery scans[kQueriesAtOnce];
+  size_t begins[kQueriesAtOnce];
+  for (size_t b = 0; b < num_blocks; b += kBlocksAtOnce) {
+    const size_t count = std::min(kBlocksAtOnce, num_blocks - b);
+    for (size_t i = 0; i < n; ++i) {
+      scans[i] = queries[i]->scan;
+      begins[i] = scans[i].count;
+    }
+    LutScan(shape, blocks + b * shape.block_bytes(), count, scans, n);
+    for (size_t i = 0; i < n; ++i) {
+      if (scans[i].count == begins[i]) continue;
+      queries[i]->scan.count = scans[i].count;
+      queries[i]->Settle(begins[i], deleted);
+    }
+  }
+}
+
+}  // namespace
+
+size_t QueryScan::Capacity(size_t keep) {
+  return CutAt(keep) + kBlocksAtOnce * kLutScanBlockVectors + kLutScanSlack;
+}
+
+void QueryScan::Settle(size_t begin, const SlotSet& deleted) {
+  if (deleted.size() > 0) {
+    size_t kept = begin;
+    for (size_t i = begin; i < scan.count; ++i) {
+      if (deleted.Contains(scan.slots[i])) continue;
+      scan.slots[kept] = scan.slots[i];
+      scan.distances[kept++] = scan.distances[i];
+    }
+    scan.count = kept;
+  }
+  if (scan.count >= CutAt(keep)) Cut(keep + keep / 8);
+}
+
+void QueryScan::Finish() {
+  if (scan.count > keep) Cut(keep);
+}
+
+void QueryScan::Cut(size_t keep_max) {
+  scan.count =
+      KeepSmallest(scan.distances, scan.slots, scan.count, keep, keep_max, &scan.threshold);
+  if (scan.count <= keep_max) return;
+  // Many are equally far: enough of them will do.
+  size_t nearer = 0;
+  for (size_t i = 0; i < scan.count; ++i) nearer += scan.distances[i] < scan.threshold ? 1 : 0;
+  size_t equal_wanted = keep - nearer;
+  size_t kept = 0;
+  for (size_t i = 0; i < scan.count; ++i) {
+    if (scan.distances[i] >= scan.threshold && equal_wanted-- == 0) {
+      ++equal_wanted;
+      continue;
+    }
+    scan.slots[kept] = scan.slots[i];
+    scan.distances[kept++] = scan.distances[i];
+  }
+  scan.count = kept;
+}
+
+void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,
+              size_t n, const SlotSet& deleted) {
+  for (size_t q = 0; q < n; q += kQueriesAtOnce) {
+    const size_t count = std::min(kQueriesAtOnce, n - q);
+    ScanBlocks(shape, list.blocks, list.num_blocks, queries + q, count, deleted);
+    if (list.tail != nullptr) ScanBlocks(shape, list.tail, 1, queries + q, count, deleted);
+  }
+}
+
+}  // namespace tessera

@@ -1,0 +1,42 @@
+#ifndef TESSERA_INDEX_IVF_QUERY_SCAN_H_
+#define TESSERA_INDEX_IVF_QUERY_SCAN_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "index/base/slot_set.h"
+#include "index/ivf/lists_snapshot.h"
+#include "index/simd/lut_scan.h"
+
+namespace tessera {
+
+// One query's candidates while lists are scanned: the best so far by their codes, thinned out
+// whenever there are about twice as many as wanted. Does not own its arrays.
+struct QueryScan {
+  // Candidates that are thinned out at once: more make a cut cheaper per candidate, fewer make the
+  // threshold follow sooner.
+  static size_t CutAt(size_t keep) { return 2 * keep + 64; }
+  // Room that the arrays of one query need.
+  static size_t Capacity(size_t keep);
+
+  LutScanQuery scan;
+  float constant = 0;  // what the query adds to every distance
+  size_t keep = 0;     // candidates wanted
+
+  // Drops deleted candidates from index `begin` on, then thins out if there are many.
+  void Settle(size_t begin, const SlotSet& deleted);
+  // Leaves at most `keep` candidates.
+  void Finish();
+
+ private:
+  void Cut(size_t keep_max);
+};
+
+// Scans one list for `n` queries, which share the reading of its blocks. queries[i]->scan.offset
+// must hold the constant plus the query's distance from the list's centroid.
+void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,
+              size_t n, const SlotSet& deleted);
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_IVF_QUERY_SCAN_H_

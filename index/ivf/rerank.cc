@@ -1,0 +1,102 @@
+#include "index/ivf/rerank.h"
+
+#include <algorithm>
+
+#include "index/base/status_macros.h"
+#include "index/simd/lut_scan_select.h"
+
+namespace tessera {
+namespace {
+
+// Candidates located at once: bounds the memory that vectors read from disk take.
+constexpr size_t kCandidatesAtOnce = 16'384;
+
+// Drops the candidates without a row.
+void DropMissing(QueryScan& scan, const std::byte** rows) {
+  size_t kept = 0;
+  for (size_t i = 0; i < scan.scan.count; ++i) {
+    if (rows[i] == nullptr) continue;
+    scan.scan.slots[kept] = scan.scan.slots[i];
+    rows[kept++] = rows[i];
+  }
+  scan.scan.count = kept;
+}
+
+}  // namespace
+
+absl::Status Reranker::Rerank(Metric metric, MatrixView queries, const VectorSource& vectors,
+                              std::span<QueryScan> scans) {
+  for (size_t begin = 0; begin < scans.size();) {
+    size_t end = begin, candidates = 0;
+    while (end < scans.size() &&
+           (end == begin || candidates + scans[end].scan.count <= kCandidatesAtOnce)) {
+      candidates += scans[end++].scan.count;
+    }
+    RETURN_IF_ERROR(RerankSome(metric, queries.Rows(begin, end - begin), vectors,
+                               scans.subspan(begin, end - begin)));
+    begin = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Reranker::RerankSome(Metric metric, MatrixView queries, const VectorSource& vectors,
+                                  std::span<QueryScan> scans) {
+  size_t total = 0;
+  for (const QueryScan& scan : scans) total += scan.scan.count;
+  if (rows_.size() < total) rows_.resize(total);
+  missing_.clear();
+  missing_at_.clear();
+  size_t at = 0;
+  for (const QueryScan& scan : scans) {
+    const std::span<const Slot> slots(scan.scan.slots, scan.scan.count);
+    vectors.Locate(slots, &rows_[at]);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (rows_[at + i] != nullptr) continue;
+      missing_.push_back(slots[i]);
+      missing_at_.push_back(at + i);
+    }
+    at += slots.size();
+  }
+  const ElementType type = vectors.element_type();
+  if (!missing_.empty()) {
+    const size_t row_bytes = queries.cols * ElementSize(type);
+    if (read_.size() < missing_.size() * row_bytes) {
+      read_ = AlignedBuffer<std::byte>(missing_.size() * row_bytes);
+    }
+    if (found_size_ < missing_.size()) {
+      found_ = std::make_unique<bool[]>(missing_.size());
+      found_size_ = missing_.size();
+    }
+    RETURN_IF_ERROR(vectors.Read(missing_, read_.data(), found_.get()));
+    for (size_t i = 0; i < missing_.size(); ++i) {
+      if (found_[i]) rows_[missing_at_[i]] = read_.data() + i * row_bytes;
+    }
+  }
+  at = 0;
+  for (size_t q = 0; q < scans.size(); ++q) {
+    const size_t located = scans[q].scan.count;
+    if (!missing_.empty()) DropMissing(scans[q], &rows_[at]);
+    if (scorer_ == nullptr) {
+      scorer_ = std::make_unique<ExactScorer>(metric, type, queries.row(q));
+    } else {
+      scorer_->Reset(metric, type, queries.row(q));
+    }
+    scorer_->Score(&rows_[at], scans[q].scan.count, scans[q].scan.distances);
+    at += located;
+  }
+  return absl::OkStatus();
+}
+
+void Reranker::Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result) {
+  LutScanQuery& s = scan.scan;
+  if (s.count > k) {
+    float threshold;
+    s.count = KeepSmallest(s.distances, s.slots, s.count, k, k, &threshold);
+  }
+  result->resize(s.count);
+  for (size_t i = 0; i < s.count; ++i) (*result)[i] = {s.distances[i], s.slots[i]};
+  std::sort(result->begin(), result->end());
+  if (result->size() > k) result->resize(k);  // equal distances: the lower slots stay
+}
+
+}  // namespace tessera

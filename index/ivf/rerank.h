@@ -1,0 +1,45 @@
+#ifndef TESSERA_INDEX_IVF_RERANK_H_
+#define TESSERA_INDEX_IVF_RERANK_H_
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "index/base/buffer.h"
+#include "index/base/matrix.h"
+#include "index/ivf/query_scan.h"
+#include "index/ivf/searcher.h"
+#include "index/simd/exact.h"
+
+namespace tessera {
+
+// Turns candidates into answers. Keeps its memory between calls; one thread at a time.
+class Reranker {
+ public:
+  // Compares the candidates of each query (rows of `queries`, as the user gave them) exactly with
+  // their full vectors. Their scan.distances are replaced; candidates whose vectors are gone are
+  // dropped. Vectors that are not in memory are read for many queries at once.
+  absl::Status Rerank(Metric metric, MatrixView queries, const VectorSource& vectors,
+                      std::span<QueryScan> scans);
+
+  // The k nearest candidates, nearest first.
+  static void Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result);
+
+ private:
+  absl::Status RerankSome(Metric metric, MatrixView queries, const VectorSource& vectors,
+                          std::span<QueryScan> scans);
+
+  std::vector<const std::byte*> rows_;
+  std::vector<Slot> missing_;
+  std::vector<size_t> missing_at_;
+  std::unique_ptr<bool[]> found_;
+  size_t found_size_ = 0;
+  AlignedBuffer<std::byte> read_;
+  std::unique_ptr<ExactScorer> scorer_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_IVF_RERANK_H_

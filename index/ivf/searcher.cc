@@ -1,0 +1,265 @@
+#include "index/ivf/searcher.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "index/base/buffer.h"
+#include "index/base/status_macros.h"
+#include "index/ivf/lists_snapshot.h"
+#include "index/ivf/query_scan.h"
+#include "index/ivf/rerank.h"
+
+namespace tessera {
+namespace {
+
+// One (query, list) pair of a batch.
+struct Probe {
+  uint32_t query;
+  float distance;  // of the list's centroid
+};
+
+// Memory that a thread reuses from search to search.
+struct Scratch {
+  AlignedBuffer<uint8_t> tables;
+  AlignedBuffer<float> distances;
+  AlignedBuffer<Slot> slots;
+  AlignedBuffer<float> padded;   // a query, normalised for COSINE, padded with zeros
+  AlignedBuffer<float> entries;  // tables before they become bytes
+  std::vector<QueryScan> scans;
+  std::vector<Neighbor> nearest;        // lists of one query
+  std::vector<Neighbor> nearest_batch;  // nprobe of each query
+  std::vector<uint32_t> probe_begins;   // by list
+  std::vector<Probe> probes;            // by list
+  Reranker reranker;
+};
+
+template <class T>
+void Grow(AlignedBuffer<T>& buffer, size_t size) {
+  if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
+}
+
+// A search of some queries, small enough that their tables and candidates stay in cache.
+class Batch {
+ public:
+  Batch(const ListsSnapshot& lists, MatrixView queries, const IvfSearchParams& params,
+        const SlotSet& deleted, Scratch& scratch, IvfSearchStats* stats)
+      : lists_(lists),
+        queries_(queries),
+        deleted_(deleted),
+        scratch_(scratch),
+        stats_(stats),
+        shape_(lists.tables().shape),
+        nprobe_(std::min(params.nprobe, lists.nlist())) {
+    const size_t wanted = std::max(params.k, params.rerank);
+    keep_ = std::clamp<size_t>(wanted, 1, std::max<size_t>(lists.size(), 1));
+  }
+
+  void Scan() {
+    Allocate();
+    if (queries_.rows == 1) {
+      Prepare(0);
+      Nearest();
+      for (const Neighbor& list : scratch_.nearest) ScanOne(0, list.slot, list.distance);
+    } else {
+      ScanShared();
+    }
+    for (QueryScan& scan : scans()) scan.Finish();
+  }
+
+  std::span<QueryScan> scans() { return {scratch_.scans.data(), queries_.rows}; }
+
+  static size_t BytesPerQuery(const LutScanShape& shape, size_t keep) {
+    return shape.tables_bytes() + QueryScan::Capacity(keep) * (sizeof(float) + sizeof(Slot));
+  }
+  size_t keep() const { return keep_; }
+
+ private:
+  void Allocate() {
+    const size_t n = queries_.rows;
+    // Whole cache lines per query.
+    const size_t room = (QueryScan::Capacity(keep_) + 15) / 16 * 16;
+    Grow(scratch_.tables, n * TableStride());
+    Grow(scratch_.distances, n * room);
+    Grow(scratch_.slots, n * room);
+    Grow(scratch_.padded, lists_.codebook().padded_dimension());
+    Grow(scratch_.entries, shape_.tables_bytes());
+    if (scratch_.scans.size() < n) scratch_.scans.resize(n);
+    for (size_t q = 0; q < n; ++q) {
+      QueryScan& s = scratch_.scans[q];
+      s.keep = keep_;
+      s.scan.tables = scratch_.tables.data() + q * TableStride();
+      s.scan.distances = scratch_.distances.data() + q * room;
+      s.scan.slots = scratch_.slots.data() + q * room;
+      s.scan.threshold = std::numeric_limits<float>::infinity();
+      s.scan.count = 0;
+    }
+  }
+
+  size_t TableStride() const { return (shape_.tables_bytes() + 63) / 64 * 64; }
+
+  // Normalises a query for COSINE and makes its lookup table.
+  void Prepare(size_t q) {
+    const Codebook& codebook = lists_.codebook();
+    const std::span<const float> query = queries_.row(q);
+    float* padded = scratch_.padded.data();
+    std::copy(query.begin(), query.end(), padded);
+    std::fill(padded + query.size(), padded + codebook.padded_dimension(), 0.0f);
+    if (codebook.metric() == Metric::kCosine) {
+      double norm2 = 0;
+      for (float x : query) norm2 += double{x} * x;
+      if (norm2 > 0) {
+        const double inverse = 1 / std::sqrt(norm2);
+        for (size_t i = 0; i < query.size(); ++i) {
+          padded[i] = static_cast<float>(padded[i] * inverse);
+        }
+      }
+    }
+    QueryScan& s = scratch_.scans[q];
+    const float factor = codebook.metric() == Metric::kL2 ? -2.0f : -1.0f;
+    lists_.tables().lut.Build(padded, factor, scratch_.tables.data() + q * TableStride(),
+                              &s.scan.scale, &s.constant, scratch_.entries.data());
+  }
+
+  // scratch.nearest = the lists that the prepared query probes.
+  void Nearest() {
+    lists_.tables().coarse.Nearest(scratch_.padded.data(), nprobe_, &scratch_.nearest);
+  }
+
+  void ScanOne(size_t q, size_t list, float distance) {
+    const InvertedList& l = lists_.list(list);
+    QueryScan* scan = &scratch_.scans[q];
+    scan->scan.offset = scan->constant + distance;
+    ScanList(shape_, l, &scan, 1, deleted_);
+    stats_->lists_scanned += 1;
+    stats_->codes_scanned += l.size;
+  }
+
+  // Scans the lists that many queries probe once for all of them. Each query's nearest lists come
+  // first, which leaves it a threshold that few vectors of the other lists pass.
+  void ScanShared() {
+    const size_t n = queries_.rows;
+    std::vector<Neighbor>& nearest = scratch_.nearest_batch;
+    std::vector<uint32_t>& begins = scratch_.probe_begins;
+    begins.assign(lists_.nlist() + 1, 0);
+    nearest.clear();
+    for (size_t q = 0; q < n; ++q) {
+      Prepare(q);
+      Nearest();
+      size_t scanned = 0;
+      for (Neighbor& list : scratch_.nearest) {
+        if (scanned < 4 * keep_) {
+          scanned += lists_.list(list.slot).size;
+          ScanOne(q, list.slot, list.distance);
+          list.slot = kInvalidSlot;
+        } else {
+          ++begins[list.slot + 1];
+        }
+        nearest.push_back(list);
+      }
+    }
+    for (size_t i = 0; i < lists_.nlist(); ++i) begins[i + 1] += begins[i];
+    scratch_.probes.resize(begins[lists_.nlist()]);
+    for (size_t i = 0; i < nearest.size(); ++i) {
+      if (nearest[i].slot == kInvalidSlot) continue;
+      // begins[list] moves to the end of the list's probes, which is where the next one's begin.
+      scratch_.probes[begins[nearest[i].slot]++] = {static_cast<uint32_t>(i / nprobe_),
+                                                    nearest[i].distance};
+    }
+    uint32_t begin = 0;
+    for (size_t i = 0; i < lists_.nlist(); ++i) {
+      ScanForProbes(i, {scratch_.probes.data() + begin, begins[i] - begin});
+      begin = begins[i];
+    }
+  }
+
+  void ScanForProbes(size_t list, std::span<const Probe> probes) {
+    constexpr size_t kAtOnce = 64;
+    const InvertedList& l = lists_.list(list);
+    QueryScan* scans[kAtOnce];
+    for (size_t begin = 0; begin < probes.size(); begin += kAtOnce) {
+      const size_t n = std::min(kAtOnce, probes.size() - begin);
+      for (size_t i = 0; i < n; ++i) {
+        QueryScan& scan = scratch_.scans[probes[begin + i].query];
+        scan.scan.offset = scan.constant + probes[begin + i].distance;
+        scans[i] = &scan;
+      }
+      ScanList(shape_, l, scans, n, deleted_);
+    }
+    stats_->lists_scanned += probes.size();
+    stats_->codes_scanned += probes.size() * l.size;
+  }
+
+  const ListsSnapshot& lists_;
+  MatrixView queries_;
+  const SlotSet& deleted_;
+  Scratch& scratch_;
+  IvfSearchStats* stats_;
+  const LutScanShape& shape_;
+  size_t nprobe_;
+  size_t keep_;
+};
+
+absl::Status CheckArguments(const ListsSnapshot& lists, MatrixView queries,
+                            const IvfSearchParams& params, const VectorSource* vectors,
+                            std::span<std::vector<Neighbor>> results) {
+  if (params.k == 0) return absl::InvalidArgumentError("k must be at least 1");
+  if (params.nprobe == 0) return absl::InvalidArgumentError("nprobe must be at least 1");
+  if (queries.cols != lists.codebook().dimension()) {
+    return absl::InvalidArgumentError(absl::StrCat("queries have dimension ", queries.cols,
+                                                   ", the codebook has ",
+                                                   lists.codebook().dimension()));
+  }
+  if (results.size() != queries.rows) {
+    return absl::InvalidArgumentError("results must have one entry per query");
+  }
+  if (params.rerank > 0 && vectors == nullptr) {
+    return absl::InvalidArgumentError("rerank needs a source of vectors");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
+                       const IvfSearchParams& params, const SlotSet& deleted,
+                       const VectorSource* vectors, std::span<std::vector<Neighbor>> results,
+                       IvfSearchStats* stats) {
+  constexpr size_t kBatchQueriesMax = 1024;
+  constexpr size_t kBatchBytesMax = size_t{16} << 20;
+  RETURN_IF_ERROR(CheckArguments(lists, queries, params, vectors, results));
+  static thread_local Scratch scratch;
+  IvfSearchStats ignored;
+  if (stats == nullptr) stats = &ignored;
+  for (size_t begin = 0; begin < queries.rows;) {
+    const Batch sizing(lists, queries, params, deleted, scratch, stats);
+    const size_t bytes = Batch::BytesPerQuery(lists.tables().shape, sizing.keep());
+    const size_t n = std::min(queries.rows - begin,
+                              std::clamp<size_t>(kBatchBytesMax / bytes, 1, kBatchQueriesMax));
+    const MatrixView rows = queries.Rows(begin, n);
+    Batch batch(lists, rows, params, deleted, scratch, stats);
+    batch.Scan();
+    if (params.rerank > 0) {
+      RETURN_IF_ERROR(
+          scratch.reranker.Rerank(lists.codebook().metric(), rows, *vectors, batch.scans()));
+      for (const QueryScan& scan : batch.scans()) stats->candidates_reranked += scan.scan.count;
+    } else if (lists.codebook().metric() == Metric::kL2) {
+      // An estimate can be below zero, a squared distance cannot.
+      for (QueryScan& s : batch.scans()) {
+        for (size_t i = 0; i < s.scan.count; ++i) {
+          s.scan.distances[i] = std::max(s.scan.distances[i], 0.0f);
+        }
+      }
+    }
+    for (size_t q = 0; q < n; ++q) {
+      Reranker::Best(params.k, batch.scans()[q], &results[begin + q]);
+    }
+    begin += n;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,204 @@
+#include "index/ivf/inverted_lists.h"
+
+#include <atomic>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "index/ivf/lists_snapshot.h"
+#include "tests/index/ivf/ivf_test_util.h"
+
+namespace tessera {
+namespace {
+
+using test::Encode;
+using test::Iota;
+
+struct Entry {
+  std::vector<uint8_t> code;
+  float bias;
+  uint32_t list;
+  friend bool operator==(const Entry&, const Entry&) = default;
+};
+using Contents = std::map<Slot, Entry>;
+
+// All that a snapshot holds, read lane by lane.
+Contents Read(const ListsSnapshot& snapshot) {
+  const LutScanShape& shape = snapshot.tables().shape;
+  Contents out;
+  size_t total = 0;
+  for (uint32_t l = 0; l < snapshot.nlist(); ++l) {
+    const InvertedList& list = snapshot.list(l);
+    total += list.size;
+    const size_t blocks = (list.size + kLutScanBlockVectors - 1) / kLutScanBlockVectors;
+    EXPECT_EQ(list.num_blocks + (list.tail != nullptr ? 1 : 0), blocks);
+    for (uint32_t i = 0; i < blocks * kLutScanBlockVectors; ++i) {
+      const size_t b = i / kLutScanBlockVectors;
+      const uint8_t* block =
+          b < list.num_blocks ? list.blocks + b * shape.block_bytes() : list.tail;
+      const size_t lane = i % kLutScanBlockVectors;
+      if (i >= list.size) {
+        EXPECT_EQ(LutScanBias(shape, block, lane), std::numeric_limits<float>::infinity());
+        continue;
+      }
+      Entry entry{std::vector<uint8_t>(shape.code_bytes()), LutScanBias(shape, block, lane), l};
+      LutScanGet(shape, block, lane, entry.code.data());
+      EXPECT_TRUE(out.emplace(LutScanSlot(shape, block, lane), entry).second);
+    }
+  }
+  EXPECT_EQ(total, snapshot.size());
+  return out;
+}
+
+class InvertedListsTest : public testing::TestWithParam<uint32_t> {
+ protected:
+  InvertedListsTest()
+      : vectors_(test::RandomVectors(12'000, 12, 1)),
+        codebook_(
+            test::TrainCodebook(Metric::kL2, vectors_.view().Rows(0, 2000), 70, 5, GetParam())),
+        lists_(codebook_) {}
+
+  // Appends rows [begin, begin + n) under their row numbers, here and in the model.
+  void Append(size_t begin, size_t n) {
+    const EncodedVectors encoded = Encode(*codebook_, vectors_.view().Rows(begin, n));
+    const std::vector<Slot> slots = Iota(n, static_cast<Slot>(begin));
+    lists_.Append(encoded, slots.data());
+    const size_t bytes = codebook_->code_bytes();
+    for (size_t i = 0; i < n; ++i) {
+      model_[slots[i]] = {{&encoded.codes[i * bytes], &encoded.codes[i * bytes] + bytes},
+                          encoded.biases[i],
+                          encoded.lists[i]};
+    }
+  }
+  void Delete(Slot slot) {
+    deleted_.Insert(slot);
+    model_.erase(slot);
+  }
+
+  Matrix vectors_;
+  std::shared_ptr<const Codebook> codebook_;
+  InvertedLists lists_;
+  SlotSet deleted_;
+  Contents model_;
+};
+
+TEST_P(InvertedListsTest, EmptyListsHaveNoEntries) {
+  EXPECT_EQ(lists_.Snapshot()->size(), 0u);
+  EXPECT_TRUE(Read(*lists_.Snapshot()).empty());
+}
+
+TEST_P(InvertedListsTest, HoldsWhatWasAppendedInAnyPieces) {
+  std::mt19937 rng(5);
+  size_t at = 0;
+  while (at < vectors_.rows()) {
+    const size_t wanted = rng() % 8 == 0 ? 1 + rng() % 1500 : 1 + rng() % 90;
+    const size_t n = std::min(wanted, vectors_.rows() - at);
+    Append(at, n);
+    at += n;
+    if (rng() % 3 == 0) {
+      ASSERT_EQ(Read(*lists_.Snapshot()).size(), at);
+    }
+  }
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+  EXPECT_EQ(lists_.size(), vectors_.rows());
+}
+
+TEST_P(InvertedListsTest, SnapshotsNeverChange) {
+  std::mt19937 rng(6);
+  std::vector<std::pair<std::shared_ptr<const ListsSnapshot>, Contents>> kept;
+  for (size_t at = 0; at < 6000;) {
+    const size_t n = 1 + rng() % 200;
+    Append(at, n);
+    at += n;
+    if (rng() % 4 == 0) Delete(static_cast<Slot>(rng() % at));
+    if (rng() % 10 == 0) {
+      const auto list = static_cast<uint32_t>(rng() % 70);
+      lists_.Compact(list, deleted_);
+    }
+    if (rng() % 4 == 0) kept.emplace_back(lists_.Snapshot(), Read(*lists_.Snapshot()));
+  }
+  ASSERT_GT(kept.size(), 5u);
+  for (const auto& [snapshot, contents] : kept) EXPECT_EQ(Read(*snapshot), contents);
+}
+
+TEST_P(InvertedListsTest, UnchangedListsGiveTheSameSnapshot) {
+  Append(0, 10);
+  const auto first = lists_.Snapshot();
+  EXPECT_EQ(lists_.Snapshot(), first);
+  Append(10, 1);
+  EXPECT_NE(lists_.Snapshot(), first);
+}
+
+TEST_P(InvertedListsTest, CompactDropsDeletedEntries) {
+  Append(0, 5000);
+  Append(5000, 500);
+  std::mt19937 rng(7);
+  for (int i = 0; i < 2000; ++i) Delete(static_cast<Slot>(rng() % 5500));
+  const size_t before = lists_.size();
+  size_t gone = 0;
+  for (uint32_t l = 0; l < codebook_->nlist(); ++l) gone += lists_.Compact(l, deleted_);
+  EXPECT_EQ(gone, deleted_.size());
+  EXPECT_EQ(lists_.size(), before - gone);
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+  Append(5500, 700);
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+  for (int i = 0; i < 2000; ++i) Delete(static_cast<Slot>(rng() % 6200));
+  lists_.CompactAll(deleted_);
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+  EXPECT_EQ(lists_.size(), model_.size());
+}
+
+TEST_P(InvertedListsTest, EverythingDeletedLeavesEmptyLists) {
+  Append(0, 300);
+  for (Slot slot = 0; slot < 300; ++slot) Delete(slot);
+  lists_.CompactAll(deleted_);
+  EXPECT_EQ(lists_.size(), 0u);
+  Append(300, 300);
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+}
+
+TEST_P(InvertedListsTest, MemoryFollowsTheVectors) {
+  const size_t empty = lists_.memory_bytes();
+  Append(0, 12'000);
+  const LutScanShape shape{codebook_->subquantizers(), codebook_->nbits()};
+  const size_t per_vector = shape.block_bytes() / kLutScanBlockVectors;
+  const size_t used = lists_.memory_bytes() - empty;
+  EXPECT_GE(used, 12'000 * per_vector);
+  // At most the last block of each list is partly empty.
+  EXPECT_LE(used, 12'000 * per_vector + codebook_->nlist() * shape.block_bytes());
+  for (Slot slot = 0; slot < 11'000; ++slot) Delete(slot);
+  const auto snapshot = lists_.Snapshot();
+  lists_.CompactAll(deleted_);
+  EXPECT_GE(lists_.memory_bytes() - empty, used) << "the snapshot still holds the old memory";
+}
+
+TEST_P(InvertedListsTest, ReadersScanWhileTheWriterAppends) {
+  Append(0, 1000);
+  std::shared_ptr<const ListsSnapshot> snapshot = lists_.Snapshot();
+  std::atomic<bool> stop{false};
+  std::mutex mutex;
+  std::thread reader([&] {
+    while (!stop) {
+      std::shared_ptr<const ListsSnapshot> mine;
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        mine = snapshot;
+      }
+      EXPECT_EQ(Read(*mine).size(), mine->size());
+    }
+  });
+  for (size_t at = 1000; at < 8000; at += 50) {
+    Append(at, 50);
+    std::lock_guard<std::mutex> lock(mutex);
+    snapshot = lists_.Snapshot();
+  }
+  stop = true;
+  reader.join();
+  EXPECT_EQ(Read(*snapshot), model_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Bits, InvertedListsTest, testing::Values(4u, 8u));
+
+}  // namespace
+}  // namespace tessera

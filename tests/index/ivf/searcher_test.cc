@@ -1,0 +1,211 @@
+#include "index/ivf/searcher.h"
+
+#include <tuple>
+
+#include "tests/index/ivf/ivf_test_util.h"
+
+namespace tessera {
+namespace {
+
+using test::MatrixSource;
+using testing::HasSubstr;
+
+constexpr size_t kVectors = 3000;
+constexpr size_t kDim = 18;
+constexpr uint32_t kLists = 40;
+
+class SearcherTest : public testing::TestWithParam<std::tuple<Metric, uint32_t>> {
+ protected:
+  SearcherTest()
+      : metric_(std::get<0>(GetParam())),
+        vectors_(test::RandomVectors(kVectors, kDim, 1)),
+        queries_(test::RandomVectors(45, kDim, 2)),
+        source_(vectors_),
+        codebook_(test::TrainCodebook(metric_, vectors_, kLists, 9, std::get<1>(GetParam()))),
+        lists_(codebook_) {
+    const EncodedVectors encoded = test::Encode(*codebook_, vectors_);
+    lists_.Append(encoded, test::Iota(kVectors, 0).data());
+  }
+
+  std::vector<std::vector<Neighbor>> Search(MatrixView queries, const IvfSearchParams& params,
+                                            const VectorSource* source) {
+    std::vector<std::vector<Neighbor>> results(queries.rows);
+    stats_ = {};
+    const absl::Status status =
+        SearchIvf(*lists_.Snapshot(), queries, params, deleted_, source, results, &stats_);
+    EXPECT_TRUE(status.ok()) << status;
+    return results;
+  }
+  std::vector<Neighbor> Exact(size_t query, size_t k, const std::set<Slot>& without = {}) {
+    return test::ExactScan(metric_, vectors_, queries_.row(query), k, without);
+  }
+
+  Metric metric_;
+  Matrix vectors_, queries_;
+  MatrixSource source_;
+  std::shared_ptr<const Codebook> codebook_;
+  InvertedLists lists_;
+  SlotSet deleted_;
+  IvfSearchStats stats_;
+};
+
+TEST_P(SearcherTest, AllListsAndFullRerankEqualTheExactScan) {
+  const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
+  const auto together = Search(queries_, params, &source_);
+  EXPECT_EQ(stats_.codes_scanned, kVectors * queries_.rows());
+  EXPECT_EQ(stats_.lists_scanned, kLists * queries_.rows());
+  EXPECT_EQ(stats_.candidates_reranked, kVectors * queries_.rows());
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    EXPECT_EQ(together[q], Exact(q, 10));
+    EXPECT_EQ(Search(queries_.view().Rows(q, 1), params, &source_)[0], Exact(q, 10));
+  }
+}
+
+TEST_P(SearcherTest, ModestRerankFindsNearlyAll) {
+  const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = 100};
+  const auto together = Search(queries_, params, &source_);
+  double recall = 0, recall_single = 0;
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    recall += test::Recall(together[q], Exact(q, 10));
+    recall_single +=
+        test::Recall(Search(queries_.view().Rows(q, 1), params, &source_)[0], Exact(q, 10));
+  }
+  EXPECT_GE(recall / static_cast<double>(queries_.rows()), 0.97);
+  EXPECT_GE(recall_single / static_cast<double>(queries_.rows()), 0.97);
+}
+
+TEST_P(SearcherTest, AnswersFromCodesEstimateTheDistance) {
+  const IvfSearchParams params{.k = 20, .nprobe = kLists, .rerank = 0};
+  const EncodedVectors encoded = test::Encode(*codebook_, vectors_);
+  const auto results = Search(queries_, params, nullptr);
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    const auto alone = Search(queries_.view().Rows(q, 1), params, nullptr)[0];
+    ASSERT_EQ(alone.size(), 20u);
+    ASSERT_EQ(results[q].size(), 20u);
+    EXPECT_TRUE(std::is_sorted(alone.begin(), alone.end()));
+    for (const Neighbor& n : alone) {
+      // The distance of the query from what the code stands for.
+      std::vector<float> decoded(kDim);
+      ASSERT_TRUE(codebook_
+                      ->Decode(encoded.lists[n.slot],
+                               &encoded.codes[n.slot * codebook_->code_bytes()], decoded.data())
+                      .ok());
+      double expected = 0, norm2 = 0, magnitude = 0;
+      for (size_t d = 0; d < kDim; ++d) {
+        const double x = queries_.row(q)[d];
+        norm2 += x * x;
+        magnitude += decoded[d] * decoded[d];
+        expected += metric_ == Metric::kL2 ? (x - decoded[d]) * (x - decoded[d]) : -x * decoded[d];
+      }
+      magnitude = std::sqrt(norm2 * magnitude);
+      if (metric_ == Metric::kCosine) {
+        expected /= std::sqrt(norm2);
+        magnitude /= std::sqrt(norm2);
+      }
+      EXPECT_NEAR(n.distance, expected, 0.02 * magnitude + 1e-4);
+    }
+  }
+}
+
+TEST_P(SearcherTest, DeletedSlotsNeverAppear) {
+  std::set<Slot> without;
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    for (const Neighbor& n : Exact(q, 5)) {
+      without.insert(n.slot);
+      deleted_.Insert(n.slot);
+    }
+  }
+  const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
+  const auto together = Search(queries_, params, &source_);
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    EXPECT_EQ(together[q], Exact(q, 10, without));
+    EXPECT_EQ(Search(queries_.view().Rows(q, 1), params, &source_)[0], Exact(q, 10, without));
+  }
+  // Small candidate buffers, which are thinned out on the way.
+  for (const auto& result : Search(queries_, {.k = 3, .nprobe = kLists, .rerank = 5}, &source_)) {
+    EXPECT_EQ(result.size(), 3u);
+    for (const Neighbor& n : result) EXPECT_EQ(without.count(n.slot), 0u);
+  }
+}
+
+TEST_P(SearcherTest, VectorsOnDiskAreReadOncePerBatch) {
+  MatrixSource source(vectors_, 3);
+  const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = 60};
+  const auto results = Search(queries_, params, &source);
+  EXPECT_EQ(source.reads, 1u);
+  EXPECT_EQ(results, Search(queries_, params, &source_));
+  // Points that are gone by the time that they are read are left out.
+  for (Slot slot = 0; slot < kVectors; slot += 3) source.gone.insert(slot);
+  for (const auto& result : Search(queries_, params, &source)) {
+    EXPECT_EQ(result.size(), 10u);
+    for (const Neighbor& n : result) EXPECT_NE(n.slot % 3, 0u);
+  }
+}
+
+TEST_P(SearcherTest, NprobeOverNlistIsClamped) {
+  const auto expected = Search(queries_, {.k = 10, .nprobe = kLists, .rerank = 50}, &source_);
+  EXPECT_EQ(Search(queries_, {.k = 10, .nprobe = 100'000, .rerank = 50}, &source_), expected);
+}
+
+TEST_P(SearcherTest, KOverThePointsFoundGivesFewer) {
+  for (const auto& result : Search(queries_, {.k = 9000, .nprobe = kLists, .rerank = 0}, nullptr)) {
+    EXPECT_EQ(result.size(), kVectors);
+  }
+  for (const auto& result : Search(queries_, {.k = 9000, .nprobe = 1, .rerank = 10}, &source_)) {
+    EXPECT_LT(result.size(), kVectors);
+  }
+}
+
+TEST_P(SearcherTest, EmptyListsGiveNothing) {
+  InvertedLists empty(codebook_);
+  std::vector<std::vector<Neighbor>> results(queries_.rows());
+  ASSERT_TRUE(SearchIvf(*empty.Snapshot(), queries_, {.k = 10, .nprobe = 5, .rerank = 10}, deleted_,
+                        &source_, results, nullptr)
+                  .ok());
+  for (const auto& result : results) EXPECT_TRUE(result.empty());
+}
+
+TEST_P(SearcherTest, EqualVectorsComeInSlotOrder) {
+  Matrix same(700, kDim);
+  for (size_t i = 0; i < same.rows(); ++i) std::ranges::copy(vectors_.row(5), same.row(i).begin());
+  InvertedLists lists(codebook_);
+  lists.Append(test::Encode(*codebook_, same), test::Iota(700, 0).data());
+  const MatrixSource source(same);
+  std::vector<std::vector<Neighbor>> results(queries_.rows());
+  // More rerank than points: all are compared, and the lower slots win.
+  ASSERT_TRUE(SearchIvf(*lists.Snapshot(), queries_, {.k = 4, .nprobe = kLists, .rerank = 700},
+                        deleted_, &source, results, nullptr)
+                  .ok());
+  for (const auto& result : results) {
+    ASSERT_EQ(result.size(), 4u);
+    for (Slot i = 0; i < 4; ++i) EXPECT_EQ(result[i].slot, i);
+  }
+  // Fewer: some of the equal ones, no more than asked for.
+  ASSERT_TRUE(SearchIvf(*lists.Snapshot(), queries_, {.k = 4, .nprobe = kLists, .rerank = 6},
+                        deleted_, &source, results, nullptr)
+                  .ok());
+  for (const auto& result : results) EXPECT_EQ(result.size(), 4u);
+}
+
+TEST_P(SearcherTest, BadArgumentsAreRefused) {
+  std::vector<std::vector<Neighbor>> results(queries_.rows());
+  const auto snapshot = lists_.Snapshot();
+  const auto search = [&](MatrixView queries, const IvfSearchParams& params,
+                          const VectorSource* source) {
+    return SearchIvf(*snapshot, queries, params, deleted_, source, results, nullptr).ToString();
+  };
+  EXPECT_THAT(search(queries_, {.k = 0}, &source_), HasSubstr("k must be"));
+  EXPECT_THAT(search(queries_, {.nprobe = 0}, &source_), HasSubstr("nprobe must be"));
+  EXPECT_THAT(search(queries_, {.rerank = 10}, nullptr), HasSubstr("source of vectors"));
+  EXPECT_THAT(search(queries_.view().Rows(0, 3), {}, &source_), HasSubstr("one entry per query"));
+  const Matrix narrow(queries_.rows(), kDim - 1);
+  EXPECT_THAT(search(narrow, {}, &source_), HasSubstr("dimension 17"));
+}
+
+INSTANTIATE_TEST_SUITE_P(MetricsAndBits, SearcherTest,
+                         testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct,
+                                                          Metric::kCosine),
+                                          testing::Values(4u, 8u)));
+
+}  // namespace
+}  // namespace tessera
