@@ -16,7 +16,11 @@ namespace {
 
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
 constexpr size_t kExactBlockRows = 128;
-constexpr size_t kRerankPerResult = 4;
+
+// What the request says, else what the collection says, else what the server has chosen.
+uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
+  return requested != 0 ? requested : configured != 0 ? configured : chosen;
+}
 
 }  // namespace
 
@@ -109,14 +113,10 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   } else {
     IvfSearchParams params;
     params.k = k;
-    params.nprobe = request.nprobe != 0               ? request.nprobe
-                    : spec_.index.default_nprobe != 0 ? spec_.index.default_nprobe
-                                                      : now->defaults.nprobe;
-    const size_t chosen = request.rerank != 0 ? request.rerank
-                          : spec_.index.default_rerank != 0
-                              ? spec_.index.default_rerank
-                              : std::max<size_t>(now->defaults.rerank, k * kRerankPerResult);
-    params.rerank = rerank ? std::max(chosen, k) : 0;
+    params.nprobe = FirstSet(request.nprobe, spec_.index.default_nprobe, now->defaults.nprobe);
+    const uint64_t chosen =
+        FirstSet(request.rerank, spec_.index.default_rerank, RerankFor(now->defaults, k));
+    params.rerank = rerank ? std::max<uint64_t>(chosen, k) : 0;
     CollectionVectors vectors(*this);
     IvfSearchStats stats;
     RETURN_IF_ERROR(SearchIvf(*now->lists, queries, params, dead_, &vectors, found, &stats));

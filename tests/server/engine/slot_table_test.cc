@@ -1,0 +1,53 @@
+#include "server/engine/slot_table.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+namespace tessera {
+namespace {
+
+std::string IdOf(Slot slot) { return "id-" + std::to_string(slot); }
+
+TEST(SlotTable, KeepsWhatWasSetAcrossChunks) {
+  SlotTable table(sizeof(Slot));
+  // Around every chunk border that a small table has.
+  for (Slot slot = 0; slot < 40'000; ++slot) {
+    const auto* vector = reinterpret_cast<const std::byte*>(&slot);
+    const PointId id = slot % 2 == 0 ? PointId(uint64_t{slot} << 40) : PointId(IdOf(slot));
+    table.Set(slot, id, vector);
+    table.SetList(slot, slot * 3);
+  }
+  for (Slot slot = 0; slot < 40'000; ++slot) {
+    ASSERT_EQ(table.id(slot), slot % 2 == 0 ? PointId(uint64_t{slot} << 40) : PointId(IdOf(slot)));
+    ASSERT_EQ(table.list(slot), slot * 3);
+    Slot stored;
+    std::memcpy(&stored, table.vector(slot), sizeof(stored));
+    ASSERT_EQ(stored, slot);
+  }
+}
+
+TEST(SlotTable, ContiguousRunsCoverTheTable) {
+  SlotTable table(8);
+  for (Slot slot = 0; slot < 10'000; ++slot) table.Set(slot, PointId(uint64_t{1}), nullptr);
+  Slot slot = 0;
+  while (slot < 10'000) {
+    const size_t run = table.ContiguousSlots(slot);
+    for (size_t i = 1; i < std::min<size_t>(run, 10'000 - slot); ++i) {
+      ASSERT_EQ(table.vector(slot) + i * 8, table.vector(static_cast<Slot>(slot + i)));
+    }
+    slot += static_cast<Slot>(run);
+  }
+}
+
+TEST(SlotTable, WithoutVectorsThereAreNone) {
+  SlotTable table(0);
+  table.Set(5, PointId(std::string("x")), nullptr);
+  EXPECT_EQ(table.vector(5), nullptr);
+  EXPECT_FALSE(table.keeps_vectors());
+}
+
+}  // namespace
+}  // namespace tessera
