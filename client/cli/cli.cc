@@ -1,0 +1,109 @@
+#include "client/cli/cli.h"
+
+#include <algorithm>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/context.h"
+#include "client/cli/exit_code.h"
+#include "client/cpp/error_details.h"
+
+namespace tessera::cli {
+namespace {
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  tessera collection create photos --dimension 128 --metric l2 --element-type uint8\n"
+    "  tessera load photos base.bvecs\n"
+    "  tessera train photos --wait\n"
+    "  tessera search photos --queries query.bvecs --rows 0:5\n"
+    "  tessera eval photos --queries query.bvecs --groundtruth groundtruth.ivecs "
+    "--nprobe 8,32,128\n\n";
+
+void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
+  app.add_option("--server", options.server, "Address of the server, host:port")
+      ->envname("TESSERA_SERVER")
+      ->capture_default_str();
+  app.add_option("--output", options.output,
+                 "table: for people; json: one JSON document on standard output")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.add_option("--timeout", options.timeout_s, "Seconds to wait for each answer")
+      ->check(CLI::Range(0.001, 1e9))
+      ->capture_default_str();
+}
+
+Json ErrorJson(const absl::Status& status, const Json& extra) {
+  const ErrorDetails details = GetErrorDetails(status);
+  Json error = {{"code", absl::StatusCodeToString(status.code())},
+                {"message", std::string(status.message())},
+                {"exit_code", static_cast<int>(ExitCodeOf(status))}};
+  if (!details.reason.empty()) error["reason"] = details.reason;
+  for (const auto& violation : details.field_violations) {
+    error["fields"].push_back({{"field", violation.field}, {"description", violation.description}});
+  }
+  if (details.retry_delay.has_value()) {
+    error["retry_delay_s"] = absl::ToDoubleSeconds(*details.retry_delay);
+  }
+  error.update(extra);
+  return Json{{"error", error}};
+}
+
+void PrintError(Context& context, const absl::Status& status) {
+  if (context.json()) context.PrintJson(ErrorJson(status, context.error_fields()));
+  std::ostream& err = context.err();
+  err << "tessera: " << status.message();
+  if (ExitCodeOf(status) == ExitCode::kUnavailable) {
+    err << " (server " << context.options().server << ")";
+  }
+  err << "\n";
+  const ErrorDetails details = GetErrorDetails(status);
+  if (!details.reason.empty()) err << "  reason: " << details.reason << "\n";
+  for (const auto& violation : details.field_violations) {
+    err << "  field " << violation.field << ": " << violation.description << "\n";
+  }
+}
+
+}  // namespace
+
+CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& description,
+                     const std::string& examples) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->footer(absl::StrCat("Examples:\n", examples));
+  return command;
+}
+
+int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
+           bool terminal) {
+  CLI::App app("tessera: admin client of the Tessera vector search server.", "tessera");
+  GlobalOptions options;
+  Command selected;
+  app.fallthrough();  // global options may also follow the sub-command
+  app.require_subcommand(1);
+  app.footer(absl::StrCat(kExamples, kExitCodesHelp));
+  AddGlobalOptions(app, options);
+  AddCollectionCommands(app, selected);
+  AddLoadCommand(app, selected);
+  AddTrainCommand(app, selected);
+  AddSearchCommand(app, selected);
+  AddEvalCommand(app, selected);
+  AddPointsCommands(app, selected);
+  AddCodebookCommands(app, selected);
+  AddOperationCommands(app, selected);
+  AddHealthCommands(app, selected);
+  try {
+    // CLI11 takes the arguments last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, out, err);
+    return static_cast<int>(code == 0 ? ExitCode::kOk : ExitCode::kUsage);
+  }
+  Context context(options, out, err, terminal);
+  const absl::Status status = selected(context);
+  if (!status.ok()) PrintError(context, status);
+  out.flush();
+  return static_cast<int>(ExitCodeOf(status));
+}
+
+}  // namespace tessera::cli

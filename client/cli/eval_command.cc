@@ -1,0 +1,201 @@
+// tessera eval COLLECTION
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client/cli/commands.h"
+#include "client/cli/evaluation.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/files/id_source.h"
+#include "client/cli/format.h"
+#include "client/cli/progress.h"
+#include "client/cli/table.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+
+namespace tessera::cli {
+namespace {
+
+constexpr uint64_t kWarmupQueries = 50;
+
+struct EvalOptions {
+  std::string collection, queries, groundtruth, rows;
+  std::vector<std::string> nprobe;
+  uint32_t limit = 100, rerank = 0;
+  uint64_t batch = 0, threads = 1;
+  bool exact = false, no_rerank = false;
+};
+
+// One row of the table: a name for it and how its queries are searched.
+struct EvalRow {
+  std::string name;
+  EvaluationPlan plan;
+};
+
+absl::StatusOr<std::vector<EvalRow>> MakeRows(const EvalOptions& options) {
+  EvaluationPlan plan;
+  plan.request.set_collection_name(options.collection);
+  plan.request.set_limit(options.limit);
+  plan.request.mutable_params()->set_rerank(options.rerank);
+  plan.request.mutable_params()->set_no_rerank(options.no_rerank);
+  plan.threads = options.threads;
+  plan.batch = options.batch;
+  plan.warmup = kWarmupQueries;
+  std::vector<EvalRow> rows;
+  for (const std::string& name : options.nprobe) {
+    uint64_t nprobe = 0;
+    if (name != "default" &&
+        (!ParseUint64(name, &nprobe) || nprobe < 1 || nprobe > limits::kListsMax)) {
+      return UsageError(absl::StrCat("--nprobe: '", name, "' is neither a number from 1 to ",
+                                     limits::kListsMax, " nor 'default'"));
+    }
+    rows.push_back({name, plan});
+    rows.back().plan.request.mutable_params()->set_nprobe(static_cast<uint32_t>(nprobe));
+  }
+  if (rows.empty() && !options.exact) rows.push_back({"default", plan});
+  if (options.exact) {
+    rows.push_back({"exact", plan});
+    v1::SearchParams& params = *rows.back().plan.request.mutable_params();
+    params.Clear();
+    params.set_exact(true);
+  }
+  return rows;
+}
+
+std::string RecallHeading(size_t depth) { return absl::StrCat("RECALL@", kRecallDepths[depth]); }
+
+Table MakeTable(const EvalOptions& options) {
+  std::vector<Table::Column> columns = {{"NPROBE", Align::kRight}};
+  for (size_t i = 0; i < kRecallDepths.size(); ++i) {
+    columns.push_back({RecallHeading(i), Align::kRight});
+  }
+  columns.push_back({"QPS", Align::kRight});
+  columns.push_back({"P50 MS", Align::kRight});
+  columns.push_back({"P99 MS", Align::kRight});
+  if (options.batch > 0) {
+    columns.push_back({absl::StrCat("QPS, BATCHES OF ", options.batch), Align::kRight});
+  }
+  return Table(std::move(columns));
+}
+
+void AddToTable(const std::string& name, const EvaluationResult& result, Table& table) {
+  std::vector<std::string> cells = {name};
+  for (const auto& recall : result.recall) {
+    cells.push_back(recall.has_value() ? FormatFixed(*recall, 4) : "-");
+  }
+  cells.push_back(FormatRate(result.qps));
+  cells.push_back(FormatFixed(result.p50_ms, 2));
+  cells.push_back(FormatFixed(result.p99_ms, 2));
+  if (result.batch_qps.has_value()) cells.push_back(FormatRate(*result.batch_qps));
+  table.AddRow(std::move(cells));
+}
+
+Json ToJson(const EvalRow& row, const EvaluationResult& result) {
+  Json json{{"name", row.name},
+            {"nprobe", row.plan.request.params().nprobe()},
+            {"exact", row.plan.request.params().exact()}};
+  for (size_t i = 0; i < kRecallDepths.size(); ++i) {
+    json[absl::StrCat("recall_at_", kRecallDepths[i])] =
+        result.recall[i].has_value() ? Json(*result.recall[i]) : Json();
+  }
+  json["qps"] = result.qps;
+  json["p50_ms"] = result.p50_ms;
+  json["p99_ms"] = result.p99_ms;
+  if (result.batch_qps.has_value()) json["batch_qps"] = *result.batch_qps;
+  return json;
+}
+
+absl::Status CheckGroundTruth(const EvalOptions& options, const QuerySet& queries,
+                              const GroundTruth& truth) {
+  const uint64_t end = queries.first_row + queries.rows;
+  if (truth.queries >= end) return absl::OkStatus();
+  return InputFileError(absl::InvalidArgumentError(
+      absl::StrCat(options.groundtruth, ": ", truth.queries, " rows, but ", options.queries,
+                   " is searched up to row ", end - 1)));
+}
+
+absl::Status RunEval(Context& context, const EvalOptions& options) {
+  ASSIGN_OR_RETURN(const std::vector<EvalRow> rows, MakeRows(options));
+  RowRange range;
+  if (!options.rows.empty()) {
+    ASSIGN_OR_RETURN(range, ParseRowRange(options.rows));
+  }
+  ASSIGN_OR_RETURN(const QuerySet queries, ReadQueries(options.queries, range));
+  const absl::StatusOr<GroundTruth> truth = ReadGroundTruth(options.groundtruth);
+  if (!truth.ok()) return InputFileError(truth.status());
+  RETURN_IF_ERROR(CheckGroundTruth(options, queries, *truth));
+
+  Table table = MakeTable(options);
+  Json documents = Json::array();
+  const uint64_t total = queries.rows * (options.batch > 0 ? 2 : 1);
+  ProgressBar progress(context.err(), context.terminal());
+  for (const EvalRow& row : rows) {
+    const std::string label = absl::StrCat("eval nprobe ", row.name);
+    const absl::StatusOr<EvaluationResult> result =
+        Evaluate(context.client(), row.plan, queries, *truth,
+                 [&](uint64_t done) { progress.Update(label, "queries", done, total); });
+    if (!result.ok()) {
+      progress.Finish();
+      return result.status();
+    }
+    AddToTable(row.name, *result, table);
+    documents.push_back(ToJson(row, *result));
+  }
+  progress.Finish();
+  if (context.json()) {
+    context.PrintJson(Json{{"collection_name", options.collection},
+                           {"queries", queries.rows},
+                           {"limit", options.limit},
+                           {"threads", options.threads},
+                           {"batch", options.batch},
+                           {"rows", documents}});
+  } else {
+    context.out() << FormatCount(queries.rows) << " queries, limit " << options.limit << ", "
+                  << options.threads << (options.threads == 1 ? " thread" : " threads")
+                  << ", one query a request\n"
+                  << table.Render();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app, Command& selected) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App* eval = AddCommand(
+      app, "eval", "Measure recall, throughput and latency against ground truth",
+      "  tessera eval words --queries queries.npy --groundtruth groundtruth.ivecs\n"
+      "  tessera eval photos --queries query.bvecs --groundtruth groundtruth.ivecs "
+      "--nprobe 8,32,128 --exact --batch 100\n\n"
+      "recall@k is the share of the true k nearest that are among the first k returned. Row i of\n"
+      "the ground truth holds the row numbers of query i's nearest: points must have been loaded\n"
+      "with row numbers as ids. Times are taken at this client.");
+  eval->add_option("collection", options->collection, "Collection to search")->required();
+  eval->add_option("--queries", options->queries, "File of query vectors")->required();
+  eval->add_option("--groundtruth", options->groundtruth, "File of true neighbours, .ivecs")
+      ->required();
+  eval->add_option("--rows", options->rows, "Queries to use, e.g. 0:1000");
+  eval->add_option("--nprobe", options->nprobe,
+                   "List of numbers of inverted lists to search; 'default': the server's choice")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  eval->add_flag("--exact", options->exact, "Add a row that compares with every vector");
+  eval->add_option("--limit", options->limit, "Neighbours asked for")
+      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kSearchLimitMax}))
+      ->capture_default_str();
+  eval->add_option("--rerank", options->rerank,
+                   "Candidates whose full vectors are compared; default: the server's");
+  eval->add_flag("--no-rerank", options->no_rerank, "Score by the codes alone");
+  eval->add_option("--batch", options->batch, "Also measure with this many queries a request")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{limits::kSearchQueriesMax}));
+  eval->add_option("--threads", options->threads, "Requests at the same time")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{256}))
+      ->capture_default_str();
+  Select(eval, selected, options, RunEval);
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,204 @@
+// tessera load COLLECTION FILE
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/cli/chunk_builder.h"
+#include "client/cli/commands.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/format.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/progress.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+
+namespace tessera::cli {
+namespace {
+
+struct LoadOptions {
+  std::string collection, file, ids, id_type = "auto", payload, format;
+  uint64_t batch = 10'000;
+  uint64_t in_flight = 4;
+  uint64_t start_row = 0;
+  std::optional<uint64_t> limit;
+  bool allow_truncated = false;
+};
+
+IdKind IdKindOf(const std::string& name) {
+  if (name == "number") return IdKind::kNumber;
+  return name == "string" ? IdKind::kString : IdKind::kAuto;
+}
+
+absl::StatusOr<LoadFiles> OpenFiles(const LoadOptions& options) {
+  RowReaderOptions reader_options;
+  reader_options.allow_truncated = options.allow_truncated;
+  if (!options.format.empty()) {
+    ASSIGN_OR_RETURN(reader_options.format, FileFormatFromName(options.format));
+  }
+  LoadFiles files;
+  ASSIGN_OR_RETURN(files.vectors, VectorReader::Open(options.file, reader_options));
+  if (options.ids.empty()) {
+    files.ids = MakeRowNumberIds();
+  } else {
+    ASSIGN_OR_RETURN(files.ids, OpenIdFile(options.ids, IdKindOf(options.id_type)));
+  }
+  if (!options.payload.empty()) {
+    ASSIGN_OR_RETURN(files.payloads, PayloadSource::Open(options.payload));
+  }
+  return files;
+}
+
+absl::StatusOr<std::unique_ptr<ChunkBuilder>> MakeChunks(LoadFiles files,
+                                                         const LoadOptions& options) {
+  const uint64_t rows = files.vectors->rows();
+  const uint64_t from_start = rows - std::min(rows, options.start_row);
+  const bool all = !options.limit.has_value() || *options.limit >= from_start;
+  return ChunkBuilder::Create(std::move(files), options.start_row,
+                              all ? from_start : *options.limit, options.batch,
+                              /*check_ends=*/all);
+}
+
+// What was loaded, for people and for scripts.
+struct LoadResult {
+  uint64_t first_row = 0;
+  uint64_t points = 0;  // acknowledged: rows first_row to first_row + points - 1
+  double seconds = 0;
+};
+
+std::string Loaded(const LoadResult& result) {
+  if (result.points == 0) return "nothing was loaded";
+  return absl::StrCat(FormatCount(result.points), " points were loaded (rows ", result.first_row,
+                      " to ", result.first_row + result.points - 1, "); to go on: --start-row ",
+                      result.first_row + result.points);
+}
+
+// Sends chunk after chunk. On an error of any kind, what is in flight is still waited for, so that
+// the result says exactly what the server acknowledged.
+absl::Status SendAll(Context& context, const LoadOptions& options,
+                     const InterruptWatcher& interrupt, ChunkBuilder& chunks, LoadResult* result) {
+  const uint64_t first_row = chunks.next_row();
+  const uint64_t total = chunks.end_row() - first_row;
+  const absl::Time begin = absl::Now();
+  ProgressBar progress(context.err(), context.terminal());
+  std::unique_ptr<BulkUpserter> upserter = context.client().StartBulkUpsert(
+      {.collection_name = options.collection, .chunks_in_flight_max = options.in_flight});
+  const std::string label = absl::StrCat("load ", options.collection);
+  absl::Status status;
+  while (status.ok()) {
+    progress.Update(label, "points", upserter->acknowledged_points(), total);
+    if (interrupt.Interrupted()) {
+      status = InterruptedError("interrupted");
+      break;
+    }
+    v1::UpsertRequest request;
+    absl::StatusOr<uint64_t> rows = chunks.Next(&request);
+    if (!rows.ok()) status = InputFileError(rows.status());
+    if (!rows.ok() || *rows == 0) break;
+    status = upserter->Write(std::move(request));
+  }
+  const absl::Status finished = upserter->Finish();
+  if (status.ok()) status = finished;
+  *result = {first_row, upserter->acknowledged_points(),
+             absl::ToDoubleSeconds(absl::Now() - begin)};
+  progress.Update(label, "points", result->points, total);
+  progress.Finish();
+  return status;
+}
+
+Json ResultJson(const LoadOptions& options, const LoadResult& result) {
+  return Json{{"collection_name", options.collection},
+              {"file", options.file},
+              {"first_row", result.first_row},
+              {"points", result.points},
+              {"seconds", result.seconds},
+              {"points_per_second",
+               result.seconds > 0 ? static_cast<double>(result.points) / result.seconds : 0}};
+}
+
+// Says what was loaded in the message of an error that ended a load.
+absl::Status Explain(Context& context, const LoadOptions& options, const LoadResult& result,
+                     const absl::Status& status) {
+  if (status.ok()) return status;
+  context.error_fields()["loaded"] = ResultJson(options, result);
+  std::string message(status.message());
+  if (ExitCodeOf(status) == ExitCode::kRefused) {
+    // The chunk that was refused is the first that was not acknowledged.
+    message = absl::StrCat(options.file, ": the chunk from row ", result.first_row + result.points,
+                           " on was refused: ", message);
+  }
+  return WithMessage(status, absl::StrCat(message, "; ", Loaded(result)));
+}
+
+absl::Status CheckDimension(const LoadFiles& files, const v1::Collection& collection) {
+  if (files.vectors->dimension() == collection.dimension()) return absl::OkStatus();
+  return InputFileError(absl::InvalidArgumentError(
+      absl::StrCat(files.vectors->path(), ": vectors of dimension ", files.vectors->dimension(),
+                   " do not fit collection ", collection.collection_name(), " of dimension ",
+                   collection.dimension())));
+}
+
+absl::Status RunLoad(Context& context, const LoadOptions& options) {
+  const InterruptWatcher interrupt;  // before the client's threads are started
+  LoadResult result{.first_row = options.start_row};
+  absl::StatusOr<LoadFiles> files = OpenFiles(options);
+  if (!files.ok()) return Explain(context, options, result, InputFileError(files.status()));
+  ASSIGN_OR_RETURN(const v1::Collection collection,
+                   context.client().GetCollection(options.collection));
+  RETURN_IF_ERROR(CheckDimension(*files, collection));
+  absl::StatusOr<std::unique_ptr<ChunkBuilder>> chunks = MakeChunks(*std::move(files), options);
+  if (!chunks.ok()) return Explain(context, options, result, InputFileError(chunks.status()));
+  RETURN_IF_ERROR(
+      Explain(context, options, result, SendAll(context, options, interrupt, **chunks, &result)));
+  if (context.json()) {
+    context.PrintJson(ResultJson(options, result));
+  } else {
+    context.out() << "loaded " << FormatCount(result.points) << " points into "
+                  << options.collection << " in " << FormatFixed(result.seconds, 1) << " s ("
+                  << FormatRate(static_cast<double>(result.points) / result.seconds)
+                  << " points/s)\n";
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddLoadCommand(CLI::App& app, Command& selected) {
+  auto options = std::make_shared<LoadOptions>();
+  CLI::App* load =
+      AddCommand(app, "load", "Load vectors from a file (.npy .fvecs .bvecs .fbin .u8bin .i8bin)",
+                 "  tessera load words vectors.npy --payload payload.jsonl\n"
+                 "  tessera load photos base.bvecs --ids ids.npy --batch 20000 --in-flight 8\n"
+                 "  tessera load photos base.bvecs --start-row 500000 --limit 100000\n\n"
+                 "Ids are row numbers from 0 unless --ids gives others. Loading a point again "
+                 "replaces it, so\n"
+                 "a load that stopped can be repeated, or continued with --start-row.");
+  load->add_option("collection", options->collection, "Collection to load into")->required();
+  load->add_option("file", options->file, "File of vectors")->required();
+  load->add_option("--ids", options->ids,
+                   ".npy of integers, or a text file with one id a line; a line or row per vector");
+  load->add_option("--id-type", options->id_type,
+                   "Kind of the ids in a text file; auto: as the first line looks")
+      ->check(CLI::IsMember({"auto", "number", "string"}))
+      ->capture_default_str();
+  load->add_option("--payload", options->payload,
+                   "JSON Lines file: an object a line per vector, an empty line for none");
+  load->add_option("--format", options->format, "Format of FILE, if its extension does not say")
+      ->check(CLI::IsMember({"npy", "fvecs", "bvecs", "fbin", "u8bin", "i8bin"}));
+  load->add_option("--batch", options->batch, "Points a message at most; fewer if they are large")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{limits::kUpsertPointsMax}))
+      ->capture_default_str();
+  load->add_option("--in-flight", options->in_flight, "Messages sent ahead of their answers")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{64}))
+      ->capture_default_str();
+  load->add_option("--start-row", options->start_row, "First row to load")->capture_default_str();
+  load->add_option("--limit", options->limit, "Rows to load at most");
+  load->add_flag("--allow-truncated", options->allow_truncated,
+                 "Load the whole rows of a file that is cut short");
+  Select(load, selected, options, RunLoad);
+}
+
+}  // namespace tessera::cli

@@ -1,0 +1,187 @@
+// tessera points get|delete|count|scroll
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/format.h"
+#include "client/cli/messages.h"
+#include "client/cli/table.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+
+namespace tessera::cli {
+namespace {
+
+constexpr size_t kPayloadColumns = 100;
+constexpr size_t kVectorColumns = 60;
+
+struct PointsOptions {
+  std::string collection, page_token;
+  std::vector<uint64_t> ids;
+  std::vector<std::string> string_ids;
+  bool no_payload = false, with_vectors = false, all = false;
+  uint32_t page_size = 20;
+};
+
+absl::StatusOr<v1::PointIds> MakeIds(const PointsOptions& options) {
+  if (options.ids.empty() == options.string_ids.empty()) {
+    return UsageError("points are named by --id or by --id-str, one of the two");
+  }
+  v1::PointIds ids;
+  ids.mutable_num()->Add(options.ids.begin(), options.ids.end());
+  for (const std::string& id : options.string_ids) ids.add_str(id);
+  return ids;
+}
+
+Table MakeTable(const PointsOptions& options) {
+  std::vector<Table::Column> columns = {{"ID", Align::kRight}};
+  if (!options.no_payload) columns.push_back({"PAYLOAD", Align::kLeft, kPayloadColumns});
+  if (options.with_vectors) columns.push_back({"VECTOR", Align::kLeft, kVectorColumns});
+  return Table(std::move(columns));
+}
+
+void AddPoint(const PointsOptions& options, const v1::Point& point, Table& table) {
+  std::vector<std::string> cells = {ToText(point.id())};
+  if (!options.no_payload) cells.push_back(point.payload());
+  if (options.with_vectors) cells.push_back(ToJson(point.vector()).dump());
+  table.AddRow(std::move(cells));
+}
+
+absl::Status RunGet(Context& context, const PointsOptions& options) {
+  v1::GetPointsRequest request;
+  request.set_collection_name(options.collection);
+  ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
+  request.mutable_with_payload()->set_enable(!options.no_payload);
+  request.set_with_vectors(options.with_vectors);
+  ASSIGN_OR_RETURN(const v1::GetPointsResponse response, context.client().GetPoints(request));
+  const size_t asked = options.ids.size() + options.string_ids.size();
+  const size_t missing = asked - std::min(asked, static_cast<size_t>(response.points_size()));
+  if (response.points().empty()) return absl::NotFoundError("no such point");
+  if (context.json()) {
+    Json points = Json::array();
+    for (const v1::Point& point : response.points()) points.push_back(ToJson(point));
+    context.PrintJson(Json{{"points", points}, {"missing", missing}});
+    return absl::OkStatus();
+  }
+  Table table = MakeTable(options);
+  for (const v1::Point& point : response.points()) AddPoint(options, point, table);
+  context.out() << table.Render();
+  if (missing > 0) context.err() << missing << " of the points do not exist\n";
+  return absl::OkStatus();
+}
+
+absl::Status RunDelete(Context& context, const PointsOptions& options) {
+  v1::DeletePointsRequest request;
+  request.set_collection_name(options.collection);
+  ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
+  ASSIGN_OR_RETURN(const v1::DeletePointsResponse response, context.client().DeletePoints(request));
+  if (context.json()) {
+    context.PrintJson(Json{{"points", response.points()}, {"sequence", response.sequence()}});
+  } else {
+    context.out() << FormatCount(response.points()) << " points deleted\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunCount(Context& context, const PointsOptions& options) {
+  ASSIGN_OR_RETURN(const uint64_t points, context.client().CountPoints(options.collection));
+  if (context.json()) {
+    context.PrintJson(Json{{"collection_name", options.collection}, {"points", points}});
+  } else {
+    context.out() << points << "\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunScroll(Context& context, const PointsOptions& options) {
+  v1::ScrollRequest request;
+  request.set_collection_name(options.collection);
+  request.set_page_size(options.page_size);
+  request.set_page_token(options.page_token);
+  request.mutable_with_payload()->set_enable(!options.no_payload);
+  request.set_with_vectors(options.with_vectors);
+  Json points = Json::array();
+  Table table = MakeTable(options);
+  do {
+    ASSIGN_OR_RETURN(const v1::ScrollResponse page, context.client().Scroll(request));
+    for (const v1::Point& point : page.points()) {
+      if (context.json()) {
+        points.push_back(ToJson(point));
+      } else {
+        AddPoint(options, point, table);
+      }
+    }
+    request.set_page_token(page.next_page_token());
+  } while (options.all && !request.page_token().empty());
+  if (context.json()) {
+    context.PrintJson(Json{{"points", points}, {"next_page_token", request.page_token()}});
+    return absl::OkStatus();
+  }
+  context.out() << table.Render();
+  if (!request.page_token().empty()) {
+    context.err() << "next page: --page-token " << request.page_token() << "\n";
+  }
+  return absl::OkStatus();
+}
+
+CLI::App* AddPoints(CLI::App& group, const std::string& name, const std::string& description,
+                    const std::string& examples, PointsOptions& options) {
+  CLI::App* command = AddCommand(group, name, description, examples);
+  command->add_option("collection", options.collection, "Collection of the points")->required();
+  return command;
+}
+
+void AddIdOptions(CLI::App* command, PointsOptions& options) {
+  command->add_option("--id", options.ids, "Numbers of points, e.g. 7,8")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  command->add_option("--id-str", options.string_ids, "String id of a point; may be repeated")
+      ->allow_extra_args(false);
+}
+
+void AddContentOptions(CLI::App* command, PointsOptions& options) {
+  command->add_flag("--no-payload", options.no_payload, "Leave payloads out");
+  command->add_flag("--with-vectors", options.with_vectors, "Show vectors");
+}
+
+}  // namespace
+
+void AddPointsCommands(CLI::App& app, Command& selected) {
+  CLI::App* group = app.add_subcommand("points", "Show, delete, count and list points");
+  group->require_subcommand(1);
+
+  auto get_options = std::make_shared<PointsOptions>();
+  CLI::App* get = AddPoints(*group, "get", "Show points by their ids",
+                            "  tessera points get words --id 7,8", *get_options);
+  AddIdOptions(get, *get_options);
+  AddContentOptions(get, *get_options);
+  Select(get, selected, get_options, RunGet);
+
+  auto delete_options = std::make_shared<PointsOptions>();
+  CLI::App* remove = AddPoints(*group, "delete", "Delete points by their ids",
+                               "  tessera points delete words --id 7,8", *delete_options);
+  AddIdOptions(remove, *delete_options);
+  Select(remove, selected, delete_options, RunDelete);
+
+  auto count_options = std::make_shared<PointsOptions>();
+  CLI::App* count = AddPoints(*group, "count", "Count the points of a collection",
+                              "  tessera points count words", *count_options);
+  Select(count, selected, count_options, RunCount);
+
+  auto scroll_options = std::make_shared<PointsOptions>();
+  CLI::App* scroll = AddPoints(*group, "scroll", "List points page by page, in the order of ids",
+                               "  tessera points scroll words --page-size 5", *scroll_options);
+  scroll->add_option("--page-size", scroll_options->page_size, "Points a page")
+      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
+      ->capture_default_str();
+  scroll->add_option("--page-token", scroll_options->page_token, "From the page before");
+  scroll->add_flag("--all", scroll_options->all, "Go on to the last page");
+  AddContentOptions(scroll, *scroll_options);
+  Select(scroll, selected, scroll_options, RunScroll);
+}
+
+}  // namespace tessera::cli
