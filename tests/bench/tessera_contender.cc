@@ -1,0 +1,188 @@
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "index/ivf/codebook.h"
+#include "index/ivf/inverted_lists.h"
+#include "index/ivf/lists_snapshot.h"
+#include "index/ivf/searcher.h"
+#include "tests/bench/contender.h"
+
+namespace tessera::bench {
+namespace {
+
+constexpr size_t kK = 10;
+
+// Loops on all cores of the machine: building may use them, searching does not.
+class ThreadExecutor final : public Executor {
+ public:
+  size_t Parallelism() const override { return std::max(1u, std::thread::hardware_concurrency()); }
+  void ParallelFor(size_t n, size_t grain,
+                   const std::function<void(size_t, size_t)>& body) override {
+    grain = std::max<size_t>(grain, 1);
+    std::atomic<size_t> next{0};
+    const auto work = [&] {
+      for (size_t begin; (begin = next.fetch_add(grain)) < n;) {
+        body(begin, std::min(n, begin + grain));
+      }
+    };
+    std::vector<std::thread> threads;
+    for (size_t t = 1; t < Parallelism(); ++t) threads.emplace_back(work);
+    work();
+    for (std::thread& thread : threads) thread.join();
+  }
+};
+
+class MemorySource final : public VectorSource {
+ public:
+  explicit MemorySource(VectorsView vectors) : vectors_(vectors) {}
+  ElementType element_type() const override { return vectors_.type; }
+  void Locate(std::span<const Slot> slots, const std::byte** rows) const override {
+    const size_t bytes = vectors_.row_bytes();
+    for (size_t i = 0; i < slots.size(); ++i) rows[i] = vectors_.data + slots[i] * bytes;
+  }
+  absl::Status Read(std::span<const Slot>, std::byte*, bool*) const override {
+    return absl::InternalError("every vector is in memory");
+  }
+
+ private:
+  VectorsView vectors_;
+};
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <class T>
+void Check(const T& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "tessera_bench: %s\n", absl::StrCat(status.ToString()).c_str());
+  std::exit(1);
+}
+
+class TesseraContender final : public Contender {
+ public:
+  TesseraContender(const Dataset& data, const TesseraOptions& options)
+      : data_(data), options_(options), source_(data.base) {
+    std::shared_ptr<const Codebook> codebook = TrainOrLoad();
+    lists_ = std::make_unique<InvertedLists>(codebook);
+    ThreadExecutor executor;
+    const double start = Seconds();
+    EncodedVectors encoded;
+    codebook->Encode(data.base_floats, executor, &encoded);
+    const double encoded_at = Seconds();
+    std::vector<Slot> slots(encoded.size());
+    for (size_t i = 0; i < slots.size(); ++i) slots[i] = static_cast<Slot>(i);
+    lists_->Append(encoded, slots.data());
+    const double appended_at = Seconds();
+    std::printf("%s: train %.1f s, encode %.1f s, append %.2f s\n", name().c_str(), train_seconds_,
+                encoded_at - start, appended_at - encoded_at);
+    build_seconds = train_seconds_ + appended_at - start;
+    snapshot_ = lists_->Snapshot();
+    codebook_bytes_ = codebook->memory_bytes();
+    MakeSettings();
+  }
+
+  std::string name() const override {
+    return absl::StrCat("tessera IVF", options_.nlist, ",PQ", options_.subquantizers, "x",
+                        options_.nbits);
+  }
+  std::vector<std::string> settings() const override {
+    std::vector<std::string> out;
+    for (const IvfSearchParams& p : params_) {
+      out.push_back(absl::StrCat("nprobe ", p.nprobe, ", rerank ", p.rerank));
+    }
+    return out;
+  }
+  void Search(size_t setting, MatrixView queries, uint32_t* found) override {
+    results_.resize(queries.rows);
+    Check(SearchIvf(*snapshot_, queries, params_[setting], deleted_, &source_,
+                    {results_.data(), queries.rows}, nullptr));
+    for (size_t q = 0; q < queries.rows; ++q) {
+      for (size_t i = 0; i < kK; ++i) {
+        found[q * kK + i] = i < results_[q].size() ? results_[q][i].slot : kInvalidSlot;
+      }
+    }
+  }
+  double bytes_per_point() const override {
+    const double bytes = static_cast<double>(lists_->memory_bytes() + codebook_bytes_ +
+                                             data_.base.rows * data_.base.row_bytes());
+    return bytes / static_cast<double>(data_.base.rows);
+  }
+
+ private:
+  std::shared_ptr<const Codebook> TrainOrLoad() {
+    CodebookSpec spec;
+    spec.metric = data_.metric;
+    spec.dimension = static_cast<uint32_t>(data_.base.dim);
+    spec.nlist = options_.nlist;
+    spec.subquantizers = options_.subquantizers;
+    spec.nbits = options_.nbits;
+    const std::string path = absl::StrCat(options_.cache_folder, "/", data_.name, "-", spec.nlist,
+                                          "-", spec.subquantizers, "x", spec.nbits, ".codebook");
+    if (!options_.cache_folder.empty()) {
+      if (std::ifstream in(path, std::ios::binary); in) {
+        const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+        auto codebook = Codebook::Parse(bytes);
+        Check(codebook.status());
+        return *codebook;
+      }
+    }
+    const double start = Seconds();
+    ThreadExecutor executor;
+    const size_t sample =
+        std::min<size_t>(data_.base.rows, size_t{spec.nlist} * spec.training_vectors_per_list);
+    // The order of the data sets is random: the first rows are a sample.
+    auto codebook =
+        Codebook::Train(spec, data_.base_floats.view().Rows(0, sample), executor, nullptr);
+    Check(codebook.status());
+    train_seconds_ = Seconds() - start;
+    if (!options_.cache_folder.empty()) {
+      std::ofstream(path, std::ios::binary) << (*codebook)->Serialize();
+    }
+    return *codebook;
+  }
+
+  void MakeSettings() {
+    std::vector<size_t> nprobe = options_.nprobe;
+    if (nprobe.empty()) {
+      // The share of lists that a recall needs falls with their number, about as its square root.
+      for (double f : {0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0}) {
+        nprobe.push_back(std::max<size_t>(
+            1, static_cast<size_t>(f * std::sqrt(static_cast<double>(options_.nlist)))));
+      }
+    }
+    for (size_t rerank : options_.rerank) {
+      for (size_t n : nprobe) params_.push_back({.k = kK, .nprobe = n, .rerank = rerank});
+    }
+  }
+
+  const Dataset& data_;
+  const TesseraOptions options_;
+  const MemorySource source_;
+  double train_seconds_ = 0;
+  std::unique_ptr<InvertedLists> lists_;
+  std::shared_ptr<const ListsSnapshot> snapshot_;
+  SlotSet deleted_;
+  size_t codebook_bytes_ = 0;
+  std::vector<IvfSearchParams> params_;
+  std::vector<std::vector<Neighbor>> results_;
+};
+
+}  // namespace
+
+std::unique_ptr<Contender> MakeTessera(const Dataset& data, const TesseraOptions& options) {
+  return std::make_unique<TesseraContender>(data, options);
+}
+
+}  // namespace tessera::bench
