@@ -36,19 +36,24 @@ struct ElementF16 {
   static HWY_INLINE VF Widen(hn::Vec<DStored> bits) {
     const DF df;
 #if HWY_ARCH_X86 && HWY_TARGET >= HWY_SSE4
-    // Without F16C: the exponent and mantissa in a float's place are too small by 2^112, and a
-    // multiplication mends that, subnormal or not. Infinity and NaN need the largest exponent.
+    // Without F16C: exponent and mantissa move to a float's place and the exponent's bias is
+    // mended. A subnormal gets an implicit one in front that is taken off again as a float;
+    // infinity and NaN get the largest exponent.
     const hn::Rebind<uint32_t, DF> du32;
+    const hn::Rebind<int32_t, DF> di32;
     const auto wide = hn::PromoteTo(du32, bits);
     const auto magnitude = hn::And(wide, hn::Set(du32, 0x7FFF));
-    const auto sign = hn::ShiftLeft<16>(hn::Xor(wide, magnitude));
-    const auto scaled = hn::Mul(hn::BitCast(df, hn::ShiftLeft<13>(magnitude)),
-                                hn::BitCast(df, hn::Set(du32, (127u + 112u) << 23)));
-    const auto special =
-        hn::RebindMask(df, hn::Gt(hn::BitCast(hn::RebindToSigned<decltype(du32)>(), magnitude),
-                                  hn::Set(hn::RebindToSigned<decltype(du32)>(), 0x7BFF)));
-    const auto infinity = hn::IfThenElseZero(special, hn::BitCast(df, hn::Set(du32, 0x7F800000u)));
-    return hn::Or(hn::Or(scaled, infinity), hn::BitCast(df, sign));
+    const VF sign = hn::BitCast(df, hn::ShiftLeft<16>(hn::Xor(wide, magnitude)));
+    const auto moved = hn::ShiftLeft<13>(magnitude);
+    const VF normal = hn::BitCast(df, hn::Add(moved, hn::Set(du32, 112u << 23)));
+    const auto one = hn::Set(du32, 113u << 23);
+    const VF subnormal = hn::Sub(hn::BitCast(df, hn::Add(moved, one)), hn::BitCast(df, one));
+    const auto comparable = hn::BitCast(di32, magnitude);
+    const auto is_subnormal = hn::RebindMask(df, hn::Lt(comparable, hn::Set(di32, 0x0400)));
+    const auto is_special = hn::RebindMask(df, hn::Gt(comparable, hn::Set(di32, 0x7BFF)));
+    const VF infinity = hn::BitCast(df, hn::Set(du32, 0x7F800000u));
+    const VF value = hn::IfThenElse(is_subnormal, subnormal, normal);
+    return hn::Or(hn::Or(value, hn::IfThenElseZero(is_special, infinity)), sign);
 #else
     return hn::PromoteTo(df, hn::BitCast(hn::Rebind<hwy::float16_t, DF>(), bits));
 #endif

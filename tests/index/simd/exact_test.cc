@@ -11,7 +11,8 @@
 #include "gtest/gtest.h"
 #include "index/base/limits.h"
 #include "index/simd/reference.h"
-#include "tests/index/simd/simd_test_util.h"
+#include "tests/index/simd/bounded_memory.h"
+#include "tests/index/simd/each_target.h"
 
 namespace tessera {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef TESSERA_TESTS_INDEX_SIMD_SIMD_TEST_UTIL_H_
-#define TESSERA_TESTS_INDEX_SIMD_SIMD_TEST_UTIL_H_
+#ifndef TESSERA_TESTS_INDEX_SIMD_BOUNDED_MEMORY_H_
+#define TESSERA_TESTS_INDEX_SIMD_BOUNDED_MEMORY_H_
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,26 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <memory>
 
-#include "gtest/gtest.h"
-#include "hwy/targets.h"
 #include "index/base/check.h"
 
 namespace tessera {
-
-// Runs `body` once on every instruction set that this machine and the binary support, by making
-// the dispatch choose it.
-inline void ForEachTarget(const std::function<void()>& body) {
-  for (int64_t left = hwy::SupportedTargets(); left != 0; left &= left - 1) {
-    const int64_t target = left & -left;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    body();
-    hwy::SetSupportedTargetsForTest(0);
-  }
-}
 
 // `size` bytes in memory of their own, `misalignment` bytes past an aligned address, ending where
 // the allocation ends: AddressSanitizer reports a read of the next byte.
@@ -65,4 +50,4 @@ class GuardedPages {
 
 }  // namespace tessera
 
-#endif  // TESSERA_TESTS_INDEX_SIMD_SIMD_TEST_UTIL_H_
+#endif  // TESSERA_TESTS_INDEX_SIMD_BOUNDED_MEMORY_H_
