@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "index/simd/dispatch_targets.h"
 #include "index/simd/reference.h"
 
 // Highway compiles this file once per target.
-#define HWY_WANT_AVX3_DL
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "index/simd/convert_kernels.cc"
 #include "hwy/foreach_target.h"

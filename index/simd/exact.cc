@@ -4,11 +4,11 @@
 
 #include "index/base/check.h"
 #include "index/base/limits.h"
+#include "index/simd/dispatch_targets.h"
 #include "index/simd/exact_query.h"
 #include "index/simd/rows.h"
 
 // Highway compiles this file once per target; the kernels come from the -inl.h headers.
-#define HWY_WANT_AVX3_DL
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "index/simd/exact.cc"
 #include "hwy/foreach_target.h"
