@@ -70,6 +70,16 @@ absl::StatusOr<std::unique_ptr<HighWater>> HighWater::Open(const std::string& pa
   return file;
 }
 
+absl::StatusOr<uint64_t> HighWater::Read(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return uint64_t{0};
+  if (fd < 0) return IoError("open", path);
+  HighWater file(path, fd);
+  absl::MutexLock lock(&file.mutex_);
+  RETURN_IF_ERROR(file.Load());
+  return file.mark_;
+}
+
 HighWater::~HighWater() { close(fd_); }
 
 absl::Status HighWater::Load() {

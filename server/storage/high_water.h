@@ -23,6 +23,8 @@ class HighWater {
   // Opens or creates the file. A missing file is a mark of 0; DATA_LOSS if neither copy of the
   // mark is whole.
   static absl::StatusOr<std::unique_ptr<HighWater>> Open(const std::string& path);
+  // The mark of a file that another process may have open; nothing is created or changed.
+  static absl::StatusOr<uint64_t> Read(const std::string& path);
   ~HighWater();
   HighWater(const HighWater&) = delete;
   HighWater& operator=(const HighWater&) = delete;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "server/storage/rocksdb_logger.h"
+
 namespace tessera {
 namespace {
 
@@ -18,26 +20,28 @@ bool IsBulk(Family family) {
   return family == Family::kIds || family == Family::kPoints || family == Family::kCodes;
 }
 
+// The bulk families that are read one key at a time.
+bool IsPointRead(Family family) { return family == Family::kIds || family == Family::kPoints; }
+
 rocksdb::BlockBasedTableOptions MakeTableOptions(Family family,
                                                  const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   // Index and filter blocks live in the cache too, so that its size bounds what tables cost in
-  // memory, however many points there are. In partitions, so that they come and go in small pieces.
+  // memory, however many points there are.
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.format_version = 5;
-  if (IsBulk(family)) {
+  if (IsPointRead(family)) {
+    // In partitions: the filter of a large table is larger than a shard of the cache.
     table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
     table.partition_filters = true;
     table.metadata_block_size = 4096;
-  }
-  if (family == Family::kIds || family == Family::kPoints) {
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
     table.whole_key_filtering = true;
   }
-  // Points are read one by one (rerank, get) and ids too; codes only in long walks.
+  // Codes are read in long walks only.
   table.block_size = family == Family::kCodes ? 32 << 10 : 4 << 10;
   return table;
 }
@@ -97,10 +101,7 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   db.wal_bytes_per_sync = kMiB;
   db.compaction_readahead_size = 2 * kMiB;
 
-  // RocksDB's own log: warnings only, four files of 1 MiB.
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  db.max_log_file_size = kMiB;
-  db.keep_log_file_num = 4;
+  db.info_log = std::make_shared<RocksDbLogger>(options.log);
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   return db;

@@ -27,7 +27,8 @@ absl::StatusCode CodeOf(const rocksdb::Status& status, const std::string& text) 
     return absl::StatusCode::kResourceExhausted;
   }
   if (IsLockHeld(text)) return absl::StatusCode::kUnavailable;
-  if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound()) {
+  if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
+      Contains(text, "Column family not found")) {
     return absl::StatusCode::kDataLoss;
   }
   if (status.IsIOError() || status.IsBusy() || status.IsTryAgain() || status.IsTimedOut() ||
@@ -47,8 +48,9 @@ absl::Status MapRocksDbStatus(const rocksdb::Status& status, std::string_view wh
                               const std::string& root) {
   if (status.ok()) return absl::OkStatus();
   const std::string text = status.ToString();
-  std::string message =
-      absl::StrCat(std::string(what), ": ", absl::StrReplaceAll(text, {{root + "/", ""}}));
+  // A table that is missing is reported under the second of the two names it might have had.
+  std::string message = absl::StrCat(
+      std::string(what), ": ", absl::StrReplaceAll(text, {{root + "/", ""}, {".ldb", ".sst"}}));
   if (IsLockHeld(text)) {
     absl::StrAppend(&message, "; is another server running on this data directory?");
   }

@@ -9,8 +9,6 @@
 #include <array>
 #include <atomic>
 #include <exception>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -23,13 +21,14 @@
 #include "server/storage/rocksdb_iterator.h"
 #include "server/storage/rocksdb_options.h"
 #include "server/storage/rocksdb_status.h"
+#include "server/storage/store_files.h"
 
 namespace tessera {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr char kHighWaterFile[] = "HIGH_WATER";
+// A new manifest and what else an open writes; besides, the logs are flushed into tables.
+constexpr uint64_t kOpenBytes = uint64_t{1} << 20;
 constexpr size_t kMultiGetChunk = 1'024;
 
 // Keeps RocksDB from resuming by itself after an error: what a failed sync left in the log is not
@@ -75,7 +74,8 @@ class RocksDbStore final : public Store {
   absl::Status Close() override;
 
  private:
-  explicit RocksDbStore(std::string root) : root_(std::move(root)) {}
+  RocksDbStore(std::string root, size_t free_disk_bytes_min)
+      : root_(std::move(root)), free_disk_bytes_min_(free_disk_bytes_min) {}
 
   absl::Status OpenDb(const RocksDbOptions& options);
   absl::Status CheckHighWater();
@@ -93,11 +93,13 @@ class RocksDbStore final : public Store {
   absl::Status Map(const rocksdb::Status& status, std::string_view what) const {
     return MapRocksDbStatus(status, what, root_);
   }
+  std::string HighWaterPath() const { return root_ + "/" + kHighWaterFile; }
   bool read_only() const { return read_only_.load(std::memory_order_acquire); }
   // Remembers the first failed write and returns it.
   absl::Status BecomeReadOnly(absl::Status cause) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string root_;
+  const size_t free_disk_bytes_min_;
   std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;
   FamilyHandles families_{};
@@ -109,29 +111,11 @@ class RocksDbStore final : public Store {
   absl::Status read_only_cause_ ABSL_GUARDED_BY(mutex_);
 };
 
-// RocksDB would take a directory without CURRENT for a new store and delete the tables in it.
-absl::Status CheckCurrent(const std::string& root) {
-  std::error_code error;
-  if (fs::exists(fs::path(root) / "CURRENT", error)) return absl::OkStatus();
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension == ".sst" || extension == ".log") {
-      return absl::DataLossError(absl::StrCat("open: CURRENT is missing, but ",
-                                              entry.path().filename().string(), " is there"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::Open(const RocksDbOptions& options) {
-  std::error_code error;
-  fs::create_directories(options.path, error);
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat("create the directory ", options.path, ": ", error.message()));
-  }
-  RETURN_IF_ERROR(CheckCurrent(options.path));
-  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.path));
+  RETURN_IF_ERROR(MakeStoreDirectory(options.path));
+  RETURN_IF_ERROR(CheckCurrentFile(options.path));
+  RETURN_IF_ERROR(CheckFreeBytes(options.path, kOpenBytes + LogBytes(options.path), "open"));
+  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.path, options.free_disk_bytes_min));
   RETURN_IF_ERROR(store->OpenDb(options));
   RETURN_IF_ERROR(store->CheckHighWater());
   return std::unique_ptr<Store>(std::move(store));
@@ -143,13 +127,19 @@ absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options) {
   cache.high_pri_pool_ratio = 0.5;
   cache_ = rocksdb::NewLRUCache(cache);
   rocksdb::DBOptions db_options = MakeDbOptions(options);
+  // In a store that has been written to, a family that is missing was lost with the manifest's end;
+  // made anew, it would be empty.
+  ASSIGN_OR_RETURN(const uint64_t mark, HighWater::Read(HighWaterPath()));
+  db_options.create_missing_column_families = mark == 0;
   db_options.listeners.push_back(std::make_shared<NoAutoRecovery>());
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  RETURN_IF_ERROR(Map(
+  const absl::Status status = Map(
       rocksdb::DB::Open(db_options, root_, MakeFamilyDescriptors(options, cache_), &handles, &db),
-      "open"));
+      "open");
+  if (absl::IsDataLoss(status)) return NameDamagedFiles(status, root_);
+  RETURN_IF_ERROR(status);
   db_.reset(db);
   TESSERA_CHECK(handles.size() == kFamilies + 1);
   std::copy_n(handles.begin(), kFamilies, families_.begin());
@@ -158,7 +148,7 @@ absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options) {
 }
 
 absl::Status RocksDbStore::CheckHighWater() {
-  ASSIGN_OR_RETURN(high_water_, HighWater::Open(root_ + "/" + kHighWaterFile));
+  ASSIGN_OR_RETURN(high_water_, HighWater::Open(HighWaterPath()));
   const uint64_t recovered = db_->GetLatestSequenceNumber();
   if (recovered < high_water_->mark()) {
     return absl::DataLossError(absl::StrCat("open: the log ends at write ", recovered, ", but ",
@@ -174,8 +164,11 @@ absl::Status RocksDbStore::Commit(StoreBatch& batch, Durability durability) {
     return StoreReadOnly(read_only_cause_);
   }
   auto& rocksdb_batch = static_cast<RocksDbBatch&>(batch);
-  // A batch that could not be built has touched nothing.
+  // Up to here nothing has been touched, and the store stays writable.
   RETURN_IF_ERROR(Map(rocksdb_batch.status(), "build a batch"));
+  if (free_disk_bytes_min_ > 0) {
+    RETURN_IF_ERROR(CheckFreeBytes(root_, free_disk_bytes_min_ + rocksdb_batch.bytes(), "commit"));
+  }
   absl::Status status = WriteBatch(rocksdb_batch, durability);
   return status.ok() ? status : BecomeReadOnly(std::move(status));
 }
@@ -268,11 +261,7 @@ uint64_t RocksDbStore::ApproximateBytes(Family family, std::string_view begin,
 
 StoreUsage RocksDbStore::Usage() {
   StoreUsage usage;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root_, error)) {
-    const uint64_t bytes = entry.file_size(error);
-    if (!error) usage.disk_bytes += bytes;
-  }
+  usage.disk_bytes = DirectoryBytes(root_);
   usage.memory_bytes = cache_->GetUsage();
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     for (const std::string& property : {rocksdb::DB::Properties::kSizeAllMemTables,
