@@ -31,7 +31,8 @@ void* MapHuge(size_t bytes) {
   const uintptr_t aligned = RoundUp(begin, kHugePage);
   if (aligned > begin) munmap(raw, aligned - begin);
   const uintptr_t end = begin + length + kHugePage;
-  if (end > aligned + length) munmap(reinterpret_cast<void*>(aligned + length), end - aligned - length);
+  if (end > aligned + length)
+    munmap(reinterpret_cast<void*>(aligned + length), end - aligned - length);
   void* memory = reinterpret_cast<void*>(aligned);
   // Advice only: without huge pages everything works, with more TLB misses.
   madvise(memory, length, MADV_HUGEPAGE);

@@ -7,9 +7,9 @@
 
 namespace tessera {
 
-// Zeroed memory, aligned to a cache line. From 2 MiB on it is mapped, aligned to 2 MiB, advised into
-// huge pages (random access then costs one TLB entry per 2 MiB), and takes no memory until touched.
-// Running out of memory aborts: callers bound their sizes before they ask (limits.h).
+// Zeroed memory, aligned to a cache line. From 2 MiB on it is mapped, aligned to 2 MiB, advised
+// into huge pages (random access then costs one TLB entry per 2 MiB), and takes no memory until
+// touched. Running out of memory aborts: callers bound their sizes before they ask (limits.h).
 void* AllocateAligned(size_t bytes);
 void FreeAligned(void* memory, size_t bytes);
 

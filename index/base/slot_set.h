@@ -23,7 +23,8 @@ class SlotSet {
   void Insert(Slot slot);
   void Erase(Slot slot);
   bool Contains(Slot slot) const {
-    const std::atomic<uint64_t>* chunk = chunks_[slot >> kChunkBits].load(std::memory_order_acquire);
+    const std::atomic<uint64_t>* chunk =
+        chunks_[slot >> kChunkBits].load(std::memory_order_acquire);
     if (chunk == nullptr) return false;
     const uint32_t bit = slot & (kChunkSlots - 1);
     return (chunk[bit / 64].load(std::memory_order_relaxed) >> (bit % 64)) & 1;

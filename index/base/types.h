@@ -18,10 +18,13 @@ enum class ElementType : uint8_t { kFloat32 = 1, kFloat16 = 2, kUint8 = 3, kInt8
 
 constexpr size_t ElementSize(ElementType type) {
   switch (type) {
-    case ElementType::kFloat32: return 4;
-    case ElementType::kFloat16: return 2;
+    case ElementType::kFloat32:
+      return 4;
+    case ElementType::kFloat16:
+      return 2;
     case ElementType::kUint8:
-    case ElementType::kInt8: return 1;
+    case ElementType::kInt8:
+      return 1;
   }
   return 0;
 }
