@@ -292,7 +292,8 @@ absl::Status DecodeCounter(std::string_view key, std::string_view value, Counter
   ValueReader reader(RecordKind::kCounter, key, value);
   RETURN_IF_ERROR(reader.status());
   return reader.Finish(reader.body().ReadU64(&record->sequence) &&
-                       reader.body().ReadU64(&record->next_slot));
+                       reader.body().ReadU64(&record->next_slot) &&
+                       record->next_slot <= limits::kPointsPerCollectionMax);
 }
 
 void EncodeCodebook(std::string_view key, const CodebookRecordView& record, std::string* value) {

@@ -42,7 +42,27 @@ absl::StatusCode CodeOf(const rocksdb::Status& status, const std::string& text) 
   return absl::StatusCode::kInternal;
 }
 
+const char* ReasonOf(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kResourceExhausted:
+      return "DISK_FULL";
+    case absl::StatusCode::kDataLoss:
+      return "STORE_DAMAGED";
+    case absl::StatusCode::kUnavailable:
+      return "STORE_UNAVAILABLE";
+    default:
+      return "STORE_ERROR";
+  }
+}
+
 }  // namespace
+
+absl::Status StoreError(absl::StatusCode code, std::string_view reason,
+                        const std::string& message) {
+  absl::Status status(code, message);
+  status.SetPayload(kErrorReasonUrl, absl::Cord(absl::string_view(reason.data(), reason.size())));
+  return status;
+}
 
 absl::Status MapRocksDbStatus(const rocksdb::Status& status, std::string_view what,
                               const std::string& root) {
@@ -54,15 +74,15 @@ absl::Status MapRocksDbStatus(const rocksdb::Status& status, std::string_view wh
   if (IsLockHeld(text)) {
     absl::StrAppend(&message, "; is another server running on this data directory?");
   }
-  return absl::Status(CodeOf(status, text), message);
+  const absl::StatusCode code = CodeOf(status, text);
+  return StoreError(code, ReasonOf(code), message);
 }
 
 absl::Status StoreReadOnly(const absl::Status& cause) {
-  absl::Status status = absl::FailedPreconditionError(
-      absl::StrCat("the store takes no writes until the server is restarted, because one failed: ",
-                   cause.message()));
-  status.SetPayload(kErrorReasonUrl, absl::Cord("STORE_READ_ONLY"));
-  return status;
+  return StoreError(absl::StatusCode::kFailedPrecondition, "STORE_READ_ONLY",
+                    absl::StrCat("the store takes no writes until the server is restarted, because "
+                                 "one failed: ",
+                                 cause.message()));
 }
 
 }  // namespace tessera

@@ -151,9 +151,10 @@ absl::Status RocksDbStore::CheckHighWater() {
   ASSIGN_OR_RETURN(high_water_, HighWater::Open(HighWaterPath()));
   const uint64_t recovered = db_->GetLatestSequenceNumber();
   if (recovered < high_water_->mark()) {
-    return absl::DataLossError(absl::StrCat("open: the log ends at write ", recovered, ", but ",
-                                            kHighWaterFile, " says that write ",
-                                            high_water_->mark(), " was acknowledged"));
+    return StoreError(
+        absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+        absl::StrCat("open: the log ends at write ", recovered, ", but ", kHighWaterFile,
+                     " says that write ", high_water_->mark(), " was acknowledged"));
   }
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/storage/rocksdb_status.h"
 
 namespace tessera {
 namespace {
@@ -60,8 +61,9 @@ absl::Status CheckCurrentFile(const std::string& root) {
   for (const auto& entry : fs::directory_iterator(root, error)) {
     const std::string extension = entry.path().extension().string();
     if (extension == ".sst" || extension == ".log") {
-      return absl::DataLossError(absl::StrCat("open: CURRENT is missing, but ",
-                                              entry.path().filename().string(), " is there"));
+      return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                        absl::StrCat("open: CURRENT is missing, but ",
+                                     entry.path().filename().string(), " is there"));
     }
   }
   return absl::OkStatus();
@@ -70,11 +72,10 @@ absl::Status CheckCurrentFile(const std::string& root) {
 absl::Status NameDamagedFiles(const absl::Status& status, const std::string& root) {
   const absl::string_view message = status.message();
   if (NamesAFile(message)) return status;
-  if (absl::StrContains(message, "Column family not found")) {
-    return absl::DataLossError(absl::StrCat(message, ": the MANIFEST has lost its end"));
-  }
-  return absl::DataLossError(
-      absl::StrCat(message, " in the log ", absl::StrJoin(LogsWithContent(root), " or ")));
+  const std::string where = absl::StrContains(message, "Column family not found")
+                                ? ": the MANIFEST has lost its end"
+                                : " in the log " + absl::StrJoin(LogsWithContent(root), " or ");
+  return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED", absl::StrCat(message, where));
 }
 
 absl::Status CheckFreeBytes(const std::string& root, uint64_t bytes_min, std::string_view what) {
@@ -83,9 +84,10 @@ absl::Status CheckFreeBytes(const std::string& root, uint64_t bytes_min, std::st
   if (statvfs(root.c_str(), &disk) != 0) return absl::OkStatus();
   const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
   if (free_bytes >= bytes_min) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(std::string(what), ": ", free_bytes >> 20,
-                                                   " MiB are free on the disk of ", root, ", and ",
-                                                   bytes_min >> 20, " MiB are needed"));
+  return StoreError(absl::StatusCode::kResourceExhausted, "DISK_FULL",
+                    absl::StrCat(std::string(what), ": ", free_bytes >> 20,
+                                 " MiB are free on the data directory's disk, and ",
+                                 bytes_min >> 20, " MiB are needed"));
 }
 
 uint64_t DirectoryBytes(const std::string& root) { return SumFileBytes(root, ""); }

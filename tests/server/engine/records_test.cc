@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "index/base/limits.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
@@ -74,8 +75,8 @@ std::vector<Case> Cases() {
       "0000000001000020000000640000000068e5cf8b0100000300000018f91b18",
       [](K k, V v) { EncodeCatalog(k, SampleCatalog(), v); }, Decoder(DecodeCatalog));
   add(
-      "counter", CounterKey(7), "0105000000000000000000000001000000099a0ce6",
-      [](K k, V v) { EncodeCounter(k, {.sequence = 5, .next_slot = 0x100000000}, v); },
+      "counter", CounterKey(7), "010500000000000000d4c3b2a100000000e9a49848",
+      [](K k, V v) { EncodeCounter(k, {.sequence = 5, .next_slot = 0xA1B2C3D4}, v); },
       Decoder(DecodeCounter));
   add(
       "codebook", CodebookKey(7, 3), "01010000000000000003616263636f6465626f6f6b9898bc08",
@@ -221,6 +222,10 @@ TEST(RecordsTest, SmallRecordsRoundTrip) {
   ASSERT_TRUE(DecodeCounter("k", value, &counter).ok());
   EXPECT_EQ(counter.sequence, ~uint64_t{0});
   EXPECT_EQ(counter.next_slot, 17u);
+
+  // Recovery sizes tables by it.
+  EncodeCounter("k", {.sequence = 1, .next_slot = limits::kPointsPerCollectionMax + 1}, &value);
+  ExpectDamaged(DecodeCounter("k", value, &counter));
 
   Slot slot = 0;
   EncodeSlot("k", 0xFFFFFF00, &value);

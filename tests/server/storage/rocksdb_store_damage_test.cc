@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/storage/rocksdb_store.h"
@@ -98,6 +99,7 @@ class RocksDbStoreDamageTest : public testing::Test {
     EXPECT_EQ(count.status().code(), absl::StatusCode::kDataLoss)
         << what << " of " << name << ": " << count.status();
     EXPECT_TRUE(NamesAFile(count.status())) << count.status();
+    EXPECT_EQ(count.status().GetPayload(kErrorReasonUrl), absl::Cord("STORE_DAMAGED"));
     EXPECT_FALSE(IsHarmless(name)) << count.status();
     ++found_;
   }

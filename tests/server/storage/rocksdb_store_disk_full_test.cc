@@ -161,7 +161,7 @@ TEST(RocksDbStoreDiskFullTest, CommitsAreRefusedWhileLittleIsFreeAndTakenAgainAf
     for (int attempt = 0; attempt < 3; ++attempt) {
       const absl::Status status = store.Commit(*WrittenBatch(store, number), Durability::kSync);
       EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
-      EXPECT_EQ(Reason(status), "");
+      EXPECT_EQ(Reason(status), "DISK_FULL");
     }
     const auto value = store.Get(Family::kPoints, WrittenKey(0));
     ASSERT_TRUE(value.ok()) << value.status();
