@@ -16,14 +16,14 @@ inline constexpr size_t kStringIdBytesMax = 256;
 inline constexpr size_t kPayloadBytesMax = 64 << 10;
 inline constexpr size_t kPayloadDepthMax = 16;
 
-inline constexpr size_t kMessageBytesMax = 64 << 20;       // one gRPC request
-inline constexpr size_t kUpsertPointsMax = 100'000;        // in one request or stream chunk
-inline constexpr size_t kGroupCommitPointsMax = 100'000;   // in one synced batch, but for one request
-inline constexpr size_t kIdsPerRequestMax = 100'000;       // get, delete
-inline constexpr size_t kSearchQueriesMax = 10'000;        // in one request
-inline constexpr size_t kSearchLimitMax = 10'000;          // k
-inline constexpr size_t kSearchResultsMax = 1'000'000;     // queries x k in one request
-inline constexpr size_t kRerankMax = 100'000;              // candidates reranked for one query
+inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
+inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
+inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
+inline constexpr size_t kIdsPerRequestMax = 100'000;      // get, delete
+inline constexpr size_t kSearchQueriesMax = 10'000;       // in one request
+inline constexpr size_t kSearchLimitMax = 10'000;         // k
+inline constexpr size_t kSearchResultsMax = 1'000'000;    // queries x k in one request
+inline constexpr size_t kRerankMax = 100'000;             // candidates reranked for one query
 inline constexpr size_t kPageSizeMax = 10'000;
 inline constexpr size_t kPageSizeDefault = 100;
 inline constexpr size_t kPageTokenBytesMax = 512;
@@ -35,22 +35,28 @@ inline constexpr size_t kTrainingVectorsMax = 16'000'000;  // sampled for traini
 inline constexpr uint32_t kTrainingIterationsMax = 1'000;
 inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
 
-inline constexpr size_t kCodebooksKeptMax = 4;             // versions of one collection
+inline constexpr size_t kCodebooksKeptMax = 4;  // versions of one collection
 
 inline constexpr size_t kOperationsRunningMax = 16;
-inline constexpr size_t kOperationsKeptMax = 1'000;        // finished ones that can still be asked for
+inline constexpr size_t kOperationsKeptMax = 1'000;  // finished ones that can still be asked for
 
+inline constexpr size_t kOperationIdBytesMax = 64;
 inline constexpr size_t kSearchQueueMax = 1'024;  // calls that wait for a thread, of each pool
 inline constexpr size_t kWriteQueueMax = 256;
 inline constexpr size_t kAdminQueueMax = 256;
-inline constexpr size_t kHeldRequestBytesMax = 512 << 20;  // of requests waiting or running, of each pool
+inline constexpr size_t kHeldRequestBytesMax = 512 << 20;  // waiting or running, of each pool
 inline constexpr size_t kStreamsPerConnectionMax = 100;    // calls at once on one connection
 inline constexpr size_t kMetadataBytesMax = 8 << 10;       // of one call's headers
-inline constexpr size_t kErrorMessageBytesMax = 1'024;     // so that an error fits a client's headers
+inline constexpr size_t kErrorMessageBytesMax = 1'024;  // so that an error fits a client's headers
 
 // Of files that clients read.
-inline constexpr size_t kFileHeaderBytesMax = 64 << 10;    // .npy
-inline constexpr size_t kFileChunkBytesMax = 8 << 20;      // read, and sent, at a time
+inline constexpr size_t kFileHeaderBytesMax = 64 << 10;  // .npy
+inline constexpr size_t kFileChunkBytesMax = 8 << 20;    // read, and sent, at a time
+
+// Of the server's flags.
+inline constexpr int32_t kThreadsMax = 1'024;
+inline constexpr int32_t kBlockCacheMbMax = 1 << 20;
+inline constexpr int32_t kDrainSecondsMax = 3'600;
 
 }  // namespace tessera::limits
 

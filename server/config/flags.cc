@@ -1,0 +1,48 @@
+#include "server/config/flags.h"
+
+#include "absl/flags/flag.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:6433",
+          "HOST:PORT to listen on; port 0 takes a free one. An address that other machines can "
+          "reach needs --insecure.");
+ABSL_FLAG(bool, insecure, false,
+          "Allow --listen on an address that other machines can reach. There is no encryption and "
+          "no authentication: whoever can connect can read and change everything.");
+ABSL_FLAG(std::string, data_dir, "",
+          "Directory that holds all data; it is made if it is not there. Required.");
+ABSL_FLAG(std::string, log_level, "info", "Least level to log: debug, info, warning or error.");
+ABSL_FLAG(std::string, log_format, "text",
+          "Form of the log on standard error: text, or json with one object a line.");
+ABSL_FLAG(int32_t, search_threads, 0, "Threads for searches and reads; 0: one for each core.");
+ABSL_FLAG(int32_t, write_threads, 4,
+          "Threads for writes. They wait for the disk most of the time, so more of them put more "
+          "writes into one sync.");
+ABSL_FLAG(int32_t, background_threads, 0,
+          "Threads for training and encoding, and for the store's compactions; 0: one for each "
+          "core.");
+ABSL_FLAG(int32_t, block_cache_mb, 64, "Memory for blocks read from the store, in MiB.");
+ABSL_FLAG(int32_t, drain_seconds, 10,
+          "How long running calls may take to end after SIGTERM before they are cancelled.");
+ABSL_FLAG(std::string, server, "", "HOST:PORT of the server to ask; empty: as --listen says.");
+
+namespace tessera {
+
+const std::vector<std::string>& ServerFlagNames() {
+  static const auto& names = *new std::vector<std::string>{
+      "data_dir",       "listen",        "insecure",           "log_level",      "log_format",
+      "search_threads", "write_threads", "background_threads", "block_cache_mb", "drain_seconds"};
+  return names;
+}
+
+const std::vector<std::string>& HealthcheckFlagNames() {
+  static const auto& names = *new std::vector<std::string>{"server", "listen"};
+  return names;
+}
+
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("TESSERA_", absl::AsciiStrToUpper(flag));
+}
+
+}  // namespace tessera

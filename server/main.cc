@@ -1,0 +1,220 @@
+// tesserad: the composition root. Reads the flags, starts listening, opens the store and the
+// engine behind the listening server, and takes all of it down again on a signal.
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "index/base/status_macros.h"
+#include "server/config/config.h"
+#include "server/config/log.h"
+#include "server/engine/engine.h"
+#include "server/engine/thread_pool_executor.h"
+#include "server/rpc/health_client.h"
+#include "server/rpc/rpc_server.h"
+#include "server/storage/rocksdb_store.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+constexpr int kBackgroundNice = 5;
+constexpr absl::Duration kHealthcheckTimeout = absl::Seconds(2);
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Keeps the stop signals for WaitForStopSignal. Before any thread is started: they inherit it.
+void BlockStopSignals() {
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int WaitForStopSignal() {
+  const sigset_t signals = StopSignals();
+  int number = 0;
+  while (sigwait(&signals, &number) != 0) {
+  }
+  return number;
+}
+
+// From now on a stop signal ends the process at once. A handler and not the default action, which
+// the first process of a container does not have.
+void DieOnNextStopSignal() {
+  struct sigaction action = {};
+  action.sa_handler = [](int number) { _exit(128 + number); };
+  const sigset_t signals = StopSignals();
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// Opens the engine in a thread of its own, so that the server answers meanwhile.
+class Opener {
+ public:
+  enum class State { kOpening, kOpen, kFailed };
+
+  Opener(const ServerConfig& config, Executor& executor, RpcServer& server, Log& log)
+      : config_(config), executor_(executor), server_(server), log_(log), thread_([this] {
+          Run();
+        }) {}
+
+  State state() const { return state_.load(std::memory_order_acquire); }
+
+  // Waits until opening has ended. Null if it failed.
+  std::unique_ptr<Engine> Join() {
+    thread_.join();
+    return std::move(engine_);
+  }
+
+ private:
+  void Run() {
+    const absl::Time start = absl::Now();
+    absl::Status status;
+    try {
+      status = Open();
+    } catch (const std::exception& error) {
+      status = absl::InternalError(absl::StrCat("exception: ", error.what()));
+    }
+    if (status.ok()) {
+      log_.Info("ready", {{"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
+      state_.store(State::kOpen, std::memory_order_release);
+      return;
+    }
+    log_.Error("cannot open the data", {{"error", status.ToString()}});
+    state_.store(State::kFailed, std::memory_order_release);
+    kill(getpid(), SIGTERM);  // wakes the main thread
+  }
+
+  absl::Status Open() {
+    std::error_code error;
+    std::filesystem::create_directories(config_.data_dir, error);
+    if (error) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot make ", config_.data_dir, ": ", error.message()));
+    }
+    log_.Info("recovering", {{"data_dir", config_.data_dir}});
+    RocksDbOptions options;
+    options.path = std::filesystem::path(config_.data_dir) / "store";
+    options.block_cache_bytes = config_.block_cache_bytes;
+    options.background_threads = static_cast<int>(config_.background_threads);
+    ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore(options));
+    EngineOptions engine_options;
+    engine_options.log = [this](std::string_view message) { log_.Info(message); };
+    ASSIGN_OR_RETURN(engine_, Engine::Open(std::move(store), executor_, engine_options));
+    server_.Serve(*engine_);
+    return absl::OkStatus();
+  }
+
+  const ServerConfig& config_;
+  Executor& executor_;
+  RpcServer& server_;
+  Log& log_;
+  std::unique_ptr<Engine> engine_;
+  std::atomic<State> state_{State::kOpening};
+  std::thread thread_;
+};
+
+absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& config, Log& log) {
+  RpcServerOptions options;
+  options.listen = config.listen;
+  options.search_threads = config.search_threads;
+  options.write_threads = config.write_threads;
+  options.on_fault = [&log](std::string_view method, const absl::Status& status) {
+    log.Error("call failed", {{"method", method}, {"error", status.ToString()}});
+  };
+  return RpcServer::Start(options);
+}
+
+int Serve(const ServerConfig& config) {
+  BlockStopSignals();
+  Log log(config.log_level, config.log_format);
+  log.Info("starting", {{"version", TESSERA_VERSION}, {"pid", getpid()}});
+  auto server = StartServer(config, log);
+  if (!server.ok()) {
+    log.Error("cannot start", {{"error", server.status().ToString()}});
+    return kExitFailure;
+  }
+  log.Info("listening", {{"address", config.listen}, {"port", (*server)->port()}});
+  ThreadPoolExecutor executor(config.background_threads, kBackgroundNice);
+  Opener opener(config, executor, **server, log);
+
+  const int number = WaitForStopSignal();
+  DieOnNextStopSignal();
+  if (opener.state() != Opener::State::kFailed) log.Info("stopping", {{"signal", number}});
+  (*server)->Shutdown(config.drain);
+  if (opener.state() == Opener::State::kOpening) {
+    // Recovery only sweeps up, in steps that are whole: it can be left at any point.
+    log.Info("stopped while recovering");
+    std::_Exit(EXIT_SUCCESS);
+  }
+  const std::unique_ptr<Engine> engine = opener.Join();
+  if (engine == nullptr) return kExitFailure;
+  if (const absl::Status status = engine->Close(); !status.ok()) {
+    log.Error("closing failed", {{"error", status.ToString()}});
+    return kExitFailure;
+  }
+  log.Info("stopped");
+  return EXIT_SUCCESS;
+}
+
+int Healthcheck(const std::string& server) {
+  const absl::Status status = CheckHealth(server, kHealthcheckTimeout);
+  if (status.ok()) return EXIT_SUCCESS;
+  std::fprintf(stderr, "tesserad healthcheck: %s: %s\n", server.c_str(), status.ToString().c_str());
+  return kExitFailure;
+}
+
+std::optional<std::string> FromEnvironment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  const absl::StatusOr<Command> command = ParseCommand(arguments, FromEnvironment);
+  if (!command.ok()) {
+    std::fprintf(stderr, "tesserad: %s\nTry tesserad --help.\n",
+                 std::string(command.status().message()).c_str());
+    return kExitUsage;
+  }
+  switch (command->kind) {
+    case Command::Kind::kHelp:
+      std::fputs(HelpText().c_str(), stdout);
+      return EXIT_SUCCESS;
+    case Command::Kind::kVersion:
+      std::puts("tesserad " TESSERA_VERSION);
+      return EXIT_SUCCESS;
+    case Command::Kind::kHealthcheck:
+      return Healthcheck(command->server);
+    case Command::Kind::kServe:
+      return Serve(command->config);
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+}  // namespace tessera
+
+int main(int argc, char** argv) { return tessera::Main({argv + 1, argv + argc}); }

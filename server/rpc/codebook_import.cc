@@ -1,0 +1,159 @@
+#include "server/rpc/codebook_import.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/errors.h"
+#include "server/rpc/convert_operations.h"
+#include "server/rpc/convert_types.h"
+#include "server/rpc/request_parser.h"
+#include "server/rpc/rpc_status.h"
+#include "server/rpc/unary_call.h"
+#include "tessera/v1/codebooks.pb.h"
+
+namespace tessera {
+namespace {
+
+// Reads until the client has sent all, then submits once. Stop and cancellation may come at any
+// time; who ends the call first, under the lock, is the one that calls Finish. Once the engine has
+// the bytes, nobody else ends it.
+class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
+                             public StoppableStream {
+ public:
+  CodebookImport(const ServiceEnv& env, ImportBudget& budget, grpc::ByteBuffer* response)
+      : env_(env), budget_(budget), response_(response) {}
+  ~CodebookImport() override { budget_.GiveBack(held_); }
+
+  void Start() {
+    const absl::StatusOr<Engine*> engine = env_.engine.Get();
+    if (!engine.ok()) {
+      End(engine.status());
+      return;
+    }
+    engine_ = *engine;
+    StartRead(&incoming_);
+    env_.streams.Add(this);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      Submit();
+      return;
+    }
+    const absl::Status status = RunGuarded([this] { return TakeChunk(); });
+    if (!status.ok()) {
+      End(status);
+      return;
+    }
+    absl::MutexLock lock(&mutex_);
+    if (phase_ == Phase::kReading) StartRead(&incoming_);
+  }
+
+  void OnCancel() override { End(absl::CancelledError("the client has cancelled the call")); }
+  void Stop() override { End(ServerStoppingError()); }
+  void OnDone() override {
+    env_.streams.Remove(this);
+    delete this;
+  }
+
+ private:
+  enum class Phase { kReading, kImporting, kEnded };
+
+  absl::Status TakeChunk() {
+    v1::ImportCodebookRequest message;
+    RETURN_IF_ERROR(ParseRequest(&incoming_, &message));
+    if (collection_.empty()) {
+      RETURN_IF_ERROR(CheckCollectionName(message.collection_name()));
+      collection_ = message.collection_name();
+    } else if (!message.collection_name().empty() && message.collection_name() != collection_) {
+      return InvalidField("collection_name", "differs from that of the first message");
+    }
+    const size_t length = message.chunk().size();
+    if (bytes_.size() + length > limits::kCodebookBytesMax) {
+      return InvalidField("chunk", absl::StrCat("the codebook is over the limit of ",
+                                                limits::kCodebookBytesMax, " bytes"));
+    }
+    if (!budget_.Take(length)) return ServerBusyError();
+    held_ += length;
+    bytes_.append(message.chunk());
+    return absl::OkStatus();
+  }
+
+  // All is read: from here on only the import's own result ends the call.
+  void Submit() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (phase_ != Phase::kReading) return;
+      phase_ = Phase::kImporting;
+    }
+    if (bytes_.empty()) {
+      FinishWith(InvalidField("chunk", "is empty"));
+    } else if (!env_.write_pool.Submit(
+                   0, [this] { FinishWith(RunGuarded([this] { return Import(); })); })) {
+      FinishWith(ServerBusyError());
+    }
+  }
+
+  absl::Status Import() {
+    ASSIGN_OR_RETURN(const OperationInfo info,
+                     engine_->ImportCodebook(collection_, std::move(bytes_)));
+    v1::Operation operation;
+    FromOperationInfo(info, &operation);
+    return SerializeResponse(operation, response_);
+  }
+
+  // Ends the call unless the engine has it or it has ended.
+  void End(const absl::Status& status) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (phase_ != Phase::kReading) return;
+      phase_ = Phase::kEnded;
+    }
+    FinishWith(status);
+  }
+
+  void FinishWith(const absl::Status& status) {
+    env_.Note("Codebooks.Import", status);
+    Finish(ToGrpcStatus(status));  // may delete this
+  }
+
+  const ServiceEnv& env_;
+  ImportBudget& budget_;
+  grpc::ByteBuffer* const response_;
+  Engine* engine_ = nullptr;
+  // Of the reading, then of the import.
+  grpc::ByteBuffer incoming_;
+  std::string collection_;
+  std::string bytes_;
+  size_t held_ = 0;
+
+  absl::Mutex mutex_;
+  Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kReading;
+};
+
+}  // namespace
+
+bool ImportBudget::Take(size_t bytes) {
+  size_t held = held_.load(std::memory_order_relaxed);
+  do {
+    if (bytes > limits::kCodebookBytesMax - held) return false;
+  } while (!held_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
+  return true;
+}
+
+void ImportBudget::GiveBack(size_t bytes) { held_.fetch_sub(bytes, std::memory_order_relaxed); }
+
+grpc::ServerReadReactor<grpc::ByteBuffer>* StartCodebookImport(const ServiceEnv& env,
+                                                               ImportBudget& budget,
+                                                               grpc::ByteBuffer* response) {
+  auto* call = new CodebookImport(env, budget, response);
+  call->Start();
+  return call;
+}
+
+}  // namespace tessera

@@ -1,0 +1,129 @@
+#include "server/rpc/codebooks_service.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/rpc/codebook_export.h"
+#include "server/rpc/codebook_import.h"
+#include "server/rpc/convert_codebooks.h"
+#include "server/rpc/convert_operations.h"
+#include "server/rpc/convert_types.h"
+#include "server/rpc/unary_call.h"
+#include "tessera/v1/codebooks.grpc.pb.h"
+
+namespace tessera {
+namespace {
+
+absl::Status HandleTrain(Engine& engine, v1::TrainRequest& request, v1::Operation* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  RETURN_IF_ERROR(CheckAtMost("nlist", request.nlist(), limits::kListsMax));
+  ASSIGN_OR_RETURN(const OperationInfo info, engine.Train(ToTrainRequest(request)));
+  FromOperationInfo(info, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleGet(Engine& engine, v1::GetCodebookRequest& request, v1::Codebook* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CodebookInfo info,
+                   engine.GetCodebook(request.collection_name(), request.version()));
+  FromCodebookInfo(info, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleList(Engine& engine, v1::ListCodebooksRequest& request,
+                        v1::ListCodebooksResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const std::vector<CodebookInfo> infos,
+                   engine.ListCodebooks(request.collection_name()));
+  for (const CodebookInfo& info : infos) FromCodebookInfo(info, response->add_codebooks());
+  return absl::OkStatus();
+}
+
+absl::Status HandleEncode(Engine& engine, v1::EncodeRequest& request,
+                          v1::EncodeResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CollectionSpec spec, engine.DescribeCollection(request.collection_name()));
+  ASSIGN_OR_RETURN(const VectorsView vectors,
+                   ToVectors(request.vectors(), "vectors", spec.dimension, std::nullopt,
+                             limits::kEncodeVectorsMax));
+  ASSIGN_OR_RETURN(CodeRows rows, engine.Encode(request.collection_name(), vectors));
+  FromCodeRows(std::move(rows), response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleDecode(Engine& engine, v1::DecodeRequest& request,
+                          v1::DecodeResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CollectionSpec spec, engine.DescribeCollection(request.collection_name()));
+  ASSIGN_OR_RETURN(const CodeRows rows, ToCodeRows(*request.mutable_codes()));
+  RETURN_IF_ERROR(CheckAtMost("codes.lists", rows.lists.size(),
+                              limits::kMessageBytesMax / (spec.dimension * sizeof(float))));
+  ASSIGN_OR_RETURN(const std::vector<float> values, engine.Decode(request.collection_name(), rows));
+  FromFloats(values, response->mutable_vectors());
+  return absl::OkStatus();
+}
+
+using Service = v1::Codebooks;
+using RawService = Service::WithRawCallbackMethod_Train<Service::WithRawCallbackMethod_Get<
+    Service::WithRawCallbackMethod_List<Service::WithRawCallbackMethod_Encode<
+        Service::WithRawCallbackMethod_Decode<Service::WithRawCallbackMethod_Export<
+            Service::WithRawCallbackMethod_Import<Service::Service>>>>>>>;
+
+class CodebooksService final : public RawService {
+ public:
+  explicit CodebooksService(const ServiceEnv& env) : env_(env) {}
+
+  grpc::ServerUnaryReactor* Train(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Codebooks.Train", context, request, response},
+                    HandleTrain);
+  }
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
+                                const grpc::ByteBuffer* request,
+                                grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Codebooks.Get", context, request, response},
+                    HandleGet);
+  }
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Codebooks.List", context, request, response},
+                    HandleList);
+  }
+  grpc::ServerUnaryReactor* Encode(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.write_pool, {"Codebooks.Encode", context, request, response},
+                    HandleEncode);
+  }
+  grpc::ServerUnaryReactor* Decode(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.write_pool, {"Codebooks.Decode", context, request, response},
+                    HandleDecode);
+  }
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Export(grpc::CallbackServerContext*,
+                                                     const grpc::ByteBuffer* request) override {
+    return StartCodebookExport(env_, request);
+  }
+  grpc::ServerReadReactor<grpc::ByteBuffer>* Import(grpc::CallbackServerContext*,
+                                                    grpc::ByteBuffer* response) override {
+    return StartCodebookImport(env_, import_bytes_, response);
+  }
+
+ private:
+  const ServiceEnv& env_;
+  ImportBudget import_bytes_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewCodebooksService(const ServiceEnv& env) {
+  return std::make_unique<CodebooksService>(env);
+}
+
+}  // namespace tessera

@@ -1,0 +1,97 @@
+#include "server/rpc/collections_service.h"
+
+#include <string>
+#include <vector>
+
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/rpc/convert_collections.h"
+#include "server/rpc/convert_types.h"
+#include "server/rpc/unary_call.h"
+#include "tessera/v1/collections.grpc.pb.h"
+
+namespace tessera {
+namespace {
+
+absl::Status HandleCreate(Engine& engine, v1::CreateCollectionRequest& request,
+                          v1::Collection* response) {
+  ASSIGN_OR_RETURN(const CollectionSpec spec, ToCollectionSpec(request));
+  ASSIGN_OR_RETURN(const CollectionInfo info, engine.CreateCollection(spec));
+  FromCollectionInfo(info, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleGet(Engine& engine, v1::GetCollectionRequest& request,
+                       v1::Collection* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CollectionInfo info, engine.GetCollection(request.collection_name()));
+  FromCollectionInfo(info, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleList(Engine& engine, v1::ListCollectionsRequest& request,
+                        v1::ListCollectionsResponse* response) {
+  RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
+  ASSIGN_OR_RETURN(const std::string after, FromCollectionsToken(request.page_token()));
+  const size_t page = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
+  // One more than the page holds tells whether there is a next one.
+  const std::vector<CollectionInfo> infos = engine.ListCollections(after, page + 1);
+  for (size_t i = 0; i < infos.size() && i < page; ++i) {
+    FromCollectionInfo(infos[i], response->add_collections());
+  }
+  if (infos.size() > page) {
+    response->set_next_page_token(ToCollectionsToken(infos[page - 1].spec.name));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HandleDelete(Engine& engine, v1::DeleteCollectionRequest& request,
+                          v1::DeleteCollectionResponse*) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  return engine.DeleteCollection(request.collection_name());
+}
+
+using Service = v1::Collections;
+using RawService = Service::WithRawCallbackMethod_Create<Service::WithRawCallbackMethod_Get<
+    Service::WithRawCallbackMethod_List<Service::WithRawCallbackMethod_Delete<Service::Service>>>>;
+
+class CollectionsService final : public RawService {
+ public:
+  explicit CollectionsService(const ServiceEnv& env) : env_(env) {}
+
+  grpc::ServerUnaryReactor* Create(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.Create", context, request, response},
+                    HandleCreate);
+  }
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
+                                const grpc::ByteBuffer* request,
+                                grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.Get", context, request, response},
+                    HandleGet);
+  }
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.List", context, request, response},
+                    HandleList);
+  }
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.Delete", context, request, response},
+                    HandleDelete);
+  }
+
+ private:
+  const ServiceEnv& env_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewCollectionsService(const ServiceEnv& env) {
+  return std::make_unique<CollectionsService>(env);
+}
+
+}  // namespace tessera

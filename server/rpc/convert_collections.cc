@@ -1,0 +1,105 @@
+#include "server/rpc/convert_collections.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/errors.h"
+#include "server/rpc/convert_types.h"
+
+namespace tessera {
+namespace {
+
+constexpr char kTokenVersion = 1;
+
+absl::StatusOr<VectorPlacement> ToPlacement(v1::VectorPlacement value) {
+  switch (value) {
+    case v1::VECTOR_PLACEMENT_UNSPECIFIED:
+    case v1::MEMORY:
+      return VectorPlacement::kMemory;
+    case v1::DISK:
+      return VectorPlacement::kDisk;
+    default:
+      break;
+  }
+  return InvalidField("index.vectors",
+                      absl::StrCat("unknown vector placement ", static_cast<int>(value)));
+}
+
+v1::CollectionState FromState(CollectionState state) {
+  switch (state) {
+    case CollectionState::kUntrained:
+      return v1::UNTRAINED;
+    case CollectionState::kTraining:
+      return v1::TRAINING;
+    case CollectionState::kReady:
+      return v1::READY;
+  }
+  return v1::COLLECTION_STATE_UNSPECIFIED;
+}
+
+void FromIndexConfig(const IndexConfig& config, v1::IndexSpec* out) {
+  out->set_nlist(config.nlist);
+  out->set_subquantizers(config.subquantizers);
+  out->set_nbits(config.nbits);
+  out->set_vectors(config.vectors == VectorPlacement::kDisk ? v1::DISK : v1::MEMORY);
+  out->set_seed(config.seed);
+  out->set_iterations(config.iterations);
+  out->set_training_vectors_per_list(config.training_vectors_per_list);
+  out->set_default_nprobe(config.default_nprobe);
+  out->set_default_rerank(config.default_rerank);
+}
+
+}  // namespace
+
+absl::StatusOr<CollectionSpec> ToCollectionSpec(const v1::CreateCollectionRequest& request) {
+  CollectionSpec spec;
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  spec.name = request.collection_name();
+  spec.dimension = request.dimension();
+  ASSIGN_OR_RETURN(spec.metric, ToMetric(request.metric(), "metric"));
+  ASSIGN_OR_RETURN(spec.element_type, ToElementType(request.element_type(), "element_type"));
+  const v1::IndexSpec& index = request.index();
+  ASSIGN_OR_RETURN(spec.index.vectors, ToPlacement(index.vectors()));
+  spec.index.nlist = index.nlist();
+  spec.index.subquantizers = index.subquantizers();
+  spec.index.nbits = index.nbits();
+  spec.index.seed = index.seed();
+  spec.index.iterations = index.iterations();
+  spec.index.training_vectors_per_list = index.training_vectors_per_list();
+  spec.index.default_nprobe = index.default_nprobe();
+  spec.index.default_rerank = index.default_rerank();
+  return spec;
+}
+
+void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out) {
+  out->set_collection_name(info.spec.name);
+  out->set_dimension(info.spec.dimension);
+  out->set_metric(FromMetric(info.spec.metric));
+  out->set_element_type(FromElementType(info.spec.element_type));
+  FromIndexConfig(info.spec.index, out->mutable_index());
+  out->set_state(FromState(info.state));
+  out->set_points(info.points);
+  out->set_memory_bytes(info.memory_bytes);
+  out->set_disk_bytes(info.disk_bytes);
+  out->set_codebook_version(info.codebook_version);
+  out->set_sequence(info.sequence);
+  FromTimeMs(info.create_time_ms, out->mutable_create_time());
+}
+
+std::string ToCollectionsToken(const std::string& last) {
+  return absl::WebSafeBase64Escape(kTokenVersion + last);
+}
+
+absl::StatusOr<std::string> FromCollectionsToken(const std::string& token) {
+  if (token.empty()) return std::string();
+  std::string bytes;
+  if (token.size() > limits::kPageTokenBytesMax || !absl::WebSafeBase64Unescape(token, &bytes) ||
+      bytes.size() < 2 || bytes.size() > 1 + limits::kCollectionNameBytesMax ||
+      bytes[0] != kTokenVersion) {
+    return InvalidField("page_token", "is not a token of an earlier page");
+  }
+  return bytes.substr(1);
+}
+
+}  // namespace tessera

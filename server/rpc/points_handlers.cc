@@ -1,0 +1,109 @@
+#include "server/rpc/points_handlers.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/errors.h"
+#include "server/rpc/convert_points.h"
+#include "server/rpc/convert_types.h"
+
+namespace tessera {
+namespace {
+
+template <typename Response>
+void FromPoints(std::vector<PointData>&& points, ElementType type, Response* response) {
+  response->mutable_points()->Reserve(static_cast<int>(points.size()));
+  for (PointData& point : points) FromPoint(std::move(point), type, response->add_points());
+}
+
+// How many points' vectors fit into a response, with room for ids and framing.
+size_t PointsPerMessage(const CollectionSpec& spec) {
+  const size_t row_bytes = spec.dimension * ElementSize(spec.element_type);
+  return limits::kMessageBytesMax / (row_bytes + limits::kStringIdBytesMax + 64);
+}
+
+}  // namespace
+
+absl::Status HandleUpsert(Engine& engine, v1::UpsertRequest& request,
+                          v1::UpsertResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CollectionSpec spec, engine.DescribeCollection(request.collection_name()));
+  ASSIGN_OR_RETURN(const UpsertBatch batch, ToUpsertBatch(request, spec));
+  ASSIGN_OR_RETURN(const WriteResult result, engine.Upsert(request.collection_name(), batch));
+  FromWriteResult(result, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleDelete(Engine& engine, v1::DeletePointsRequest& request,
+                          v1::DeletePointsResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const std::vector<PointId> ids,
+                   ToPointIds(request.ids(), "ids", limits::kIdsPerRequestMax));
+  ASSIGN_OR_RETURN(const WriteResult result, engine.DeletePoints(request.collection_name(), ids));
+  FromWriteResult(result, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
+                       v1::GetPointsResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const std::vector<PointId> ids,
+                   ToPointIds(request.ids(), "ids", limits::kIdsPerRequestMax));
+  if (request.with_vectors()) {
+    ASSIGN_OR_RETURN(const CollectionSpec spec,
+                     engine.DescribeCollection(request.collection_name()));
+    RETURN_IF_ERROR(CheckAtMost("ids", ids.size(), PointsPerMessage(spec)));
+  }
+  ElementType type = ElementType::kFloat32;
+  ASSIGN_OR_RETURN(
+      std::vector<PointData> points,
+      engine.GetPoints(request.collection_name(), ids,
+                       ToPointFields(request.with_payload(), request.with_vectors()), &type));
+  FromPoints(std::move(points), type, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleCount(Engine& engine, v1::CountRequest& request, v1::CountResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const uint64_t points, engine.CountPoints(request.collection_name()));
+  response->set_points(points);
+  return absl::OkStatus();
+}
+
+absl::Status HandleScroll(Engine& engine, v1::ScrollRequest& request,
+                          v1::ScrollResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
+  if (request.page_token().size() > limits::kPageTokenBytesMax) {
+    return InvalidField("page_token", "is not a token of an earlier page");
+  }
+  size_t page = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
+  if (request.with_vectors()) {
+    ASSIGN_OR_RETURN(const CollectionSpec spec,
+                     engine.DescribeCollection(request.collection_name()));
+    page = std::clamp<size_t>(PointsPerMessage(spec), 1, page);
+  }
+  ElementType type = ElementType::kFloat32;
+  ASSIGN_OR_RETURN(
+      ScrollPage points,
+      engine.ScrollPoints(request.collection_name(), page, request.page_token(),
+                          ToPointFields(request.with_payload(), request.with_vectors()), &type));
+  FromPoints(std::move(points.points), type, response);
+  response->set_next_page_token(std::move(points.next_page_token));
+  return absl::OkStatus();
+}
+
+absl::Status HandleSearch(Engine& engine, v1::SearchRequest& request,
+                          v1::SearchResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CollectionSpec spec, engine.DescribeCollection(request.collection_name()));
+  ASSIGN_OR_RETURN(const SearchRequest search, ToSearchRequest(request, spec));
+  ASSIGN_OR_RETURN(SearchResult result, engine.Search(search));
+  FromSearchResult(std::move(result), response);
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

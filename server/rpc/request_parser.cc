@@ -1,0 +1,117 @@
+#include "server/rpc/request_parser.h"
+
+#include <grpcpp/support/proto_buffer_reader.h>
+#include <grpcpp/support/slice.h>
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
+#include "index/base/limits.h"
+#include "server/engine/errors.h"
+#include "server/rpc/rpc_status.h"
+
+namespace tessera {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+
+std::string ElementPath(const std::string& prefix, const FieldDescriptor& field, int index) {
+  std::string path = prefix.empty() ? field.name() : absl::StrCat(prefix, ".", field.name());
+  return field.is_repeated() ? absl::StrCat(path, "[", index, "]") : path;
+}
+
+// Walks one message by its wire format. Only the tree of our own requests is walked, which does
+// not recurse, so the depth is bounded by the schema.
+std::string FindInMessage(std::string_view bytes, const Descriptor& type,
+                          const std::string& prefix) {
+  CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()),
+                         static_cast<int>(bytes.size()));
+  std::map<int, int> seen;  // how often each field came
+  while (const uint32_t tag = input.ReadTag()) {
+    const FieldDescriptor* field = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+    const bool delimited =
+        WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+    const bool wanted = field != nullptr && delimited &&
+                        (field->type() == FieldDescriptor::TYPE_STRING ||
+                         field->type() == FieldDescriptor::TYPE_MESSAGE);
+    if (!wanted) {
+      if (!WireFormatLite::SkipField(&input, tag)) return "";
+      continue;
+    }
+    uint32_t length = 0;
+    if (!input.ReadVarint32(&length)) return "";
+    const size_t at = static_cast<size_t>(input.CurrentPosition());
+    if (length > bytes.size() - at) return "";
+    const std::string_view content = bytes.substr(at, length);
+    if (!input.Skip(static_cast<int>(length))) return "";
+    const int index = seen[field->number()]++;
+    if (field->type() == FieldDescriptor::TYPE_MESSAGE) {
+      std::string inner =
+          FindInMessage(content, *field->message_type(), ElementPath(prefix, *field, index));
+      if (!inner.empty()) return inner;
+    } else if (ValidUtf8Prefix(content) != content.size()) {
+      return ElementPath(prefix, *field, index);
+    }
+  }
+  return "";
+}
+
+std::string Flatten(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  bytes.reserve(buffer.Length());
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
+}
+
+absl::Status Undecodable(const grpc::ByteBuffer& buffer, const Descriptor& type) {
+  const std::string path = FindInvalidUtf8(Flatten(buffer), type);
+  if (!path.empty()) return InvalidField(path, "is not valid UTF-8");
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
+                         absl::StrCat("the request is not a ", type.full_name()));
+}
+
+}  // namespace
+
+std::string FindInvalidUtf8(std::string_view bytes, const Descriptor& type) {
+  return FindInMessage(bytes, type, "");
+}
+
+absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* message) {
+  absl::Status status;
+  // An empty message may come as no buffer at all.
+  if (buffer->Valid()) {
+    grpc::ProtoBufferReader reader(buffer);
+    const bool parsed = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
+    if (!parsed) status = Undecodable(*buffer, *message->GetDescriptor());
+  }
+  buffer->Clear();
+  return status;
+}
+
+absl::Status SerializeResponse(const google::protobuf::Message& message, grpc::ByteBuffer* buffer) {
+  const size_t bytes = message.ByteSizeLong();
+  if (bytes > limits::kMessageBytesMax) {
+    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "RESPONSE_TOO_LARGE",
+                           absl::StrCat("the response would be ", bytes, " bytes, the limit is ",
+                                        limits::kMessageBytesMax, ": ask for less at once"));
+  }
+  grpc::Slice slice(bytes);
+  message.SerializeWithCachedSizesToArray(const_cast<uint8_t*>(slice.begin()));
+  grpc::ByteBuffer serialized(&slice, 1);
+  buffer->Swap(&serialized);
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,31 @@
+#ifndef TESSERA_SERVER_RPC_REQUEST_PARSER_H_
+#define TESSERA_SERVER_RPC_REQUEST_PARSER_H_
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "google/protobuf/message.h"
+
+namespace tessera {
+
+// Requests reach the services as bytes and are parsed here, on a worker's thread: gRPC itself
+// would answer a message that it cannot parse with UNIMPLEMENTED and no reason.
+
+// Parses and empties `buffer`. INVALID_ARGUMENT names the string field that is not UTF-8
+// ("ids.str[3]"), or says that the bytes are no message of this type.
+absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* message);
+
+// Serializes a response. INVALID_ARGUMENT with reason RESPONSE_TOO_LARGE if it is over
+// limits::kMessageBytesMax.
+absl::Status SerializeResponse(const google::protobuf::Message& message, grpc::ByteBuffer* buffer);
+
+// The path of the first string field in the serialized message that is not valid UTF-8; empty if
+// there is none or the bytes are damaged before it.
+std::string FindInvalidUtf8(std::string_view bytes, const google::protobuf::Descriptor& type);
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_RPC_REQUEST_PARSER_H_

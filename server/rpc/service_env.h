@@ -1,0 +1,39 @@
+#ifndef TESSERA_SERVER_RPC_SERVICE_ENV_H_
+#define TESSERA_SERVER_RPC_SERVICE_ENV_H_
+
+#include <functional>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "server/rpc/engine_slot.h"
+#include "server/rpc/stream_registry.h"
+#include "server/rpc/watch_hub.h"
+#include "server/rpc/worker_pool.h"
+
+namespace tessera {
+
+// What the services work with. Everything outlives them. Three pools, so that one kind of work
+// cannot keep another waiting: searches and reads, writes and codec work, and the short calls
+// about collections, codebooks and operations.
+struct ServiceEnv {
+  EngineSlot& engine;
+  WorkerPool& search_pool;
+  WorkerPool& write_pool;
+  WorkerPool& admin_pool;
+  StreamRegistry& streams;
+  WatchHub& watches;
+  // Told of answers that are the server's fault; called from any thread.
+  std::function<void(std::string_view method, const absl::Status& status)> on_fault;
+
+  // Tells on_fault if the status is one.
+  void Note(std::string_view method, const absl::Status& status) const {
+    const bool fault = status.code() == absl::StatusCode::kInternal ||
+                       status.code() == absl::StatusCode::kUnknown ||
+                       status.code() == absl::StatusCode::kDataLoss;
+    if (fault && on_fault) on_fault(method, status);
+  }
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_RPC_SERVICE_ENV_H_

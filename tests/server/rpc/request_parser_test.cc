@@ -1,0 +1,92 @@
+#include "server/rpc/request_parser.h"
+
+#include <grpcpp/support/slice.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "index/base/limits.h"
+#include "server/engine/errors.h"
+#include "tessera/v1/points.pb.h"
+
+namespace tessera {
+namespace {
+
+// As bytes that come in pieces, as they do from the network.
+grpc::ByteBuffer InPieces(const std::string& bytes, size_t piece) {
+  std::vector<grpc::Slice> slices;
+  for (size_t at = 0; at < bytes.size(); at += piece) slices.emplace_back(bytes.substr(at, piece));
+  return grpc::ByteBuffer(slices.data(), slices.size());
+}
+
+// Field `number` with wire type "length-delimited".
+std::string Delimited(int number, const std::string& content) {
+  return std::string(1, static_cast<char>(number << 3 | 2)) +
+         std::string(1, static_cast<char>(content.size())) + content;
+}
+
+TEST(RequestParserTest, ParsesAndEmptiesTheBuffer) {
+  v1::UpsertRequest request;
+  request.set_collection_name("words");
+  for (int i = 0; i < 1'000; ++i) request.mutable_vectors()->add_values(static_cast<float>(i));
+  for (const size_t piece : {1u, 7u, 4'096u}) {
+    grpc::ByteBuffer buffer = InPieces(request.SerializeAsString(), piece);
+    v1::UpsertRequest parsed;
+    ASSERT_TRUE(ParseRequest(&buffer, &parsed).ok());
+    EXPECT_EQ(parsed.SerializeAsString(), request.SerializeAsString());
+    EXPECT_FALSE(buffer.Valid());
+  }
+  grpc::ByteBuffer nothing;
+  v1::CountRequest empty;
+  EXPECT_TRUE(ParseRequest(&nothing, &empty).ok());
+}
+
+TEST(RequestParserTest, NamesTheFieldThatIsNotUtf8) {
+  const std::string ids =
+      Delimited(2, "good") + Delimited(2, "also good") + Delimited(2, "bad \xff");
+  grpc::ByteBuffer buffer = InPieces(Delimited(1, "words") + Delimited(2, ids), 5);
+  v1::UpsertRequest request;
+  const absl::Status status = ParseRequest(&buffer, &request);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(GetErrorDetails(status).field, "ids.str[2]");
+
+  buffer = InPieces(Delimited(1, "\xc3"), 1);
+  EXPECT_EQ(GetErrorDetails(ParseRequest(&buffer, &request)).field, "collection_name");
+}
+
+TEST(RequestParserTest, SaysThatBytesAreNoMessage) {
+  v1::SearchRequest request;
+  // A length that runs past the end, a group that never ends, a field number of 0.
+  for (const std::string bytes : {"\x0a\x7f"
+                                  "abc",
+                                  "\x0b",
+                                  "\x02\x01"
+                                  "a",
+                                  "\xff\xff\xff\xff\xff"}) {
+    grpc::ByteBuffer buffer = InPieces(bytes, 2);
+    const absl::Status status = ParseRequest(&buffer, &request);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(GetErrorDetails(status).reason, "MALFORMED_MESSAGE");
+    EXPECT_NE(status.message().find("tessera.v1.SearchRequest"), absl::string_view::npos);
+  }
+}
+
+TEST(RequestParserTest, RefusesAResponseOverTheLimit) {
+  v1::GetPointsResponse response;
+  response.add_points()->mutable_vector()->set_data(std::string(1'000, 'x'));
+  grpc::ByteBuffer buffer;
+  ASSERT_TRUE(SerializeResponse(response, &buffer).ok());
+  EXPECT_EQ(buffer.Length(), response.ByteSizeLong());
+  v1::GetPointsResponse parsed;
+  ASSERT_TRUE(ParseRequest(&buffer, &parsed).ok());
+  EXPECT_EQ(parsed.points(0).vector().data(), response.points(0).vector().data());
+
+  response.add_points()->mutable_vector()->set_data(std::string(limits::kMessageBytesMax, 'x'));
+  const absl::Status status = SerializeResponse(response, &buffer);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(GetErrorDetails(status).reason, "RESPONSE_TOO_LARGE");
+}
+
+}  // namespace
+}  // namespace tessera
