@@ -20,6 +20,8 @@ struct NoOptions {};
 
 absl::Status RunHealth(Context& context, const HealthOptions& options) {
   const absl::Time deadline = absl::Now() + absl::Seconds(options.wait_s);
+  // Between calls nothing drives a connection that is being made, so wait for that first.
+  if (options.wait_s > 0) context.client().WaitForConnected(absl::Seconds(options.wait_s));
   absl::Time begin = absl::Now();
   absl::Status status = context.client().CheckHealth(options.service);
   while (!status.ok() && absl::Now() < deadline) {

@@ -90,6 +90,9 @@ class Client {
   // cannot be reached; NOT_FOUND: the server does not know the service.
   absl::Status CheckHealth(std::string_view service = "");
 
+  // Waits at most `timeout` until the server can be reached. False: it cannot yet.
+  bool WaitForConnected(absl::Duration timeout);
+
   const ClientOptions& options() const { return options_; }
 
  private:

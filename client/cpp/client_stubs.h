@@ -17,12 +17,14 @@ namespace tessera {
 
 struct Client::Stubs {
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : collections(v1::Collections::NewStub(channel)),
+      : channel(channel),
+        collections(v1::Collections::NewStub(channel)),
         points(v1::Points::NewStub(channel)),
         codebooks(v1::Codebooks::NewStub(channel)),
         operations(v1::Operations::NewStub(channel)),
         health(grpc::health::v1::Health::NewStub(channel)) {}
 
+  const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<v1::Collections::Stub> collections;
   // Shared with the streams that are open.
   const std::shared_ptr<v1::Points::Stub> points;
