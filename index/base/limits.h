@@ -21,6 +21,7 @@ inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or s
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
 inline constexpr size_t kIdsPerRequestMax = 100'000;      // get, delete
 inline constexpr size_t kSearchQueriesMax = 10'000;       // in one request
+inline constexpr size_t kGatheredSearchesMax = 64;         // calls, or their queries, run as one
 inline constexpr size_t kSearchLimitMax = 10'000;         // k
 inline constexpr size_t kSearchResultsMax = 1'000'000;    // queries x k in one request
 inline constexpr size_t kRerankMax = 100'000;             // candidates reranked for one query

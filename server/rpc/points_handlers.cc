@@ -9,6 +9,7 @@
 #include "server/engine/errors.h"
 #include "server/rpc/convert_points.h"
 #include "server/rpc/convert_types.h"
+#include "server/rpc/request_parser.h"
 
 namespace tessera {
 namespace {
@@ -96,14 +97,17 @@ absl::Status HandleScroll(Engine& engine, v1::ScrollRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status HandleSearch(Engine& engine, v1::SearchRequest& request,
-                          v1::SearchResponse* response) {
+absl::StatusOr<SearchRequest> ParseSearch(Engine& engine, const v1::SearchRequest& request) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   ASSIGN_OR_RETURN(const CollectionSpec spec, engine.DescribeCollection(request.collection_name()));
-  ASSIGN_OR_RETURN(const SearchRequest search, ToSearchRequest(request, spec));
-  ASSIGN_OR_RETURN(SearchResult result, engine.Search(search));
-  FromSearchResult(std::move(result), response);
-  return absl::OkStatus();
+  return ToSearchRequest(request, spec);
+}
+
+absl::Status SerializeSearch(SearchResult&& result, grpc::ByteBuffer* response) {
+  google::protobuf::Arena arena(ResponseArenaOptions());
+  auto* message = google::protobuf::Arena::CreateMessage<v1::SearchResponse>(&arena);
+  FromSearchResult(std::move(result), message);
+  return SerializeResponse(*message, response);
 }
 
 }  // namespace tessera

@@ -1,7 +1,10 @@
 #ifndef TESSERA_SERVER_RPC_POINTS_HANDLERS_H_
 #define TESSERA_SERVER_RPC_POINTS_HANDLERS_H_
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/engine/engine.h"
 #include "tessera/v1/points.pb.h"
 
@@ -16,7 +19,11 @@ absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
 absl::Status HandleCount(Engine& engine, v1::CountRequest& request, v1::CountResponse* response);
 // A page is cut short if its vectors would not fit into one message.
 absl::Status HandleScroll(Engine& engine, v1::ScrollRequest& request, v1::ScrollResponse* response);
-absl::Status HandleSearch(Engine& engine, v1::SearchRequest& request, v1::SearchResponse* response);
+
+// Search in its two halves, between which searches of several calls may run as one. What
+// ParseSearch returns views the request.
+absl::StatusOr<SearchRequest> ParseSearch(Engine& engine, const v1::SearchRequest& request);
+absl::Status SerializeSearch(SearchResult&& result, grpc::ByteBuffer* response);
 
 }  // namespace tessera
 

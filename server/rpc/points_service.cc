@@ -1,6 +1,7 @@
 #include "server/rpc/points_service.h"
 
 #include "server/rpc/points_handlers.h"
+#include "server/rpc/search_gatherer.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upsert_stream.h"
 #include "tessera/v1/points.grpc.pb.h"
@@ -17,7 +18,7 @@ using RawService =
 
 class PointsService final : public RawService {
  public:
-  explicit PointsService(const ServiceEnv& env) : env_(env) {}
+  explicit PointsService(const ServiceEnv& env) : env_(env), searches_(env) {}
 
   grpc::ServerUnaryReactor* Upsert(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,
@@ -55,12 +56,12 @@ class PointsService final : public RawService {
   grpc::ServerUnaryReactor* Search(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,
                                    grpc::ByteBuffer* response) override {
-    return RunUnary(env_, env_.search_pool, {"Points.Search", context, request, response},
-                    HandleSearch);
+    return searches_.Start({"Points.Search", context, request, response});
   }
 
  private:
   const ServiceEnv& env_;
+  SearchGatherer searches_;
 };
 
 }  // namespace

@@ -114,4 +114,11 @@ absl::Status SerializeResponse(const google::protobuf::Message& message, grpc::B
   return absl::OkStatus();
 }
 
+google::protobuf::ArenaOptions ResponseArenaOptions() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = 4 << 10;
+  options.max_block_size = 64 << 10;
+  return options;
+}
+
 }  // namespace tessera

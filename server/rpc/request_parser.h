@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "google/protobuf/arena.h"
 #include "google/protobuf/message.h"
 
 namespace tessera {
@@ -21,6 +22,9 @@ absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* m
 // Serializes a response. INVALID_ARGUMENT with reason RESPONSE_TOO_LARGE if it is over
 // limits::kMessageBytesMax.
 absl::Status SerializeResponse(const google::protobuf::Message& message, grpc::ByteBuffer* buffer);
+
+// For the arena that a response is built on: blocks sized for answers, not for single messages.
+google::protobuf::ArenaOptions ResponseArenaOptions();
 
 // The path of the first string field in the serialized message that is not valid UTF-8; empty if
 // there is none or the bytes are damaged before it.

@@ -66,10 +66,7 @@ grpc::ServerUnaryReactor* RunUnary(const ServiceEnv& env, WorkerPool& pool, cons
         if (absl::Status status = ParseRequest(request_bytes, &request); !status.ok()) {
           return status;
         }
-        google::protobuf::ArenaOptions options;
-        options.start_block_size = 4 << 10;
-        options.max_block_size = 64 << 10;
-        google::protobuf::Arena arena(options);
+        google::protobuf::Arena arena(ResponseArenaOptions());
         auto* response = google::protobuf::Arena::CreateMessage<Response>(&arena);
         if (absl::Status status = handler(engine, request, response); !status.ok()) return status;
         return SerializeResponse(*response, response_bytes);

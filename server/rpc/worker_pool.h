@@ -35,6 +35,8 @@ class WorkerPool {
   // is dropped, if the queue or the byte budget is full or the pool has stopped.
   [[nodiscard]] bool Submit(size_t bytes, std::function<void()> task);
 
+  size_t threads() const { return options_.threads; }
+
   // Runs what is queued and joins the threads. Idempotent; not from a task.
   void Stop();
 
