@@ -5,6 +5,7 @@
 namespace tessera {
 
 absl::StatusOr<Engine*> EngineSlot::Get() const {
+  if (stopping()) return ServerStoppingError();
   Engine* engine = engine_.load(std::memory_order_acquire);
   if (engine == nullptr) return ServerStartingError();
   return engine;

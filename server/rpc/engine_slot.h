@@ -15,12 +15,11 @@ class EngineSlot {
  public:
   void Set(Engine* engine) { engine_.store(engine, std::memory_order_release); }
 
-  // From now on streams end after the step that they are in. Unary calls are still served, for as
-  // long as they come.
+  // From now on new calls are refused, and streams end after the step that they are in.
   void Stop() { stopping_.store(true, std::memory_order_release); }
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
-  // UNAVAILABLE with reason SERVER_STARTING while there is none.
+  // UNAVAILABLE, with reason SERVER_STARTING while there is none, SERVER_STOPPING after Stop.
   absl::StatusOr<Engine*> Get() const;
 
  private:

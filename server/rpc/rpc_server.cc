@@ -7,12 +7,13 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
-#include <chrono>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "index/base/limits.h"
 #include "server/rpc/codebooks_service.h"
 #include "server/rpc/collections_service.h"
@@ -28,6 +29,9 @@ namespace tessera {
 namespace {
 
 constexpr int kMinuteMs = 60'000;
+// How long a stopping server goes on to answer that it is stopping. gRPC's own shutdown answers
+// the calls that cross it with a bare CANCELLED, which tells a client nothing.
+constexpr absl::Duration kRefusalTime = absl::Milliseconds(200);
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(100);
 
 WorkerPoolOptions PoolOptions(const char* name, size_t threads, size_t queue_max) {
@@ -108,8 +112,10 @@ class RpcServerImpl final : public RpcServer {
       engine_.Stop();
       SetHealth(false);
     }
+    const absl::Time deadline = absl::Now() + drain;
     streams_.StopAll();
-    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(drain));
+    absl::SleepFor(std::min(drain, kRefusalTime));
+    server_->Shutdown(absl::ToChronoTime(deadline));
     // gRPC has no call left now, so nobody submits to the pools or the hub any more.
     search_pool_.Stop();
     write_pool_.Stop();

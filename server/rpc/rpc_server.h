@@ -40,8 +40,9 @@ class RpcServer {
   // From now on calls go to `engine`, which outlives Shutdown, and health says SERVING.
   virtual void Serve(Engine& engine) = 0;
 
-  // Health says NOT_SERVING, clients are told to go, streams end after the chunk they are in, and
-  // the calls that run are waited for, `drain` at most; then they are cancelled. Idempotent.
+  // Health says NOT_SERVING, new calls are UNAVAILABLE with reason SERVER_STOPPING, streams end
+  // after the chunk they are in, and the calls that run are waited for, `drain` at most; then they
+  // are cancelled. Idempotent.
   // On return no call is left and the engine is no longer used.
   virtual void Shutdown(absl::Duration drain) = 0;
 };
