@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
@@ -34,6 +35,27 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
       ->capture_default_str();
 }
 
+// An unknown sub-command would otherwise be reported as a missing one.
+absl::Status UnknownCommand(const CLI::App& app) {
+  for (const std::string& word : app.remaining(/*recurse=*/true)) {
+    if (!word.empty() && word.front() != '-') {
+      return UsageError(absl::StrCat("unknown command '", word, "'; tessera --help lists them"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Whether the output is to be JSON, for a command line that did not parse.
+bool WantsJson(const std::vector<std::string>& arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--output=json") return true;
+    if (arguments[i] == "--output" && i + 1 < arguments.size() && arguments[i + 1] == "json") {
+      return true;
+    }
+  }
+  return false;
+}
+
 Json ErrorJson(const absl::Status& status, const Json& extra) {
   const ErrorDetails details = GetErrorDetails(status);
   Json error = {{"code", absl::StatusCodeToString(status.code())},
@@ -61,6 +83,7 @@ void PrintError(Context& context, const absl::Status& status) {
   const ErrorDetails details = GetErrorDetails(status);
   if (!details.reason.empty()) err << "  reason: " << details.reason << "\n";
   for (const auto& violation : details.field_violations) {
+    if (absl::StrContains(status.message(), violation.description)) continue;  // said already
     err << "  field " << violation.field << ": " << violation.description << "\n";
   }
 }
@@ -96,8 +119,14 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
     // CLI11 takes the arguments last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, out, err);
-    return static_cast<int>(code == 0 ? ExitCode::kOk : ExitCode::kUsage);
+    if (error.get_exit_code() == 0) return app.exit(error, out, err);  // --help
+    absl::Status status = UnknownCommand(app);
+    if (status.ok()) status = UsageError(error.what());
+    options.output = WantsJson(arguments) ? "json" : "table";
+    Context context(options, out, err, terminal);
+    PrintError(context, status);
+    if (!context.json()) err << "Run with --help for more information.\n";
+    return static_cast<int>(ExitCode::kUsage);
   }
   Context context(options, out, err, terminal);
   const absl::Status status = selected(context);

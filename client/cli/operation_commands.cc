@@ -38,7 +38,9 @@ absl::Status RunList(Context& context, const OperationOptions& options) {
   for (const v1::Operation& o : response.operations()) {
     table.AddRow({o.operation_id(), o.kind(), o.collection_name(),
                   v1::OperationState_Name(o.state()), o.phase(),
-                  absl::StrCat(FormatCount(o.done()), " / ", FormatCount(o.total())),
+                  o.state() == v1::RUNNING
+                      ? absl::StrCat(FormatCount(o.done()), " / ", FormatCount(o.total()))
+                      : "",
                   ToText(o.start_time())});
   }
   context.out() << table.Render();

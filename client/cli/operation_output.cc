@@ -22,10 +22,12 @@ absl::Status WatchAndPrint(Context& context, const std::string& operation_id) {
   ProgressBar progress(context.err(), context.terminal());
   absl::StatusOr<v1::Operation> ended =
       context.client().WaitOperation(operation_id, [&](const v1::Operation& operation) {
-        if (operation.state() != v1::RUNNING) return;
-        std::string label = operation.kind();
-        if (!operation.phase().empty()) absl::StrAppend(&label, ": ", operation.phase());
-        progress.Update(label, "", operation.done(), operation.total());
+        if (operation.state() == v1::RUNNING) {
+          progress.Update(absl::StrCat(operation.kind(), ": ", operation.phase()), "",
+                          operation.done(), operation.total());
+        } else if (operation.state() == v1::SUCCEEDED) {
+          progress.Update(absl::StrCat(operation.kind(), ": done"), "", 1, 1);
+        }
       });
   progress.Finish();
   RETURN_IF_ERROR(ended.status());

@@ -51,7 +51,10 @@ void ProgressBar::Update(const std::string& label, const std::string& unit, uint
                          uint64_t total) {
   const absl::Time now = clock_();
   if (!started_ || label != state_.label) {
-    if (started_) Draw(/*last=*/true);
+    if (started_) {
+      state_.done = state_.total > 0 ? state_.total : state_.done;
+      Draw(/*last=*/true);
+    }
     started_ = true;
     state_ = {label, unit, done, total, 0};
     begin_ = sampled_ = now;

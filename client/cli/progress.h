@@ -32,7 +32,7 @@ class ProgressBar {
   ProgressBar(
       std::ostream& out, bool terminal, Clock clock = [] { return absl::Now(); });
 
-  // Another label begins a new line, and its rate anew.
+  // Another label begins a new line, and its rate anew; what the old one stood for is complete.
   void Update(const std::string& label, const std::string& unit, uint64_t done, uint64_t total);
 
   // Draws the state as it is now and ends the line. Nothing if there was no Update.

@@ -1,0 +1,168 @@
+// Command lines run inside the test's process, without a server: what they print and return.
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/cli/cli.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/client/cli/files/test_files.h"
+
+namespace tessera::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+// No server listens on port 1, so that whatever needs one fails at once.
+Outcome RunLine(std::vector<std::string> arguments) {
+  std::ostringstream out, err;
+  arguments.insert(arguments.begin(), "--server=127.0.0.1:1");
+  const int code = RunCli(arguments, out, err, /*terminal=*/false);
+  return {code, out.str(), err.str()};
+}
+
+TEST(CommandLine, EveryCommandHasHelpWithExamples) {
+  const std::vector<std::vector<std::string>> commands = {{"collection", "create"},
+                                                          {"collection", "list"},
+                                                          {"collection", "get"},
+                                                          {"collection", "delete"},
+                                                          {"load"},
+                                                          {"train"},
+                                                          {"search"},
+                                                          {"eval"},
+                                                          {"points", "get"},
+                                                          {"points", "delete"},
+                                                          {"points", "count"},
+                                                          {"points", "scroll"},
+                                                          {"codebook", "list"},
+                                                          {"codebook", "get"},
+                                                          {"codebook", "export"},
+                                                          {"codebook", "import"},
+                                                          {"operation", "list"},
+                                                          {"operation", "get"},
+                                                          {"operation", "watch"},
+                                                          {"operation", "cancel"},
+                                                          {"health"},
+                                                          {"version"}};
+  for (std::vector<std::string> command : commands) {
+    command.push_back("--help");
+    const Outcome outcome = RunLine(command);
+    EXPECT_EQ(outcome.code, 0) << command[0];
+    EXPECT_THAT(outcome.out, HasSubstr("Examples:\n  tessera " + command[0]));
+    EXPECT_THAT(outcome.err, IsEmpty());
+  }
+  EXPECT_THAT(RunLine({"--help"}).out, HasSubstr("Exit codes: 0 ok"));
+}
+
+TEST(CommandLine, WrongOnesReturnTwo) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {},
+      {"nonsense"},
+      {"collection"},
+      {"collection", "nonsense"},
+      {"collection", "create"},
+      {"collection", "create", "x"},
+      {"collection", "create", "x", "--dimension", "0"},
+      {"collection", "create", "x", "--dimension", "99999999"},
+      {"collection", "create", "x", "--dimension", "8", "--metric", "hamming"},
+      {"collection", "create", "x", "--dimension", "8", "--nbits", "5"},
+      {"load", "x"},
+      {"load", "x", "y.npy", "--batch", "0"},
+      {"load", "x", "y.npy", "--format", "hdf5"},
+      {"train"},
+      {"search", "x"},
+      {"search", "x", "--vector", "1,2", "--id", "7"},
+      {"search", "x", "--vector", "1,two"},
+      {"search", "x", "--vector", "1,2", "--rows", "1:2"},
+      {"search", "x", "--queries", "q.npy", "--rows", "2:1"},
+      {"search", "x", "--id", "minus"},
+      {"eval", "x"},
+      {"eval", "x", "--queries", "q.npy", "--groundtruth", "g.ivecs", "--nprobe", "8,x"},
+      {"points", "get", "x"},
+      {"points", "delete", "x", "--id", "1", "--id-str", "a"},
+      {"points", "scroll", "x", "--page-size", "0"},
+      {"operation", "get"},
+      {"health", "--output", "xml"},
+      {"health", "--no-such-option"}};
+  for (const auto& arguments : wrong) {
+    const Outcome outcome = RunLine(arguments);
+    EXPECT_EQ(outcome.code, 2) << ::testing::PrintToString(arguments) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("tessera: "));
+    EXPECT_THAT(outcome.out, IsEmpty());
+  }
+}
+
+TEST(CommandLine, AnUnknownCommandIsNamed) {
+  EXPECT_THAT(RunLine({"collections"}).err, HasSubstr("unknown command 'collections'"));
+  EXPECT_THAT(RunLine({"collection", "make"}).err, HasSubstr("unknown command 'make'"));
+}
+
+TEST(CommandLine, AServerThatCannotBeReachedReturnsFive) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"health"},
+                                             {"collection", "list"},
+                                             {"train", "x"},
+                                             {"search", "x", "--vector", "-1,2"},
+                                             {"search", "x", "--id", "7"},
+                                             {"points", "count", "x"},
+                                             {"operation", "watch", "op-1"}}) {
+    const Outcome outcome = RunLine(arguments);
+    EXPECT_EQ(outcome.code, 5) << ::testing::PrintToString(arguments) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("127.0.0.1:1"));
+  }
+}
+
+TEST(CommandLine, BadInputFilesReturnThreeBeforeTheServerIsAsked) {
+  const TempDir dir;
+  const std::string text = dir.Write("v.txt", "1 2 3\n");
+  const std::string cut = dir.Write("v.npy", NpyHeaderBytes("<f4", "(10, 4)") + "1234");
+  const std::string good = dir.Write("g.u8bin", std::string("\x01\0\0\0\x02\0\0\0ab", 10));
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"load", "x", dir.Path("absent.npy")},
+           {"load", "x", text},
+           {"load", "x", cut},
+           {"load", "x", good, "--payload", dir.Path("absent.jsonl")},
+           {"load", "x", good, "--ids", dir.Path("absent.txt")},
+           {"search", "x", "--queries", cut},
+           {"eval", "x", "--queries", good, "--groundtruth", dir.Path("absent.ivecs")},
+           {"codebook", "import", "x", dir.Path("absent.tcb")}}) {
+    const Outcome outcome = RunLine(arguments);
+    EXPECT_EQ(outcome.code, 3) << ::testing::PrintToString(arguments) << outcome.err;
+  }
+  const Outcome load = RunLine({"load", "x", cut});
+  EXPECT_THAT(load.err, HasSubstr(cut + ": row 0, byte 132: the file is cut short"));
+  EXPECT_THAT(load.err, HasSubstr("nothing was loaded"));
+}
+
+TEST(CommandLine, JsonErrorsAreOneDocument) {
+  const TempDir dir;
+  const auto error = [](const std::vector<std::string>& arguments) {
+    const Outcome outcome = RunLine(arguments);
+    const auto document = nlohmann::json::parse(outcome.out, nullptr, false);
+    EXPECT_FALSE(document.is_discarded()) << outcome.out;
+    EXPECT_EQ(document["error"]["exit_code"], outcome.code);
+    return document["error"];
+  };
+  EXPECT_EQ(error({"health", "--output", "json"})["code"], "UNAVAILABLE");
+  EXPECT_EQ(error({"--output=json", "nonsense"})["exit_code"], 2);
+  const auto load = error({"load", "x", dir.Path("absent.npy"), "--output=json"});
+  EXPECT_EQ(load["exit_code"], 3);
+  EXPECT_EQ(load["loaded"]["points"], 0);
+}
+
+TEST(CommandLine, VersionInBothForms) {
+  EXPECT_THAT(RunLine({"version"}).out, HasSubstr("tessera 0."));
+  const Outcome json = RunLine({"version", "--output", "json"});
+  EXPECT_EQ(json.code, 0);
+  EXPECT_TRUE(nlohmann::json::parse(json.out)["version"].is_string());
+}
+
+}  // namespace
+}  // namespace tessera::cli
