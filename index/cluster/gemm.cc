@@ -32,19 +32,27 @@ class SingleThreaded {
   int threads_before_;
 };
 
+void Multiply(MatrixView a, const float* b, char transpose_b, size_t b_stride, size_t cols,
+              float* out, size_t stride) {
+  if (a.rows == 0 || cols == 0) return;
+  const SingleThreaded single_threaded;
+  const dnnl_status_t status =
+      dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(a.rows), static_cast<dnnl_dim_t>(cols),
+                 static_cast<dnnl_dim_t>(a.cols), 1.0f, a.data, static_cast<dnnl_dim_t>(a.cols), b,
+                 static_cast<dnnl_dim_t>(b_stride), 0.0f, out, static_cast<dnnl_dim_t>(stride));
+  // Shapes are valid by construction; what is left is out of memory, which aborts everywhere else.
+  TESSERA_CHECK(status == dnnl_success);
+}
+
 }  // namespace
 
 void InnerProducts(MatrixView a, MatrixView b, float* out, size_t stride) {
   TESSERA_CHECK(a.cols == b.cols && stride >= b.rows);
-  if (a.rows == 0 || b.rows == 0) return;
-  const SingleThreaded single_threaded;
-  const auto m = static_cast<dnnl_dim_t>(a.rows);
-  const auto n = static_cast<dnnl_dim_t>(b.rows);
-  const auto k = static_cast<dnnl_dim_t>(a.cols);
-  const dnnl_status_t status = dnnl_sgemm('N', 'T', m, n, k, 1.0f, a.data, k, b.data, k, 0.0f, out,
-                                          static_cast<dnnl_dim_t>(stride));
-  // Shapes are valid by construction; what is left is out of memory, which aborts everywhere else.
-  TESSERA_CHECK(status == dnnl_success);
+  Multiply(a, b.data, 'T', b.cols, b.rows, out, stride);
+}
+
+void InnerProductsTransposed(MatrixView a, const float* b, size_t n, float* out) {
+  Multiply(a, b, 'N', n, n, out, n);
 }
 
 }  // namespace tessera

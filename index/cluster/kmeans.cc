@@ -1,23 +1,45 @@
 #include "index/cluster/kmeans.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "index/cluster/assign.h"
+#include "index/cluster/grouped_centroids.h"
 #include "index/cluster/members.h"
+#include "index/cluster/neighbors.h"
 #include "index/cluster/random.h"
 #include "index/cluster/seed.h"
 
 namespace tessera {
 namespace {
 
+// From this many clusters on, iterations after the first search for a point's centroid among the
+// neighbours of its last one. 128 neighbours cost 0.1 % of the error of a full search (README.md).
+constexpr size_t kNeighborsFrom = 512;
+constexpr size_t kNeighbors = 128;
 // Lloyd's iterations stop once the error falls by less than this share.
 constexpr double kImprovementMin = 1e-5;
 
 bool Cancelled(ProgressObserver* observer, const char* phase, size_t done, size_t total) {
   return observer != nullptr && !observer->OnProgress(phase, done, total);
+}
+
+// Sets the nearest centroid of every point, and how far it is. `members` has the last assignment,
+// or is null in the first iteration.
+void AssignPoints(MatrixView points, MatrixView centroids, const Members* members,
+                  Executor& executor, uint32_t* lists, float* squared_distances) {
+  if (centroids.rows < kNeighborsFrom) {
+    NearestCentroids(centroids).Assign(points, executor, lists, squared_distances);
+  } else if (members == nullptr) {
+    GroupedCentroids(centroids, executor).Assign(points, executor, lists, squared_distances);
+  } else {
+    const CentroidNeighbors neighbors(centroids, kNeighbors, executor);
+    AssignAmongNeighbors(points, centroids, neighbors, *members, executor, lists,
+                         squared_distances);
+  }
 }
 
 double Mean(const std::vector<float>& values) {
@@ -48,12 +70,14 @@ absl::StatusOr<KMeansResult> KMeans(MatrixView points, const KMeansOptions& opti
   result.centroids = SeedCentroids(points, options.clusters, random, executor);
   std::vector<uint32_t> assignments(points.rows);
   std::vector<float> errors(points.rows);
+  std::unique_ptr<Members> members;
   while (result.iterations < options.iterations) {
-    NearestCentroids(result.centroids).Assign(points, executor, assignments.data(), errors.data());
+    AssignPoints(points, result.centroids, members.get(), executor, assignments.data(),
+                 errors.data());
     const double error = Mean(errors);
-    const Members members(assignments, options.clusters);
-    MoveToMeans(points, members, executor, &result.centroids);
-    const size_t repaired = RepairEmptyClusters(points, members, random, &result.centroids);
+    members = std::make_unique<Members>(assignments, options.clusters);
+    MoveToMeans(points, *members, executor, &result.centroids);
+    const size_t repaired = RepairEmptyClusters(points, *members, random, &result.centroids);
     const bool settled = result.iterations > 0 && repaired == 0 &&
                          result.mean_squared_error - error <= kImprovementMin * error;
     result.mean_squared_error = error;

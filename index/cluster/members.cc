@@ -11,6 +11,11 @@ namespace tessera {
 namespace {
 
 constexpr size_t kClustersPerPiece = 8;
+constexpr size_t kPrefetchAhead = 4;
+
+void PrefetchRow(std::span<const float> row) {
+  for (size_t t = 0; t < row.size(); t += 16) __builtin_prefetch(row.data() + t);
+}
 
 }  // namespace
 
@@ -32,8 +37,9 @@ void MoveToMeans(MatrixView points, const Members& members, Executor& executor, 
       const std::span<const uint32_t> ids = members.of(c);
       if (ids.empty()) continue;
       sum.assign(dim, 0.0);
-      for (uint32_t id : ids) {
-        const float* row = points.row(id).data();
+      for (size_t i = 0; i < ids.size(); ++i) {
+        if (i + kPrefetchAhead < ids.size()) PrefetchRow(points.row(ids[i + kPrefetchAhead]));
+        const float* row = points.row(ids[i]).data();
         for (size_t t = 0; t < dim; ++t) sum[t] += row[t];
       }
       const double scale = 1.0 / static_cast<double>(ids.size());

@@ -22,6 +22,8 @@ class Members {
   std::span<const uint32_t> of(size_t cluster) const {
     return {order_.data() + offsets_[cluster], order_.data() + offsets_[cluster + 1]};
   }
+  // How many points the clusters before this one have.
+  size_t first(size_t cluster) const { return offsets_[cluster]; }
 
  private:
   std::vector<size_t> offsets_;  // clusters + 1

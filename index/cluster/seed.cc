@@ -11,8 +11,10 @@
 namespace tessera {
 namespace {
 
+// From this many clusters on, seeds are drawn uniformly.
+constexpr size_t kUniformFrom = 256;
 // Points that seeds are drawn from, for each cluster.
-constexpr size_t kPointsPerCluster = 16;
+constexpr size_t kPointsPerCluster = 8;
 constexpr size_t kPointsMin = 4096;
 // Rounds of drawing. The first draws one point; each of the others an equal share of the rest.
 constexpr size_t kRounds = 32;
@@ -74,6 +76,7 @@ class SeedDistances {
 
 Matrix SeedCentroids(MatrixView points, size_t clusters, Random& random, Executor& executor) {
   TESSERA_CHECK(clusters > 0 && clusters <= points.rows);
+  if (clusters >= kUniformFrom) return DrawRows(points, clusters, random);
   const size_t wanted = std::max(kPointsMin, clusters * kPointsPerCluster);
   const Matrix subset = DrawRows(points, std::min(points.rows, wanted), random);
   Matrix seeds(clusters, points.cols);

@@ -18,7 +18,7 @@ namespace tessera {
 namespace {
 
 // Vectors encoded together by one thread.
-constexpr size_t kEncodeBlock = 512;
+constexpr size_t kEncodeBlock = 1024;
 // Residuals that the product quantizer is trained on, at most; it takes its own share of them.
 constexpr size_t kResidualsMax = 65'536;
 
@@ -91,11 +91,8 @@ absl::Status CheckCodebookSpec(const CodebookSpec& spec) {
   return CheckRange("iterations", spec.iterations, 1, limits::kTrainingIterationsMax);
 }
 
-Codebook::Codebook(const CodebookSpec& spec, Matrix centroids, ProductQuantizer quantizer)
-    : spec_(spec),
-      centroids_(std::move(centroids)),
-      quantizer_(std::move(quantizer)),
-      nearest_(centroids_) {}
+Codebook::Codebook(const CodebookSpec& spec, Matrix centroids, Executor& executor)
+    : spec_(spec), centroids_(std::move(centroids)), nearest_(centroids_, executor) {}
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
                                                                 MatrixView sample,
@@ -115,20 +112,19 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
   coarse.phase = "coarse k-means";
   ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(sample, coarse, executor, observer));
 
+  std::shared_ptr<Codebook> codebook(new Codebook(spec, std::move(clusters.centroids), executor));
   const Matrix drawn = DrawEvenly(sample);
   Matrix residuals(drawn.rows(), drawn.cols());
   std::vector<uint32_t> lists(drawn.rows());
-  NearestCentroids(clusters.centroids).Assign(drawn, executor, lists.data(), nullptr);
-  Subtract(drawn, clusters.centroids, lists.data(), residuals.data());
+  codebook->nearest_.Assign(drawn, executor, lists.data(), nullptr);
+  Subtract(drawn, codebook->centroids_, lists.data(), residuals.data());
   ProductQuantizerOptions fine;
   fine.subquantizers = spec.subquantizers;
   fine.nbits = spec.nbits;
   fine.seed = spec.seed;
-  ASSIGN_OR_RETURN(ProductQuantizer quantizer,
+  ASSIGN_OR_RETURN(codebook->quantizer_,
                    ProductQuantizer::Train(residuals, fine, executor, observer));
 
-  std::shared_ptr<Codebook> codebook(
-      new Codebook(spec, std::move(clusters.centroids), std::move(quantizer)));
   codebook->training_vectors_ = sample.rows;
   EncodedVectors encoded;
   codebook->Encode(drawn, executor, &encoded);
@@ -146,10 +142,11 @@ std::string Codebook::Serialize() const {
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view bytes) {
   ASSIGN_OR_RETURN(CodebookParts parts, ReadCodebook(bytes));
   const CodebookSpec& spec = parts.spec;
-  std::shared_ptr<Codebook> codebook(
-      new Codebook(spec, std::move(parts.centroids),
-                   ProductQuantizer(spec.dimension, spec.subquantizers, spec.nbits,
-                                    std::move(parts.codewords))));
+  // The groups of the centroids are formed again, the same as before: it takes milliseconds.
+  InlineExecutor executor;
+  std::shared_ptr<Codebook> codebook(new Codebook(spec, std::move(parts.centroids), executor));
+  codebook->quantizer_ =
+      ProductQuantizer(spec.dimension, spec.subquantizers, spec.nbits, std::move(parts.codewords));
   codebook->training_vectors_ = parts.training_vectors;
   codebook->mean_squared_error_ = parts.mean_squared_error;
   return codebook;
@@ -160,23 +157,21 @@ size_t Codebook::memory_bytes() const {
          quantizer_.memory_bytes() + nearest_.memory_bytes();
 }
 
-void Codebook::EncodeBlock(MatrixView vectors, const uint32_t* lists, EncodedVectors* out,
-                           size_t out_begin) const {
+void Codebook::EncodeBlock(MatrixView vectors, MatrixView residuals, size_t first,
+                           EncodedVectors* out) const {
   const size_t dim = dimension();
-  const bool biased = metric() == Metric::kL2;
-  Matrix residuals(vectors.rows, dim);
-  Subtract(vectors, centroids_, lists, residuals.data());
-  uint8_t* codes = out->codes.data() + out_begin * code_bytes();
+  const uint32_t* lists = out->lists.data() + first;
+  uint8_t* codes = out->codes.data() + first * code_bytes();
   quantizer_.Encode(residuals, codes);
   std::vector<float> decoded(dim);
   for (size_t i = 0; i < vectors.rows; ++i) {
     quantizer_.Decode(codes + i * code_bytes(), decoded.data());
     const float* residual = residuals.row(i).data();
-    out->errors[out_begin + i] = std::sqrt(FloatSquaredDistance(residual, decoded.data(), dim));
-    if (!biased) continue;
+    out->errors[first + i] = std::sqrt(FloatSquaredDistance(residual, decoded.data(), dim));
+    if (metric() != Metric::kL2) continue;
     const float* centroid = centroids_.row(lists[i]).data();
-    out->biases[out_begin + i] = FloatDotProduct(decoded.data(), decoded.data(), dim) +
-                                 2 * FloatDotProduct(centroid, decoded.data(), dim);
+    out->biases[first + i] = FloatDotProduct(decoded.data(), decoded.data(), dim) +
+                             2 * FloatDotProduct(centroid, decoded.data(), dim);
   }
 }
 
@@ -190,6 +185,8 @@ void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* ou
   out->errors.resize(total);
   executor.ParallelFor(vectors.rows, kEncodeBlock, [&](size_t begin, size_t end) {
     InlineExecutor inline_executor;
+    const size_t rows_max = std::min(kEncodeBlock, end - begin);
+    Matrix residuals(rows_max, dimension());
     for (size_t i = begin; i < end; i += kEncodeBlock) {
       MatrixView block = vectors.Rows(i, std::min(kEncodeBlock, end - i));
       Matrix normalized;
@@ -199,7 +196,8 @@ void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* ou
       }
       uint32_t* lists = out->lists.data() + first + i;
       nearest_.Assign(block, inline_executor, lists, nullptr);
-      EncodeBlock(block, lists, out, first + i);
+      Subtract(block, centroids_, lists, residuals.data());
+      EncodeBlock(block, residuals.view().Rows(0, block.rows), first + i, out);
     }
   });
 }

@@ -13,7 +13,7 @@
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/base/types.h"
-#include "index/cluster/assign.h"
+#include "index/cluster/grouped_centroids.h"
 #include "index/quantize/product_quantizer.h"
 
 namespace tessera {
@@ -95,15 +95,16 @@ class Codebook {
   absl::Status Decode(uint32_t list, const uint8_t* code, float* out) const;
 
  private:
-  Codebook(const CodebookSpec& spec, Matrix centroids, ProductQuantizer quantizer);
+  Codebook(const CodebookSpec& spec, Matrix centroids, Executor& executor);
 
-  void EncodeBlock(MatrixView vectors, const uint32_t* lists, EncodedVectors* out,
-                   size_t out_begin) const;
+  // Fills codes, biases and errors of out's rows from `first` on, whose lists are known.
+  void EncodeBlock(MatrixView vectors, MatrixView residuals, size_t first,
+                   EncodedVectors* out) const;
 
   CodebookSpec spec_;
   Matrix centroids_;  // nlist x dimension
   ProductQuantizer quantizer_;
-  NearestCentroids nearest_;  // over centroids_
+  GroupedCentroids nearest_;  // over centroids_
   uint64_t training_vectors_ = 0;
   double mean_squared_error_ = 0;
 };

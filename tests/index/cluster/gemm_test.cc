@@ -56,6 +56,24 @@ TEST(InnerProducts, AreThoseOfTheRows) {
   }
 }
 
+TEST(InnerProductsTransposed, AreThoseOfTheRows) {
+  for (const auto& [m, n, k] : {std::tuple<size_t, size_t, size_t>{1, 1, 1},
+                                {3, 5, 7},
+                                {1, 100, 128},
+                                {64, 1, 33},
+                                {130, 70, 129}}) {
+    const Matrix a = SmallIntegers(m, k, 1), b = SmallIntegers(n, k, 2);
+    Matrix transposed(k, n);
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t t = 0; t < k; ++t) transposed.row(t)[j] = b.row(j)[t];
+    }
+    std::vector<float> want(m * n), out(m * n);
+    InnerProducts(a, b, want.data(), n);
+    InnerProductsTransposed(a, transposed.data(), n, out.data());
+    EXPECT_EQ(out, want) << m << " x " << n << " x " << k;
+  }
+}
+
 TEST(InnerProducts, NothingToDo) {
   const Matrix a = SmallIntegers(2, 4, 1);
   float untouched = 5;

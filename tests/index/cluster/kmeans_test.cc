@@ -13,6 +13,7 @@
 #include "index/cluster/assign.h"
 #include "index/cluster/members.h"
 #include "index/cluster/random.h"
+#include "index/cluster/seed.h"
 #include "tests/index/test_executor.h"
 
 namespace tessera {
@@ -145,6 +146,33 @@ TEST(KMeans, SameResultWhateverTheParallelism) {
   const auto different = KMeans(points, other, inline_executor, nullptr);
   ASSERT_TRUE(different.ok());
   EXPECT_FALSE(SameBits(different->centroids, want->centroids));
+}
+
+// Enough clusters for the searches that do not compare with every centroid: they must cost next to
+// nothing in error against iterations that do.
+TEST(KMeans, ManyClusters) {
+  const Matrix points = Uniform(9000, 8, 11);
+  InlineExecutor inline_executor;
+  const KMeansOptions options = {.clusters = 2300, .iterations = 8};
+  const auto got = KMeans(points, options, inline_executor, nullptr);
+  ASSERT_TRUE(got.ok()) << got.status();
+
+  Random random(options.seed);
+  Matrix centroids = SeedCentroids(points, options.clusters, random, inline_executor);
+  std::vector<uint32_t> lists(points.rows());
+  std::vector<float> errors(points.rows());
+  for (size_t i = 0; i < options.iterations; ++i) {
+    NearestCentroids(centroids).Assign(points, inline_executor, lists.data(), errors.data());
+    MoveToMeans(points, Members(lists, options.clusters), inline_executor, &centroids);
+  }
+  double sum = 0;
+  for (float error : errors) sum += error;
+  EXPECT_NEAR(got->mean_squared_error, sum / 9000, 0.005 * sum / 9000);
+
+  TestExecutor executor(3);
+  const auto other = KMeans(points, options, executor, nullptr);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_TRUE(SameBits(other->centroids, got->centroids));
 }
 
 TEST(KMeans, MoreIterationsFitBetter) {

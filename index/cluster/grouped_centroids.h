@@ -1,0 +1,60 @@
+#ifndef TESSERA_INDEX_CLUSTER_GROUPED_CENTROIDS_H_
+#define TESSERA_INDEX_CLUSTER_GROUPED_CENTROIDS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "index/base/executor.h"
+#include "index/base/matrix.h"
+#include "index/cluster/assign.h"
+#include "index/cluster/members.h"
+
+namespace tessera {
+
+// The nearest of many centroids at a fraction of the cost of comparing with all: centroids are
+// grouped by a k-means of their own, and a vector is compared with the centroids of the groups
+// nearest to it. Nearly exact (README.md has the measurements); with few centroids, exact.
+//
+// An answer does not depend on which other vectors are asked for with it, nor on the parallelism,
+// but for float rounding. Immutable, thread-safe.
+class GroupedCentroids {
+ public:
+  // Does not own the centroids (at least one), which must outlive it unchanged. Takes the same
+  // groups for the same centroids.
+  GroupedCentroids(MatrixView centroids, Executor& executor);
+  GroupedCentroids(const GroupedCentroids&) = delete;
+  GroupedCentroids& operator=(const GroupedCentroids&) = delete;
+
+  // lists[i] = the centroid found for row i of `vectors`; squared_distances[i] = how far it is,
+  // unless the pointer is null.
+  void Assign(MatrixView vectors, Executor& executor, uint32_t* lists,
+              float* squared_distances) const;
+
+  size_t groups() const { return heads_.rows(); }  // 0: every centroid is compared with
+  size_t memory_bytes() const;
+
+ private:
+  struct Scratch;
+
+  void FormGroups(Executor& executor);
+  void AssignBlock(MatrixView block, Scratch* scratch, uint32_t* lists,
+                   float* squared_distances) const;
+  void ChooseGroups(MatrixView block, Scratch* scratch) const;
+  void SearchGroup(MatrixView block, size_t group, std::span<const uint32_t> rows,
+                   Scratch* scratch) const;
+
+  MatrixView centroids_;
+  NearestCentroids all_;
+  Matrix heads_;  // the centroid of each group
+  std::vector<float> head_half_norms_;
+  std::unique_ptr<Members> members_;  // the centroids of each group
+  Matrix packed_;                     // the centroids, group by group, each group transposed
+  std::vector<float> packed_half_norms_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_CLUSTER_GROUPED_CENTROIDS_H_

@@ -1,0 +1,100 @@
+#include "index/simd/select_least.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "index/simd/select_least.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tessera {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using SelectFloat = hn::CappedTag<float, kSelectLeastSlack>;
+
+// How many of the values are at most `bound`.
+size_t CountUpTo(const float* HWY_RESTRICT values, size_t n, float bound) {
+  const SelectFloat d;
+  const size_t lanes = hn::Lanes(d);
+  const auto bounds = hn::Set(d, bound);
+  size_t count = 0, i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    count += hn::CountTrue(d, hn::Le(hn::LoadU(d, values + i), bounds));
+  }
+  for (; i < n; ++i) count += values[i] <= bound;
+  return count;
+}
+
+// Halves the interval [low, high], below which too few values lie and up to which enough do, until
+// little more than enough do or the interval is as narrow as its ends can tell.
+float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count) {
+  const SelectFloat d;
+  const size_t lanes = hn::Lanes(d);
+  float low = values[0], high = values[0];
+  size_t i = 0;
+  if (n >= lanes) {
+    auto least = hn::LoadU(d, values), most = least;
+    for (i = lanes; i + lanes <= n; i += lanes) {
+      const auto next = hn::LoadU(d, values + i);
+      least = hn::Min(least, next);
+      most = hn::Max(most, next);
+    }
+    low = hn::GetLane(hn::MinOfLanes(d, least));
+    high = hn::GetLane(hn::MaxOfLanes(d, most));
+  }
+  for (; i < n; ++i) {
+    low = values[i] < low ? values[i] : low;
+    high = values[i] > high ? values[i] : high;
+  }
+  if (CountUpTo(values, n, low) >= count) return low;
+  size_t found = n;
+  while (found > count + count / 16) {
+    const float middle = low + (high - low) / 2;
+    if (!(middle > low && middle < high)) break;
+    const size_t below = CountUpTo(values, n, middle);
+    if (below >= count) {
+      high = middle;
+      found = below;
+    } else {
+      low = middle;
+    }
+  }
+  return high;
+}
+
+size_t SelectLeast(const float* HWY_RESTRICT values, size_t n, size_t count,
+                   uint32_t* HWY_RESTRICT out) {
+  const SelectFloat d;
+  const hn::RebindToUnsigned<SelectFloat> du;
+  const size_t lanes = hn::Lanes(d);
+  const float bound = LeastBound(values, n, count);
+  const auto bounds = hn::Set(d, bound);
+  auto numbers = hn::Iota(du, 0);
+  const auto step = hn::Set(du, static_cast<uint32_t>(lanes));
+  size_t found = 0, i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto chosen = hn::Le(hn::LoadU(d, values + i), bounds);
+    found += hn::CompressStore(numbers, hn::RebindMask(du, chosen), du, out + found);
+    numbers = hn::Add(numbers, step);
+  }
+  for (; i < n; ++i) {
+    if (values[i] <= bound) out[found++] = static_cast<uint32_t>(i);
+  }
+  return found;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tessera
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tessera {
+
+HWY_EXPORT(SelectLeast);
+
+size_t SelectLeast(const float* values, size_t n, size_t count, uint32_t* out) {
+  return HWY_DYNAMIC_DISPATCH(SelectLeast)(values, n, count, out);
+}
+
+}  // namespace tessera
+#endif  // HWY_ONCE

@@ -1,0 +1,89 @@
+#include "index/cluster/neighbors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "index/cluster/assign.h"
+#include "index/cluster/random.h"
+#include "tests/index/test_executor.h"
+
+namespace tessera {
+namespace {
+
+Matrix Uniform(size_t n, size_t dim, uint64_t seed) {
+  Random random(seed);
+  Matrix points(n, dim);
+  for (size_t i = 0; i < n * dim; ++i) points.data()[i] = static_cast<float>(random.Uniform());
+  return points;
+}
+
+double SquaredDistance(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (size_t t = 0; t < a.size(); ++t) sum += (double{a[t]} - b[t]) * (double{a[t]} - b[t]);
+  return sum;
+}
+
+TEST(CentroidNeighbors, AreTheNearest) {
+  InlineExecutor executor;
+  for (const auto& [n, count] : {std::pair<size_t, size_t>{300, 20}, {70, 70}, {200, 1}}) {
+    const Matrix centroids = Uniform(n, 9, n);
+    const CentroidNeighbors neighbors(centroids, count, executor);
+    for (size_t c = 0; c < n; c += 3) {
+      const std::span<const uint32_t> ids = neighbors.of(c);
+      ASSERT_EQ(ids.size(), count);
+      EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+      EXPECT_TRUE(std::binary_search(ids.begin(), ids.end(), c));
+      double farthest = 0;
+      for (uint32_t id : ids) {
+        farthest = std::max(farthest, SquaredDistance(centroids.row(c), centroids.row(id)));
+      }
+      for (uint32_t id = 0; id < n; ++id) {
+        if (std::binary_search(ids.begin(), ids.end(), id)) continue;
+        ASSERT_GE(SquaredDistance(centroids.row(c), centroids.row(id)), farthest - 1e-5);
+      }
+    }
+  }
+}
+
+TEST(AssignAmongNeighbors, FindsTheNearestOfThem) {
+  const Matrix centroids = Uniform(150, 6, 1), points = Uniform(4000, 6, 2);
+  InlineExecutor executor;
+  const CentroidNeighbors neighbors(centroids, 40, executor);
+  Random random(3);
+  std::vector<uint32_t> before(points.rows()), lists(points.rows(), 999);
+  for (uint32_t& list : before) list = static_cast<uint32_t>(random.Below(150));
+  std::vector<float> distances(points.rows());
+  const Members members(before, 150);
+  AssignAmongNeighbors(points, centroids, neighbors, members, executor, lists.data(),
+                       distances.data());
+  for (size_t i = 0; i < points.rows(); ++i) {
+    double least = 1e30;
+    const std::span<const uint32_t> ids = neighbors.of(before[i]);
+    for (uint32_t id : ids) {
+      least = std::min(least, SquaredDistance(points.row(i), centroids.row(id)));
+    }
+    ASSERT_TRUE(std::binary_search(ids.begin(), ids.end(), lists[i]));
+    EXPECT_NEAR(SquaredDistance(points.row(i), centroids.row(lists[i])), least, 1e-5);
+    EXPECT_NEAR(distances[i], least, 1e-5);
+  }
+}
+
+TEST(AssignAmongNeighbors, AllNeighborsAreAFullSearch) {
+  const Matrix centroids = Uniform(100, 6, 4), points = Uniform(1000, 6, 5);
+  TestExecutor executor(3);
+  const CentroidNeighbors neighbors(centroids, 100, executor);
+  const std::vector<uint32_t> before(points.rows(), 7);
+  std::vector<uint32_t> lists(points.rows()), want(points.rows());
+  std::vector<float> distances(points.rows());
+  AssignAmongNeighbors(points, centroids, neighbors, Members(before, 100), executor, lists.data(),
+                       distances.data());
+  NearestCentroids(centroids).Assign(points, executor, want.data(), nullptr);
+  EXPECT_EQ(lists, want);
+}
+
+}  // namespace
+}  // namespace tessera
