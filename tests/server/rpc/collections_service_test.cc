@@ -1,0 +1,120 @@
+#include <set>
+#include <string>
+
+#include "tests/server/rpc/server_fixture.h"
+
+namespace tessera {
+namespace {
+
+class CollectionsServiceTest : public ServerFixture {
+ protected:
+  grpc::Status CreateByCall(const v1::CreateCollectionRequest& request) {
+    v1::Collection response;
+    return Call(*collections_, &v1::Collections::Stub::Create, request, &response);
+  }
+
+  static v1::CreateCollectionRequest Request(const std::string& name, uint32_t dimension) {
+    v1::CreateCollectionRequest request;
+    request.set_collection_name(name);
+    request.set_dimension(dimension);
+    return request;
+  }
+};
+
+TEST_F(CollectionsServiceTest, CreateGetDelete) {
+  v1::Collection created;
+  ASSERT_TRUE(
+      Call(*collections_, &v1::Collections::Stub::Create, Request("words", 16), &created).ok());
+  EXPECT_EQ(created.metric(), v1::COSINE);
+  EXPECT_EQ(created.element_type(), v1::FLOAT32);
+  EXPECT_EQ(created.state(), v1::UNTRAINED);
+  EXPECT_GT(created.index().subquantizers(), 0u);
+  EXPECT_GT(created.create_time().seconds(), 0);
+
+  v1::GetCollectionRequest get;
+  get.set_collection_name("words");
+  v1::Collection got;
+  ASSERT_TRUE(Call(*collections_, &v1::Collections::Stub::Get, get, &got).ok());
+  EXPECT_EQ(got.dimension(), 16u);
+
+  v1::DeleteCollectionRequest remove;
+  remove.set_collection_name("words");
+  v1::DeleteCollectionResponse nothing;
+  ASSERT_TRUE(Call(*collections_, &v1::Collections::Stub::Delete, remove, &nothing).ok());
+  const CallError gone(Call(*collections_, &v1::Collections::Stub::Get, get, &got));
+  EXPECT_EQ(gone.code, grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(gone.resource, "collection");
+  EXPECT_EQ(Call(*collections_, &v1::Collections::Stub::Delete, remove, &nothing).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(CollectionsServiceTest, RefusesBadSpecifications) {
+  struct Case {
+    v1::CreateCollectionRequest request;
+    std::string field;
+  };
+  std::vector<Case> cases = {{Request("", 4), "collection_name"},
+                             {Request("a/b", 4), "collection_name"},
+                             {Request(std::string(129, 'x'), 4), "collection_name"},
+                             {Request("words", 0), "dimension"},
+                             {Request("words", limits::kDimensionMax + 1), "dimension"},
+                             {Request("words", 4), "metric"},
+                             {Request("words", 4), "element_type"},
+                             {Request("words", 4), "index.vectors"},
+                             {Request("words", 4), "index.nbits"}};
+  cases[5].request.set_metric(static_cast<v1::Metric>(99));
+  cases[6].request.set_element_type(static_cast<v1::ElementType>(99));
+  cases[7].request.mutable_index()->set_vectors(static_cast<v1::VectorPlacement>(99));
+  cases[8].request.mutable_index()->set_nbits(5);
+  for (const Case& c : cases) {
+    const CallError error(CreateByCall(c.request));
+    EXPECT_EQ(error.code, grpc::StatusCode::INVALID_ARGUMENT) << c.field;
+    EXPECT_EQ(error.field, c.field);
+    EXPECT_EQ(error.reason, "INVALID_FIELD");
+  }
+  EXPECT_TRUE(engine_->ListCollections("", 10).empty());
+}
+
+TEST_F(CollectionsServiceTest, RefusesANameThatIsTaken) {
+  ASSERT_TRUE(CreateByCall(Request("words", 4)).ok());
+  const CallError error(CreateByCall(Request("words", 8)));
+  EXPECT_EQ(error.code, grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(error.reason, "COLLECTION_EXISTS");
+  EXPECT_EQ(engine_->GetCollection("words")->spec.dimension, 4u);
+}
+
+TEST_F(CollectionsServiceTest, ListsPageByPage) {
+  std::set<std::string> names;
+  for (int i = 0; i < 7; ++i) {
+    names.insert(absl::StrCat("c", i));
+    Create(absl::StrCat("c", i), 4);
+  }
+  std::vector<std::string> seen;
+  v1::ListCollectionsRequest request;
+  request.set_page_size(3);
+  int pages = 0;
+  do {
+    v1::ListCollectionsResponse response;
+    ASSERT_TRUE(Call(*collections_, &v1::Collections::Stub::List, request, &response).ok());
+    EXPECT_LE(response.collections_size(), 3);
+    for (const v1::Collection& info : response.collections()) {
+      seen.push_back(info.collection_name());
+    }
+    request.set_page_token(response.next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(seen, std::vector<std::string>(names.begin(), names.end()));
+
+  v1::ListCollectionsResponse response;
+  request.set_page_token("not a token");
+  EXPECT_EQ(CallError(Call(*collections_, &v1::Collections::Stub::List, request, &response)).field,
+            "page_token");
+  request.clear_page_token();
+  request.set_page_size(limits::kPageSizeMax + 1);
+  EXPECT_EQ(CallError(Call(*collections_, &v1::Collections::Stub::List, request, &response)).field,
+            "page_size");
+}
+
+}  // namespace
+}  // namespace tessera
