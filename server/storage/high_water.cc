@@ -12,6 +12,7 @@
 #include "index/base/byte_io.h"
 #include "index/base/crc32c.h"
 #include "index/base/status_macros.h"
+#include "server/storage/rocksdb_status.h"
 
 namespace tessera {
 namespace {
@@ -22,13 +23,16 @@ constexpr size_t kCopyBytes = 16;
 // Each copy in a sector of its own: a torn write hits one of them.
 constexpr off_t kCopyDistance = 4096;
 
+// The file alone: where the data directory is concerns nobody else.
+std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 absl::Status IoError(std::string_view what, const std::string& path) {
   const int error = errno;
-  const std::string message = absl::StrCat(std::string(what), " ", path);
+  const std::string message = absl::StrCat(std::string(what), " ", NameOf(path), ": error ", error);
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return absl::ResourceExhaustedError(absl::StrCat(message, ": the disk is full"));
+    return StoreError(absl::StatusCode::kResourceExhausted, "DISK_FULL", message);
   }
-  return absl::UnavailableError(absl::StrCat(message, ": error ", error));
+  return StoreError(absl::StatusCode::kUnavailable, "STORE_UNAVAILABLE", message);
 }
 
 std::string EncodeCopy(uint64_t mark) {
@@ -102,7 +106,8 @@ absl::Status HighWater::Load() {
     }
   }
   if (present > 0 && whole == 0) {
-    return absl::DataLossError(absl::StrCat(path_, ": no copy of the mark is whole"));
+    return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                      absl::StrCat(NameOf(path_), ": no copy of the mark is whole"));
   }
   return absl::OkStatus();
 }
