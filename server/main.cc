@@ -147,6 +147,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& confi
   return RpcServer::Start(options);
 }
 
+// gRPC would print lines of its own form between ours; what matters in them comes back as a status.
+void QuietGrpc() { setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0); }
+
 int Serve(const ServerConfig& config) {
   BlockStopSignals();
   Log log(config.log_level, config.log_format);
@@ -193,6 +196,7 @@ std::optional<std::string> FromEnvironment(const std::string& name) {
 }
 
 int Main(const std::vector<std::string>& arguments) {
+  QuietGrpc();
   const absl::StatusOr<Command> command = ParseCommand(arguments, FromEnvironment);
   if (!command.ok()) {
     std::fprintf(stderr, "tesserad: %s\nTry tesserad --help.\n",

@@ -90,7 +90,8 @@ class RpcServerImpl final : public RpcServer {
     for (const auto& service : services_) builder.RegisterService(service.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", address));
+      return absl::UnavailableError(absl::StrCat(
+          "cannot listen on ", address, ": the port is taken, or the address is not ours"));
     }
     SetHealth(false);
     return absl::OkStatus();
