@@ -21,7 +21,7 @@ inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or s
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
 inline constexpr size_t kIdsPerRequestMax = 100'000;      // get, delete
 inline constexpr size_t kSearchQueriesMax = 10'000;       // in one request
-inline constexpr size_t kGatheredSearchesMax = 64;         // calls, or their queries, run as one
+inline constexpr size_t kGatheredSearchesMax = 64;        // calls, or their queries, run as one
 inline constexpr size_t kSearchLimitMax = 10'000;         // k
 inline constexpr size_t kSearchResultsMax = 1'000'000;    // queries x k in one request
 inline constexpr size_t kRerankMax = 100'000;             // candidates reranked for one query
@@ -52,6 +52,7 @@ inline constexpr size_t kErrorMessageBytesMax = 1'024;  // so that an error fits
 
 // Of files that clients read.
 inline constexpr size_t kFileHeaderBytesMax = 64 << 10;  // .npy
+inline constexpr size_t kFileArrayRankMax = 32;          // NumPy's own limit
 inline constexpr size_t kFileChunkBytesMax = 8 << 20;    // read, and sent, at a time
 
 // Of the server's flags.

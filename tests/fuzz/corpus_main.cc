@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 namespace {
 
 // Beyond these the positions are sampled, so that a large input does not take minutes.
-constexpr size_t kTruncationsMax = 4096;
-constexpr size_t kChangesMax = 1024;
+constexpr size_t kTruncationsTried = 4096;
+constexpr size_t kChangesTried = 1024;
 
 // A copy of exactly its size on the heap: a sanitizer then sees any read beyond the end.
 void RunOne(const std::string& bytes) {
@@ -26,11 +26,11 @@ size_t Stride(size_t size, size_t count_max) { return size / count_max + 1; }
 size_t RunVariants(const std::string& bytes) {
   size_t runs = 1;
   RunOne(bytes);
-  for (size_t size = 0; size < bytes.size(); size += Stride(bytes.size(), kTruncationsMax)) {
+  for (size_t size = 0; size < bytes.size(); size += Stride(bytes.size(), kTruncationsTried)) {
     RunOne(bytes.substr(0, size));
     ++runs;
   }
-  for (size_t i = 0; i < bytes.size(); i += Stride(bytes.size(), kChangesMax)) {
+  for (size_t i = 0; i < bytes.size(); i += Stride(bytes.size(), kChangesTried)) {
     for (const unsigned char mask : {0x01, 0x80, 0xFF}) {
       std::string changed = bytes;
       changed[i] = static_cast<char>(static_cast<unsigned char>(changed[i]) ^ mask);

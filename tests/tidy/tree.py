@@ -4,8 +4,8 @@ import os
 import subprocess
 
 CPP = (".cc", ".h")
-# Bytes that are not ours to style: data sets and the licence text.
-NOT_OURS = ("tests/data/", "LICENSE")
+# Bytes that are not ours to style: data sets, inputs of fuzzers and the licence text.
+NOT_OURS = ("tests/data/", "tests/fuzz/corpus/", "LICENSE")
 # Left out where git cannot be asked.
 NOT_SOURCE = {".git", "build", ".quickstart", "__pycache__"}
 

@@ -12,7 +12,6 @@ namespace tessera::cli {
 namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
-constexpr size_t kDimensionsMax = 32;  // NumPy's own limit
 
 // Reads the one Python literal that a header holds: a dict of strings, booleans and tuples of
 // non-negative integers.
@@ -107,7 +106,7 @@ class DictParser {
     out->clear();
     RETURN_IF_ERROR(Expect('('));
     while (!Accept(')')) {
-      if (out->size() == kDimensionsMax) return Error("too many dimensions");
+      if (out->size() == limits::kFileArrayRankMax) return Error("too many dimensions");
       uint64_t value = 0;
       RETURN_IF_ERROR(ParseNumber(&value));
       out->push_back(value);
