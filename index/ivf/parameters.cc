@@ -17,6 +17,10 @@ constexpr uint32_t kCoarseFromDimension = 512;
 // Below this dimension a code is small whatever its bits: spend 8 on each component.
 constexpr uint32_t kTinyDimension = 8;
 
+// Lists probed by default: this many times the square root of nlist, and at least so many.
+constexpr double kProbeFactor = 1.25;
+constexpr uint32_t kProbeMin = 8;
+
 uint32_t ChooseLists(uint64_t points) {
   const auto wanted = static_cast<uint64_t>(4 * std::sqrt(static_cast<double>(points)));
   return static_cast<uint32_t>(
@@ -44,11 +48,15 @@ void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, C
 
 SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, uint64_t points) {
   SearchDefaults defaults;
-  // The share of lists that holds the neighbours shrinks as lists become more, about as the square
-  // root of their number.
-  const double wanted = 2.0 * std::sqrt(static_cast<double>(spec.nlist));
-  defaults.nprobe = std::clamp<uint32_t>(static_cast<uint32_t>(std::ceil(wanted)), 1, spec.nlist);
-  defaults.rerank = static_cast<uint32_t>(std::min<uint64_t>(100, points));
+  // The share of the lists that holds the neighbours shrinks as lists become more, about as the
+  // square root of their number.
+  const double lists = kProbeFactor * std::sqrt(static_cast<double>(spec.nlist));
+  defaults.nprobe = std::min(spec.nlist, std::max(kProbeMin, static_cast<uint32_t>(lists)));
+  // Coarser codes rank the true neighbours lower.
+  const double bits_per_component =
+      static_cast<double>(spec.subquantizers) * spec.nbits / std::max(1u, spec.dimension);
+  const uint32_t rerank = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
+  defaults.rerank = static_cast<uint32_t>(std::min<uint64_t>(rerank, points));
   return defaults;
 }
 
