@@ -20,7 +20,7 @@ constexpr size_t kChunkBytes = 1 << 20;
 class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   CodebookExport(const ServiceEnv& env, const grpc::ByteBuffer* request)
-      : env_(env), request_(request) {}
+      : env_(env), hold_(env.calls), request_(request) {}
 
   void Start() {
     const absl::StatusOr<Engine*> engine = env_.engine.Get();
@@ -85,6 +85,7 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   }
 
   const ServiceEnv& env_;
+  const CallCounter::Hold hold_;
   const grpc::ByteBuffer* const request_;
   std::string bytes_;
   size_t sent_ = 0;

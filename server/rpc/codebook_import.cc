@@ -26,7 +26,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
                              public StoppableStream {
  public:
   CodebookImport(const ServiceEnv& env, ImportBudget& budget, grpc::ByteBuffer* response)
-      : env_(env), budget_(budget), response_(response) {}
+      : env_(env), hold_(env.calls), budget_(budget), response_(response) {}
   ~CodebookImport() override { budget_.GiveBack(held_); }
 
   void Start() {
@@ -123,6 +123,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   }
 
   const ServiceEnv& env_;
+  const CallCounter::Hold hold_;
   ImportBudget& budget_;
   grpc::ByteBuffer* const response_;
   Engine* engine_ = nullptr;

@@ -60,8 +60,9 @@ void SetTransportOptions(grpc::ServerBuilder& builder) {
       {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
       {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000},
       {GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2},
+      // Clients move to a new connection from time to time. The old one may finish its calls: a
+      // bulk load or the watch of a training may well take longer than any grace.
       {GRPC_ARG_MAX_CONNECTION_AGE_MS, 30 * kMinuteMs},
-      {GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kMinuteMs / 2},
   };
   for (const auto& [name, value] : arguments) builder.AddChannelArgument(name, value);
 }
@@ -73,8 +74,8 @@ class RpcServerImpl final : public RpcServer {
         search_pool_(PoolOptions("search", options.search_threads, limits::kSearchQueueMax)),
         write_pool_(PoolOptions("write", options.write_threads, limits::kWriteQueueMax)),
         admin_pool_(PoolOptions("admin", options.admin_threads, limits::kAdminQueueMax)),
-        env_{engine_,  search_pool_, write_pool_,     admin_pool_,
-             streams_, watches_,     options.on_fault} {
+        env_{engine_,     calls_,   search_pool_, write_pool_,
+             admin_pool_, streams_, watches_,     options.on_fault} {
     services_.push_back(NewCollectionsService(env_));
     services_.push_back(NewPointsService(env_));
     services_.push_back(NewCodebooksService(env_));
@@ -116,7 +117,9 @@ class RpcServerImpl final : public RpcServer {
     const absl::Time deadline = absl::Now() + drain;
     streams_.StopAll();
     absl::SleepFor(std::min(drain, kRefusalTime));
-    server_->Shutdown(absl::ToChronoTime(deadline));
+    calls_.AwaitNone(deadline);
+    // What is left are refusals on their way out, and watches of the health.
+    server_->Shutdown(absl::ToChronoTime(std::min(deadline, absl::Now() + kRefusalTime)));
     // gRPC has no call left now, so nobody submits to the pools or the hub any more.
     search_pool_.Stop();
     write_pool_.Stop();
@@ -139,6 +142,7 @@ class RpcServerImpl final : public RpcServer {
 
   absl::Mutex mutex_;  // Serve against the start of Shutdown
   EngineSlot engine_;
+  CallCounter calls_;
   StreamRegistry streams_;
   WatchHub watches_;
   WorkerPool search_pool_;

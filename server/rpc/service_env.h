@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/rpc/call_counter.h"
 #include "server/rpc/engine_slot.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/watch_hub.h"
@@ -17,6 +18,7 @@ namespace tessera {
 // about collections, codebooks and operations.
 struct ServiceEnv {
   EngineSlot& engine;
+  CallCounter& calls;  // each call holds it
   WorkerPool& search_pool;
   WorkerPool& write_pool;
   WorkerPool& admin_pool;

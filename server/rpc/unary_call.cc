@@ -20,7 +20,7 @@ absl::Status RunGuarded(const std::function<absl::Status()>& body) {
 }
 
 UnaryCall::UnaryCall(const ServiceEnv& env, const RawCall& call, Body body)
-    : env_(env), call_(call), body_(std::move(body)) {}
+    : env_(env), hold_(env.calls), call_(call), body_(std::move(body)) {}
 
 grpc::ServerUnaryReactor* UnaryCall::Start(const ServiceEnv& env, WorkerPool& pool,
                                            const RawCall& raw, Body body) {

@@ -48,6 +48,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
   const ServiceEnv& env_;
+  const CallCounter::Hold hold_;
   const RawCall call_;
   const Body body_;
   std::atomic<bool> cancelled_{false};

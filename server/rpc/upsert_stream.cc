@@ -21,7 +21,7 @@ namespace {
 class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                            public StoppableStream {
  public:
-  explicit UpsertStream(const ServiceEnv& env) : env_(env) {}
+  explicit UpsertStream(const ServiceEnv& env) : env_(env), hold_(env.calls) {}
 
   void Start() {
     const absl::StatusOr<Engine*> engine = env_.engine.Get();
@@ -154,6 +154,7 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   }
 
   const ServiceEnv& env_;
+  const CallCounter::Hold hold_;
   Engine* engine_ = nullptr;
   std::string collection_;     // of the chunk before
   grpc::ByteBuffer incoming_;  // being read

@@ -21,7 +21,7 @@ namespace {
 // finished_ under the lock calls Finish, outside of it.
 class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public Watcher {
  public:
-  explicit WatchStream(const ServiceEnv& env) : env_(env) {}
+  explicit WatchStream(const ServiceEnv& env) : env_(env), hold_(env.calls) {}
 
   void Start(const grpc::ByteBuffer* request_bytes) {
     const absl::Status status = RunGuarded([&]() -> absl::Status {
@@ -105,6 +105,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
   }
 
   const ServiceEnv& env_;
+  const CallCounter::Hold hold_;
   Engine* engine_ = nullptr;
   std::string id_;
   grpc::ByteBuffer message_;

@@ -79,7 +79,7 @@ TEST_F(RpcServerTest, AnswersBeforeTheEngineIsThere) {
 
 TEST_F(RpcServerTest, HealthKnowsEveryService) {
   for (const std::string service : {"", "tessera.v1.Collections", "tessera.v1.Points",
-                                     "tessera.v1.Codebooks", "tessera.v1.Operations"}) {
+                                    "tessera.v1.Codebooks", "tessera.v1.Operations"}) {
     // A HealthCheckRequest: field 1 is the service.
     const std::string request =
         service.empty() ? "" : std::string("\x0a") + static_cast<char>(service.size()) + service;
@@ -256,6 +256,40 @@ TEST_F(RpcServerTest, ShutdownWaitsForRunningCalls) {
   server_->Shutdown(absl::Seconds(60));
   running.join();
   EXPECT_FALSE(CheckHealth(Address(), absl::Seconds(1)).ok());
+}
+
+TEST_F(RpcServerTest, AHealthWatchHearsOfTheStopAndDoesNotHoldIt) {
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto wait = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  const auto watch = stub.PrepareCall(&context, "/grpc.health.v1.Health/Watch", &queue);
+  const auto read = [&] {
+    grpc::ByteBuffer response;
+    watch->Read(&response, nullptr);
+    grpc::Slice single;
+    if (!wait() || !response.DumpToSingleSlice(&single).ok()) return std::string("ended");
+    return std::string(reinterpret_cast<const char*>(single.begin()), single.size());
+  };
+  const grpc::Slice whole_server;
+  watch->StartCall(nullptr);
+  ASSERT_TRUE(wait());
+  watch->WriteLast(grpc::ByteBuffer(&whole_server, 1), {}, nullptr);
+  ASSERT_TRUE(wait());
+  EXPECT_EQ(read(), "\x08\x01");
+  const absl::Time start = absl::Now();
+  server_->Shutdown(absl::Seconds(60));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
+  EXPECT_EQ(read(), "\x08\x02");
+  EXPECT_EQ(read(), "ended");
+  grpc::Status status;
+  watch->Finish(&status, nullptr);
+  wait();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(RpcServerTest, TwoServersCannotShareAPort) {
