@@ -98,7 +98,7 @@ CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::strin
 }
 
 int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
-           bool terminal) {
+           size_t columns) {
   CLI::App app("tessera: admin client of the Tessera vector search server.", "tessera");
   GlobalOptions options;
   Command selected;
@@ -123,12 +123,12 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
     absl::Status status = UnknownCommand(app);
     if (status.ok()) status = UsageError(error.what());
     options.output = WantsJson(arguments) ? "json" : "table";
-    Context context(options, out, err, terminal);
+    Context context(options, out, err, columns);
     PrintError(context, status);
     if (!context.json()) err << "Run with --help for more information.\n";
     return static_cast<int>(ExitCode::kUsage);
   }
-  Context context(options, out, err, terminal);
+  Context context(options, out, err, columns);
   const absl::Status status = selected(context);
   if (!status.ok()) PrintError(context, status);
   out.flush();

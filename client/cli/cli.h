@@ -8,9 +8,9 @@
 namespace tessera::cli {
 
 // Runs one command line (without the program's name) and returns its exit code. Results go to
-// `out`, progress and errors to `err`; `terminal`: err may be redrawn.
+// `out`, progress and errors to `err`. `columns`: of the terminal that err is; 0 if it is none.
 int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
-           bool terminal);
+           size_t columns);
 
 }  // namespace tessera::cli
 

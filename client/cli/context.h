@@ -24,16 +24,16 @@ struct GlobalOptions {
 // What a command works with: the server, and where its output goes. Thread-compatible.
 class Context {
  public:
-  // The streams must outlive the context. `terminal`: err is a terminal, and may be redrawn.
-  Context(GlobalOptions options, std::ostream& out, std::ostream& err, bool terminal)
-      : options_(std::move(options)), out_(out), err_(err), terminal_(terminal) {}
+  // The streams must outlive the context. `columns`: of the terminal that err is; 0 if it is none.
+  Context(GlobalOptions options, std::ostream& out, std::ostream& err, size_t columns)
+      : options_(std::move(options)), out_(out), err_(err), columns_(columns) {}
 
   // Connects lazily, so that commands which need no server, or find their files at fault, do not.
   Client& client();
 
   const GlobalOptions& options() const { return options_; }
   bool json() const { return options_.output == "json"; }
-  bool terminal() const { return terminal_; }
+  size_t columns() const { return columns_; }
   std::ostream& out() { return out_; }  // results
   std::ostream& err() { return err_; }  // progress and errors
 
@@ -47,7 +47,7 @@ class Context {
   const GlobalOptions options_;
   std::ostream& out_;
   std::ostream& err_;
-  const bool terminal_;
+  const size_t columns_;
   std::unique_ptr<Client> client_;
   Json error_fields_ = Json::object();
 };

@@ -132,7 +132,7 @@ absl::Status RunEval(Context& context, const EvalOptions& options) {
   Table table = MakeTable(options);
   Json documents = Json::array();
   const uint64_t total = queries.rows * (options.batch > 0 ? 2 : 1);
-  ProgressBar progress(context.err(), context.terminal());
+  ProgressBar progress(context.err(), context.columns());
   for (const EvalRow& row : rows) {
     const std::string label = absl::StrCat("eval nprobe ", row.name);
     const absl::StatusOr<EvaluationResult> result =

@@ -83,7 +83,7 @@ absl::Status SendAll(Context& context, const LoadOptions& options,
   const uint64_t first_row = chunks.next_row();
   const uint64_t total = chunks.end_row() - first_row;
   const absl::Time begin = absl::Now();
-  ProgressBar progress(context.err(), context.terminal());
+  ProgressBar progress(context.err(), context.columns());
   std::unique_ptr<BulkUpserter> upserter = context.client().StartBulkUpsert(
       {.collection_name = options.collection, .chunks_in_flight_max = options.in_flight});
   const std::string label = absl::StrCat("load ", options.collection);

@@ -19,14 +19,14 @@ double Seconds(const google::protobuf::Timestamp& time) {
 }  // namespace
 
 absl::Status WatchAndPrint(Context& context, const std::string& operation_id) {
-  ProgressBar progress(context.err(), context.terminal());
+  ProgressBar progress(context.err(), context.columns());
   absl::StatusOr<v1::Operation> ended =
       context.client().WaitOperation(operation_id, [&](const v1::Operation& operation) {
         if (operation.state() == v1::RUNNING) {
           progress.Update(absl::StrCat(operation.kind(), ": ", operation.phase()), "",
                           operation.done(), operation.total());
         } else if (operation.state() == v1::SUCCEEDED) {
-          progress.Update(absl::StrCat(operation.kind(), ": done"), "", 1, 1);
+          progress.Complete();
         }
       });
   progress.Finish();

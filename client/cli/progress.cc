@@ -44,23 +44,20 @@ std::string RenderProgress(const ProgressState& state, size_t bar_columns) {
   return line;
 }
 
-ProgressBar::ProgressBar(std::ostream& out, bool terminal, Clock clock)
-    : out_(out), terminal_(terminal), clock_(std::move(clock)) {}
+ProgressBar::ProgressBar(std::ostream& out, size_t columns, Clock clock)
+    : out_(out), columns_(columns), clock_(std::move(clock)) {}
 
 void ProgressBar::Update(const std::string& label, const std::string& unit, uint64_t done,
                          uint64_t total) {
   const absl::Time now = clock_();
   if (!started_ || label != state_.label) {
-    if (started_) {
-      state_.done = state_.total > 0 ? state_.total : state_.done;
-      Draw(/*last=*/true);
-    }
+    Complete();
     started_ = true;
     state_ = {label, unit, done, total, 0};
     begin_ = sampled_ = now;
     begin_done_ = sampled_done_ = done;
     drawn_ = now;
-    if (terminal_) Draw(/*last=*/false);
+    if (columns_ > 0) Draw(/*last=*/false);
     return;
   }
   state_.done = done;
@@ -74,7 +71,7 @@ void ProgressBar::Update(const std::string& label, const std::string& unit, uint
     sampled_ = now;
     sampled_done_ = done;
   }
-  if (now - drawn_ >= (terminal_ ? kRedrawInterval : kLineInterval)) {
+  if (now - drawn_ >= (columns_ > 0 ? kRedrawInterval : kLineInterval)) {
     drawn_ = now;
     Draw(/*last=*/false);
   }
@@ -86,6 +83,21 @@ void ProgressBar::Finish() {
   started_ = false;
 }
 
+void ProgressBar::Complete() {
+  if (state_.total > 0) state_.done = state_.total;
+  Finish();
+}
+
+std::string ProgressBar::Fit(const ProgressState& state) const {
+  const size_t room = columns_ - 1;  // a full line would wrap
+  std::string line = RenderProgress(state, kBarColumns);
+  const size_t width = DisplayWidth(line);
+  if (width <= room) return line;
+  const size_t excess = width - room;
+  line = RenderProgress(state, excess < kBarColumns ? kBarColumns - excess : 0);
+  return Ellipsize(line, room);
+}
+
 void ProgressBar::Draw(bool last) {
   ProgressState state = state_;
   if (last) {
@@ -95,12 +107,11 @@ void ProgressBar::Draw(bool last) {
                            ? static_cast<double>(state.done - begin_done_) / seconds
                            : 0;
   }
-  const std::string line = RenderProgress(state, terminal_ ? kBarColumns : 0);
-  if (terminal_) {
-    out_ << '\r' << line << "\x1b[K";  // clears what a longer line left behind
+  if (columns_ > 0) {
+    out_ << '\r' << Fit(state) << "\x1b[K";  // clears what a longer line left behind
     if (last) out_ << '\n';
   } else {
-    out_ << line << '\n';
+    out_ << RenderProgress(state, /*bar_columns=*/0) << '\n';
   }
   out_.flush();
 }

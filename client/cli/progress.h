@@ -29,20 +29,25 @@ class ProgressBar {
  public:
   using Clock = std::function<absl::Time()>;
 
+  // `columns`: of the terminal that `out` is; 0 if it is none.
   ProgressBar(
-      std::ostream& out, bool terminal, Clock clock = [] { return absl::Now(); });
+      std::ostream& out, size_t columns, Clock clock = [] { return absl::Now(); });
 
   // Another label begins a new line, and its rate anew; what the old one stood for is complete.
   void Update(const std::string& label, const std::string& unit, uint64_t done, uint64_t total);
 
   // Draws the state as it is now and ends the line. Nothing if there was no Update.
   void Finish();
+  // As Finish, for work that has come to its end.
+  void Complete();
 
  private:
   void Draw(bool last);
+  // The line for a terminal: the bar gives way to the numbers where there is little room.
+  std::string Fit(const ProgressState& state) const;
 
   std::ostream& out_;
-  const bool terminal_;
+  const size_t columns_;
   const Clock clock_;
   ProgressState state_;
   bool started_ = false;

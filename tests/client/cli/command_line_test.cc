@@ -24,7 +24,7 @@ struct Outcome {
 Outcome RunLine(std::vector<std::string> arguments) {
   std::ostringstream out, err;
   arguments.insert(arguments.begin(), "--server=127.0.0.1:1");
-  const int code = RunCli(arguments, out, err, /*terminal=*/false);
+  const int code = RunCli(arguments, out, err, /*columns=*/0);
   return {code, out.str(), err.str()};
 }
 

@@ -29,8 +29,8 @@ TEST(RenderProgress, LeavesOutWhatIsNotKnown) {
 
 class ProgressBarTest : public ::testing::Test {
  protected:
-  ProgressBar Make(bool terminal) {
-    return ProgressBar(out_, terminal, [this] { return now_; });
+  ProgressBar Make(size_t columns) {
+    return ProgressBar(out_, columns, [this] { return now_; });
   }
   long Lines() const {
     const std::string text = out_.str();
@@ -42,7 +42,7 @@ class ProgressBarTest : public ::testing::Test {
 };
 
 TEST_F(ProgressBarTest, RedrawsOneLineOnATerminal) {
-  ProgressBar bar = Make(true);
+  ProgressBar bar = Make(120);
   for (uint64_t i = 0; i <= 100; ++i) {
     bar.Update("load", "points", i * 10, 1000);
     now_ += absl::Milliseconds(50);
@@ -58,7 +58,7 @@ TEST_F(ProgressBarTest, RedrawsOneLineOnATerminal) {
 }
 
 TEST_F(ProgressBarTest, WritesALineNowAndThenElsewhere) {
-  ProgressBar bar = Make(false);
+  ProgressBar bar = Make(0);
   for (uint64_t i = 0; i < 120; ++i) {
     bar.Update("load", "points", i * 10, 1200);
     now_ += absl::Milliseconds(100);
@@ -70,7 +70,7 @@ TEST_F(ProgressBarTest, WritesALineNowAndThenElsewhere) {
 }
 
 TEST_F(ProgressBarTest, ANewLabelBeginsANewLine) {
-  ProgressBar bar = Make(true);
+  ProgressBar bar = Make(120);
   bar.Update("train: sample", "", 5, 5);
   bar.Update("train: k-means", "", 1, 20);
   bar.Finish();
@@ -79,8 +79,32 @@ TEST_F(ProgressBarTest, ANewLabelBeginsANewLine) {
   EXPECT_THAT(out_.str(), HasSubstr("train: k-means"));
 }
 
+TEST_F(ProgressBarTest, FitsItsTerminal) {
+  for (const size_t columns : {1, 2, 10, 40, 60, 70, 80, 200}) {
+    out_.str("");
+    ProgressBar bar = Make(columns);
+    bar.Update("load words", "points", 452'000, 1'000'000);
+    bar.Finish();
+    std::string line = out_.str().substr(1);
+    line.resize(line.find('\x1b'));
+    EXPECT_LT(line.size(), columns) << line;
+    if (columns >= 60) {
+      EXPECT_THAT(line, HasSubstr("452,000 / 1,000,000 points"));
+    }
+  }
+}
+
+TEST_F(ProgressBarTest, CompleteReachesTheTotal) {
+  ProgressBar bar = Make(0);
+  bar.Update("train: encoding", "", 15'360, 25'000);
+  bar.Complete();
+  EXPECT_THAT(out_.str(), HasSubstr("100.0%  25,000 / 25,000"));
+  bar.Complete();
+  EXPECT_EQ(Lines(), 1);
+}
+
 TEST_F(ProgressBarTest, SaysNothingAboutNothing) {
-  Make(true).Finish();
+  Make(120).Finish();
   EXPECT_EQ(out_.str(), "");
 }
 
