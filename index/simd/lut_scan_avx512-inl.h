@@ -22,19 +22,42 @@ HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avx512vnni")
 namespace tessera {
 namespace HWY_NAMESPACE {
 
-// Appends those of 16 lanes whose distance is below the threshold.
-HWY_INLINE void KeepLanes(__m512i sums, const float* biases, const uint32_t* slots,
-                          LutScanQuery& query) {
-  const __m512 scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(query.scale),
-                                        _mm512_load_ps(biases));
-  const __m512 distance = _mm512_add_ps(scaled, _mm512_set1_ps(query.offset));
-  const __mmask16 keep = _mm512_cmp_ps_mask(distance, _mm512_set1_ps(query.threshold), _CMP_LT_OQ);
-  if (HWY_LIKELY(keep == 0)) return;
-  // Compressing in registers: the form with a memory operand is slow on some processors.
-  _mm512_storeu_ps(query.distances + query.count, _mm512_maskz_compress_ps(keep, distance));
-  _mm512_storeu_si512(query.slots + query.count,
-                      _mm512_maskz_compress_epi32(keep, _mm512_load_si512(slots)));
-  query.count += static_cast<size_t>(__builtin_popcount(keep));
+// Appends the vectors of kBlocks blocks whose distance is below the threshold. One branch for all
+// of them: where a threshold has not settled, a branch for each 16 lanes would be guessed wrong
+// often, and costs more than compressing them whether any is kept or not.
+template <int kBlocks>
+HWY_INLINE void KeepSurvivors(const __m512i (&sums)[kBlocks][2], const uint8_t* biases_of_block,
+                              size_t block_bytes, LutScanQuery& query) {
+  const __m512 scale = _mm512_set1_ps(query.scale);
+  const __m512 offset = _mm512_set1_ps(query.offset);
+  const __m512 threshold = _mm512_set1_ps(query.threshold);
+  __m512 distances[kBlocks][2];
+  __mmask16 keep[kBlocks][2];
+  __mmask16 any = 0;
+  for (int b = 0; b < kBlocks; ++b) {
+    const uint8_t* biases = biases_of_block + b * block_bytes;
+    for (int h = 0; h < 2; ++h) {
+      const __m512 scaled =
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[b][h]), scale, _mm512_load_ps(biases + 64 * h));
+      distances[b][h] = _mm512_add_ps(scaled, offset);
+      keep[b][h] = _mm512_cmp_ps_mask(distances[b][h], threshold, _CMP_LT_OQ);
+      any = _kor_mask16(any, keep[b][h]);
+    }
+  }
+  if (any == 0) return;
+  size_t count = query.count;
+  for (int b = 0; b < kBlocks; ++b) {
+    const uint8_t* slots = biases_of_block + b * block_bytes + 4 * kLutScanBlockVectors;
+    for (int h = 0; h < 2; ++h) {
+      // In registers: the form with a memory operand is slow on some processors.
+      _mm512_storeu_ps(query.distances + count,
+                       _mm512_maskz_compress_ps(keep[b][h], distances[b][h]));
+      _mm512_storeu_si512(query.slots + count, _mm512_maskz_compress_epi32(
+                                                   keep[b][h], _mm512_load_si512(slots + 64 * h)));
+      count += static_cast<size_t>(__builtin_popcount(keep[b][h]));
+    }
+  }
+  query.count = count;
 }
 
 // Adds the entries of four tables, at byte `at` of the codes and of the tables, to the sums of
@@ -93,47 +116,41 @@ HWY_INLINE void ScanTile(const LutScanShape& shape, const uint8_t* blocks, size_
   }
   for (int q = 0; q < kQueries; ++q) {
     for (int b = 0; b < kBlocks; ++b) {
-      const float* biases = reinterpret_cast<const float*>(blocks + b * block_bytes + bytes);
-      const uint32_t* slots = reinterpret_cast<const uint32_t*>(biases + kLutScanBlockVectors);
       for (int h = 0; h < 2; ++h) {
-        __m512i sum = sums[0][q][b][h];
-        for (int c = 1; c < kChains; ++c) sum = _mm512_add_epi32(sum, sums[c][q][b][h]);
-        KeepLanes(sum, biases + 16 * h, slots + 16 * h, queries[q]);
+        for (int c = 1; c < kChains; ++c) {
+          sums[0][q][b][h] = _mm512_add_epi32(sums[0][q][b][h], sums[c][q][b][h]);
+        }
       }
     }
+    KeepSurvivors<kBlocks>(sums[0][q], blocks + bytes, block_bytes, queries[q]);
   }
+}
+
+// Scans all blocks for kQueries queries, kBlocks at a time, and the rest in smaller tiles.
+template <int kQueries, int kBlocks>
+HWY_INLINE void ScanAll(const LutScanShape& shape, const uint8_t* block, size_t left,
+                        LutScanQuery* queries) {
+  const size_t block_bytes = shape.block_bytes();
+  for (; left >= kBlocks; left -= kBlocks, block += kBlocks * block_bytes) {
+    ScanTile<kBlocks, kQueries, 1>(shape, block, block_bytes, queries);
+  }
+  if constexpr (kBlocks > 3) {
+    if (left == 3) return ScanTile<3, kQueries, 1>(shape, block, block_bytes, queries);
+  }
+  if constexpr (kBlocks > 2) {
+    if (left == 2) return ScanTile<2, kQueries, 2>(shape, block, block_bytes, queries);
+  }
+  if (left == 1) ScanTile<1, kQueries, kQueries == 1 ? 4 : 2>(shape, block, block_bytes, queries);
 }
 
 void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
                  LutScanQuery* queries, size_t num_queries) {
-  const size_t block_bytes = shape.block_bytes();
-  size_t q = 0;
-  for (; q + 4 <= num_queries; q += 4) {
-    const uint8_t* block = blocks;
-    size_t left = num_blocks;
-    for (; left >= 2; left -= 2, block += 2 * block_bytes) {
-      ScanTile<2, 4, 1>(shape, block, block_bytes, queries + q);
-    }
-    if (left == 1) ScanTile<1, 4, 1>(shape, block, block_bytes, queries + q);
+  for (; num_queries >= 4; num_queries -= 4, queries += 4) {
+    ScanAll<4, 2>(shape, blocks, num_blocks, queries);
   }
-  for (; q + 2 <= num_queries; q += 2) {
-    const uint8_t* block = blocks;
-    size_t left = num_blocks;
-    for (; left >= 2; left -= 2, block += 2 * block_bytes) {
-      ScanTile<2, 2, 1>(shape, block, block_bytes, queries + q);
-    }
-    if (left == 1) ScanTile<1, 2, 2>(shape, block, block_bytes, queries + q);
-  }
-  for (; q < num_queries; ++q) {
-    const uint8_t* block = blocks;
-    size_t left = num_blocks;
-    for (; left >= 4; left -= 4, block += 4 * block_bytes) {
-      ScanTile<4, 1, 1>(shape, block, block_bytes, queries + q);
-    }
-    if (left == 3) ScanTile<3, 1, 1>(shape, block, block_bytes, queries + q);
-    if (left == 2) ScanTile<2, 1, 2>(shape, block, block_bytes, queries + q);
-    if (left == 1) ScanTile<1, 1, 4>(shape, block, block_bytes, queries + q);
-  }
+  if (num_queries == 3) ScanAll<3, 2>(shape, blocks, num_blocks, queries);
+  if (num_queries == 2) ScanAll<2, 2>(shape, blocks, num_blocks, queries);
+  if (num_queries == 1) ScanAll<1, 4>(shape, blocks, num_blocks, queries);
 }
 
 }  // namespace HWY_NAMESPACE
