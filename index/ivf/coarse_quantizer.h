@@ -4,27 +4,69 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "index/base/buffer.h"
 #include "index/base/types.h"
 #include "index/ivf/codebook.h"
+#include "index/ivf/query_scan.h"
+#include "index/simd/exact.h"
+#include "index/simd/lut_scan.h"
+#include "index/simd/lut_scan_tables.h"
 
 namespace tessera {
 
 // Finds the lists whose centroids are nearest to a query. Immutable and thread-safe.
+//
+// Many centroids are treated as the vectors of one inverted list are: they are product quantized to
+// 4-bit codes, scanned with a lookup table, and the best are compared exactly. A list is then
+// missed only if its centroid is far worse by its code than by its distance; it would have been one
+// of the last to be probed.
 class CoarseQuantizer {
  public:
+  // Queries that share the reading of codes.
+  static constexpr size_t kQueriesAtOnce = 4;
+
+  // Memory that searches reuse; one thread at a time.
+  struct Scratch {
+    AlignedBuffer<uint8_t> tables;
+    AlignedBuffer<float> entries;
+    AlignedBuffer<float> padded;
+    AlignedBuffer<float> distances;
+    AlignedBuffer<Slot> slots;
+    std::vector<const std::byte*> rows;
+    std::vector<Neighbor> sorted;
+    std::optional<ExactScorer> scorer;
+  };
+
   explicit CoarseQuantizer(std::shared_ptr<const Codebook> codebook);
 
-  // lists[0, nprobe) = the nearest lists, nearest first; Neighbor::slot is the list and
-  // Neighbor::distance the exact |q - c|^2, or -<q, c>. `query` has the codebook's dimension and
-  // is normalised for COSINE. 1 <= nprobe <= nlist.
-  void Nearest(const float* query, size_t nprobe, std::vector<Neighbor>* lists) const;
+  // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i, nearest first;
+  // Neighbor::slot is the list and Neighbor::distance |q - c|^2, or -<q, c>, with the centroid in
+  // half precision where it fits. `queries` has n rows of the codebook's dimension, normalised for
+  // COSINE. 1 <= nprobe <= nlist.
+  void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
+               Neighbor* lists) const;
 
-  size_t memory_bytes() const { return 0; }
+  size_t memory_bytes() const;
 
  private:
+  void QuantizeCentroids();
+  // Leaves `wanted` candidates of each of n queries (at most kQueriesAtOnce) in scans[i].
+  void ScanCodes(const float* queries, size_t n, size_t wanted, Scratch& scratch,
+                 QueryScan* scans) const;
+  // Compares the candidates with the query, and keeps the nprobe nearest.
+  void Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
+               Neighbor* lists) const;
+
   std::shared_ptr<const Codebook> codebook_;
+  Metric metric_;                  // L2 or INNER_PRODUCT
+  AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
+  // Of the centroids less their mean; empty if they are few.
+  std::vector<float> mean_;
+  LutScanTables lut_;
+  AlignedBuffer<uint8_t> blocks_;
 };
 
 }  // namespace tessera

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "index/ivf/lists_snapshot.h"
 #include "index/simd/lut_scan_select.h"
 
 namespace tessera {
@@ -45,7 +46,7 @@ void QueryScan::Settle(size_t begin, const SlotSet& deleted) {
     }
     scan.count = kept;
   }
-  if (scan.count >= CutAt(keep)) Cut(keep + keep / 8);
+  CutIfFull();
 }
 
 void QueryScan::Finish() {
@@ -70,6 +71,13 @@ void QueryScan::Cut(size_t keep_max) {
     scan.distances[kept++] = scan.distances[i];
   }
   scan.count = kept;
+}
+
+void PrefetchList(const LutScanShape& shape, const InvertedList& list) {
+  constexpr size_t kBytesMax = 16 << 10;  // more would fall out of the first-level cache again
+  constexpr size_t kLine = 64;
+  const size_t bytes = std::min(list.num_blocks * shape.block_bytes(), kBytesMax);
+  for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(list.blocks + at);
 }
 
 void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,

@@ -5,10 +5,11 @@
 #include <cstdint>
 
 #include "index/base/slot_set.h"
-#include "index/ivf/lists_snapshot.h"
 #include "index/simd/lut_scan.h"
 
 namespace tessera {
+
+struct InvertedList;
 
 // One query's candidates while lists are scanned: the best so far by their codes, thinned out
 // whenever there are about twice as many as wanted. Does not own its arrays.
@@ -25,12 +26,20 @@ struct QueryScan {
 
   // Drops deleted candidates from index `begin` on, then thins out if there are many.
   void Settle(size_t begin, const SlotSet& deleted);
+  // Thins out if there are many candidates.
+  void CutIfFull() {
+    if (scan.count >= CutAt(keep)) Cut(keep + keep / 8);
+  }
   // Leaves at most `keep` candidates.
   void Finish();
 
  private:
   void Cut(size_t keep_max);
 };
+
+// Asks for a list's blocks ahead of the scan of them: a list is too short for the processor's own
+// prefetching to come up to speed.
+void PrefetchList(const LutScanShape& shape, const InvertedList& list);
 
 // Scans one list for `n` queries, which share the reading of its blocks. queries[i]->scan.offset
 // must hold the constant plus the query's distance from the list's centroid.

@@ -1,17 +1,17 @@
 #include "index/ivf/searcher.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "index/base/buffer.h"
 #include "index/base/status_macros.h"
+#include "index/ivf/coarse_quantizer.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/rerank.h"
+#include "index/simd/convert.h"
 
 namespace tessera {
 namespace {
@@ -27,13 +27,14 @@ struct Scratch {
   AlignedBuffer<uint8_t> tables;
   AlignedBuffer<float> distances;
   AlignedBuffer<Slot> slots;
-  AlignedBuffer<float> padded;   // a query, normalised for COSINE, padded with zeros
-  AlignedBuffer<float> entries;  // tables before they become bytes
+  AlignedBuffer<float> normalized;  // queries, for COSINE
+  AlignedBuffer<float> padded;      // a query, padded with zeros for the last subquantizer
+  AlignedBuffer<float> entries;     // tables before they become bytes
   std::vector<QueryScan> scans;
-  std::vector<Neighbor> nearest;        // lists of one query
-  std::vector<Neighbor> nearest_batch;  // nprobe of each query
-  std::vector<uint32_t> probe_begins;   // by list
-  std::vector<Probe> probes;            // by list
+  std::vector<Neighbor> nearest;       // nprobe lists of each query
+  std::vector<uint32_t> probe_begins;  // by list
+  std::vector<Probe> probes;           // by list
+  CoarseQuantizer::Scratch coarse;
   Reranker reranker;
 };
 
@@ -60,10 +61,12 @@ class Batch {
 
   void Scan() {
     Allocate();
-    if (queries_.rows == 1) {
-      Prepare(0);
-      Nearest();
-      for (const Neighbor& list : scratch_.nearest) ScanOne(0, list.slot, list.distance);
+    const MatrixView queries = Normalized();
+    lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
+                                   scratch_.nearest.data());
+    for (size_t q = 0; q < queries.rows; ++q) Prepare(queries.row(q), q);
+    if (queries.rows == 1) {
+      ScanAlone();
     } else {
       ScanShared();
     }
@@ -87,6 +90,7 @@ class Batch {
     Grow(scratch_.slots, n * room);
     Grow(scratch_.padded, lists_.codebook().padded_dimension());
     Grow(scratch_.entries, shape_.tables_bytes());
+    scratch_.nearest.resize(n * nprobe_);
     if (scratch_.scans.size() < n) scratch_.scans.resize(n);
     for (size_t q = 0; q < n; ++q) {
       QueryScan& s = scratch_.scans[q];
@@ -101,22 +105,24 @@ class Batch {
 
   size_t TableStride() const { return (shape_.tables_bytes() + 63) / 64 * 64; }
 
-  // Normalises a query for COSINE and makes its lookup table.
-  void Prepare(size_t q) {
+  // The queries as the codebook sees them.
+  MatrixView Normalized() {
+    if (lists_.codebook().metric() != Metric::kCosine) return queries_;
+    Grow(scratch_.normalized, queries_.rows * queries_.cols);
+    std::copy_n(queries_.data, queries_.rows * queries_.cols, scratch_.normalized.data());
+    NormalizeRows(scratch_.normalized.data(), queries_.rows, queries_.cols);
+    return {scratch_.normalized.data(), queries_.rows, queries_.cols};
+  }
+
+  // Makes the lookup table of a query.
+  void Prepare(std::span<const float> query, size_t q) {
     const Codebook& codebook = lists_.codebook();
-    const std::span<const float> query = queries_.row(q);
-    float* padded = scratch_.padded.data();
-    std::copy(query.begin(), query.end(), padded);
-    std::fill(padded + query.size(), padded + codebook.padded_dimension(), 0.0f);
-    if (codebook.metric() == Metric::kCosine) {
-      double norm2 = 0;
-      for (float x : query) norm2 += double{x} * x;
-      if (norm2 > 0) {
-        const double inverse = 1 / std::sqrt(norm2);
-        for (size_t i = 0; i < query.size(); ++i) {
-          padded[i] = static_cast<float>(padded[i] * inverse);
-        }
-      }
+    const float* padded = query.data();
+    if (codebook.padded_dimension() > query.size()) {
+      std::copy(query.begin(), query.end(), scratch_.padded.data());
+      std::fill(scratch_.padded.data() + query.size(),
+                scratch_.padded.data() + codebook.padded_dimension(), 0.0f);
+      padded = scratch_.padded.data();
     }
     QueryScan& s = scratch_.scans[q];
     const float factor = codebook.metric() == Metric::kL2 ? -2.0f : -1.0f;
@@ -124,9 +130,12 @@ class Batch {
                               &s.scan.scale, &s.constant, scratch_.entries.data());
   }
 
-  // scratch.nearest = the lists that the prepared query probes.
-  void Nearest() {
-    lists_.tables().coarse.Nearest(scratch_.padded.data(), nprobe_, &scratch_.nearest);
+  void ScanAlone() {
+    const std::vector<Neighbor>& nearest = scratch_.nearest;
+    for (size_t i = 0; i < nearest.size(); ++i) {
+      if (i + 1 < nearest.size()) PrefetchList(shape_, lists_.list(nearest[i + 1].slot));
+      ScanOne(0, nearest[i].slot, nearest[i].distance);
+    }
   }
 
   void ScanOne(size_t q, size_t list, float distance) {
@@ -141,16 +150,12 @@ class Batch {
   // Scans the lists that many queries probe once for all of them. Each query's nearest lists come
   // first, which leaves it a threshold that few vectors of the other lists pass.
   void ScanShared() {
-    const size_t n = queries_.rows;
-    std::vector<Neighbor>& nearest = scratch_.nearest_batch;
+    std::vector<Neighbor>& nearest = scratch_.nearest;
     std::vector<uint32_t>& begins = scratch_.probe_begins;
     begins.assign(lists_.nlist() + 1, 0);
-    nearest.clear();
-    for (size_t q = 0; q < n; ++q) {
-      Prepare(q);
-      Nearest();
+    for (size_t q = 0; q < queries_.rows; ++q) {
       size_t scanned = 0;
-      for (Neighbor& list : scratch_.nearest) {
+      for (Neighbor& list : std::span(nearest).subspan(q * nprobe_, nprobe_)) {
         if (scanned < 4 * keep_) {
           scanned += lists_.list(list.slot).size;
           ScanOne(q, list.slot, list.distance);
@@ -158,7 +163,6 @@ class Batch {
         } else {
           ++begins[list.slot + 1];
         }
-        nearest.push_back(list);
       }
     }
     for (size_t i = 0; i < lists_.nlist(); ++i) begins[i + 1] += begins[i];
@@ -171,6 +175,9 @@ class Batch {
     }
     uint32_t begin = 0;
     for (size_t i = 0; i < lists_.nlist(); ++i) {
+      if (i + 1 < lists_.nlist() && begins[i + 1] > begins[i]) {
+        PrefetchList(shape_, lists_.list(i + 1));
+      }
       ScanForProbes(i, {scratch_.probes.data() + begin, begins[i] - begin});
       begin = begins[i];
     }

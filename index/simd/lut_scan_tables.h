@@ -25,6 +25,8 @@ class LutScanTables {
              float* scratch) const;
 
   const LutScanShape& shape() const { return shape_; }
+  // Floats of a query: the last subquantizer may reach beyond its dimension.
+  size_t padded_dimension() const { return size_t{shape_.subquantizers} * sub_dimension_; }
   size_t memory_bytes() const { return codewords_.size() * sizeof(float); }
 
  private:

@@ -76,10 +76,8 @@ class TesseraContender final : public Contender {
       : data_(data), options_(options), source_(data.base) {
     std::shared_ptr<const Codebook> codebook = TrainOrLoad();
     lists_ = std::make_unique<InvertedLists>(codebook);
-    ThreadExecutor executor;
     const double start = Seconds();
-    EncodedVectors encoded;
-    codebook->Encode(data.base_floats, executor, &encoded);
+    const EncodedVectors encoded = EncodeOrLoad(*codebook);
     const double encoded_at = Seconds();
     std::vector<Slot> slots(encoded.size());
     for (size_t i = 0; i < slots.size(); ++i) slots[i] = static_cast<Slot>(i);
@@ -121,6 +119,40 @@ class TesseraContender final : public Contender {
   }
 
  private:
+  std::string CachePath(const char* what) const {
+    return absl::StrCat(options_.cache_folder, "/", data_.name, "-", options_.nlist, "-",
+                        options_.subquantizers, "x", options_.nbits, what);
+  }
+
+  EncodedVectors EncodeOrLoad(const Codebook& codebook) const {
+    EncodedVectors encoded;
+    const std::string path = CachePath(".codes");
+    const size_t n = data_.base.rows;
+    if (std::ifstream in(path, std::ios::binary); !options_.cache_folder.empty() && in) {
+      encoded.lists.resize(n);
+      encoded.codes.resize(n * codebook.code_bytes());
+      encoded.biases.resize(n);
+      in.read(reinterpret_cast<char*>(encoded.lists.data()), static_cast<std::streamsize>(n * 4));
+      in.read(reinterpret_cast<char*>(encoded.codes.data()),
+              static_cast<std::streamsize>(encoded.codes.size()));
+      in.read(reinterpret_cast<char*>(encoded.biases.data()), static_cast<std::streamsize>(n * 4));
+      if (in) return encoded;
+      encoded = {};
+    }
+    ThreadExecutor executor;
+    codebook.Encode(data_.base_floats, executor, &encoded);
+    if (!options_.cache_folder.empty()) {
+      std::ofstream out(path, std::ios::binary);
+      out.write(reinterpret_cast<const char*>(encoded.lists.data()),
+                static_cast<std::streamsize>(n * 4));
+      out.write(reinterpret_cast<const char*>(encoded.codes.data()),
+                static_cast<std::streamsize>(encoded.codes.size()));
+      out.write(reinterpret_cast<const char*>(encoded.biases.data()),
+                static_cast<std::streamsize>(n * 4));
+    }
+    return encoded;
+  }
+
   std::shared_ptr<const Codebook> TrainOrLoad() {
     CodebookSpec spec;
     spec.metric = data_.metric;
@@ -128,8 +160,7 @@ class TesseraContender final : public Contender {
     spec.nlist = options_.nlist;
     spec.subquantizers = options_.subquantizers;
     spec.nbits = options_.nbits;
-    const std::string path = absl::StrCat(options_.cache_folder, "/", data_.name, "-", spec.nlist,
-                                          "-", spec.subquantizers, "x", spec.nbits, ".codebook");
+    const std::string path = CachePath(".codebook");
     if (!options_.cache_folder.empty()) {
       if (std::ifstream in(path, std::ios::binary); in) {
         const std::string bytes((std::istreambuf_iterator<char>(in)), {});

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -20,6 +21,7 @@
 #include "index/base/matrix.h"
 #include "index/ivf/codebook.h"
 #include "index/ivf/searcher.h"
+#include "index/simd/convert.h"
 #include "index/simd/exact.h"
 
 namespace tessera::test {

@@ -1,0 +1,78 @@
+#include "index/ivf/coarse_quantizer.h"
+
+#include <tuple>
+
+#include "tests/index/ivf/ivf_test_util.h"
+
+namespace tessera {
+namespace {
+
+// Many lists, so that centroids are searched by their codes, or few, so that they are not.
+class CoarseQuantizerTest : public testing::TestWithParam<std::tuple<Metric, uint32_t>> {
+ protected:
+  CoarseQuantizerTest()
+      : metric_(std::get<0>(GetParam())),
+        nlist_(std::get<1>(GetParam())),
+        vectors_(test::RandomVectors(3000, 21, 1)),
+        queries_(test::RandomVectors(30, 21, 2)) {
+    NormalizeIfCosine(&vectors_);
+    NormalizeIfCosine(&queries_);
+    codebook_ = test::TrainCodebook(metric_, vectors_, nlist_, 7, 4);
+  }
+
+  void NormalizeIfCosine(Matrix* m) {
+    if (metric_ == Metric::kCosine) NormalizeRows(m->data(), m->rows(), m->cols());
+  }
+  std::vector<Neighbor> Exact(size_t query, size_t nprobe) {
+    return test::ExactScan(metric_ == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct,
+                           codebook_->centroids(), queries_.row(query), nprobe);
+  }
+
+  Metric metric_;
+  uint32_t nlist_;
+  Matrix vectors_, queries_;
+  std::shared_ptr<const Codebook> codebook_;
+};
+
+TEST_P(CoarseQuantizerTest, FindsNearlyAllOfTheNearestLists) {
+  const CoarseQuantizer coarse(codebook_);
+  CoarseQuantizer::Scratch scratch;
+  for (size_t nprobe : {1, 2, 10, 50}) {
+    std::vector<Neighbor> together(queries_.rows() * nprobe), alone(nprobe);
+    coarse.Nearest(queries_.data(), queries_.rows(), nprobe, scratch, together.data());
+    double recall = 0;
+    for (size_t q = 0; q < queries_.rows(); ++q) {
+      coarse.Nearest(queries_.row(q).data(), 1, nprobe, scratch, alone.data());
+      EXPECT_TRUE(std::is_sorted(alone.begin(), alone.end()));
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), &together[q * nprobe]));
+      const std::vector<Neighbor> exact = Exact(q, nlist_);
+      for (const Neighbor& n : alone) {
+        const auto same = std::find_if(exact.begin(), exact.end(),
+                                       [&](const Neighbor& e) { return e.slot == n.slot; });
+        ASSERT_NE(same, exact.end());
+        EXPECT_NEAR(n.distance, same->distance, 0.002 * std::abs(same->distance) + 0.05);
+      }
+      recall += test::Recall(alone, Exact(q, nprobe));
+    }
+    EXPECT_GE(recall / static_cast<double>(queries_.rows()), 0.95) << "nprobe " << nprobe;
+  }
+}
+
+TEST_P(CoarseQuantizerTest, AllListsAreFoundWhenAllAreAskedFor) {
+  const CoarseQuantizer coarse(codebook_);
+  CoarseQuantizer::Scratch scratch;
+  std::vector<Neighbor> lists(nlist_);
+  coarse.Nearest(queries_.row(0).data(), 1, nlist_, scratch, lists.data());
+  std::set<Slot> found;
+  for (const Neighbor& n : lists) found.insert(n.slot);
+  EXPECT_EQ(found.size(), nlist_);
+  EXPECT_EQ(*found.rbegin(), nlist_ - 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(MetricsAndLists, CoarseQuantizerTest,
+                         testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct,
+                                                          Metric::kCosine),
+                                          testing::Values(50u, 700u)));
+
+}  // namespace
+}  // namespace tessera
