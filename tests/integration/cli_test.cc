@@ -1,0 +1,296 @@
+// The CLI's binary against a real server: what it prints, what it exits with, what it leaves there.
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "index/base/status_macros.h"
+#include "tests/integration/requests.h"
+#include "tests/integration/server_process.h"
+#include "tests/integration/subprocess.h"
+#include "tests/integration/wordnet.h"
+
+namespace tessera {
+namespace {
+
+using Json = nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr int kInputFile = 3;
+constexpr int kNotFound = 4;
+constexpr int kUnavailable = 5;
+constexpr int kRefused = 6;
+
+class CliTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(server_, ServerProcess::Start({.data_dir = folder_.File("data")}));
+  }
+
+  // Runs `tessera` against the server, in the environment's variable or by the flag.
+  absl::StatusOr<CommandResult> Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), CliBinary());
+    return RunCommand(arguments, {{"TESSERA_SERVER", server_->address()}});
+  }
+
+  // The one JSON document that a command prints; null, and a failure, if it exits otherwise.
+  Json RunJson(std::vector<std::string> arguments, int exit_code = 0) {
+    arguments.insert(arguments.end(), {"--output", "json"});
+    const absl::StatusOr<CommandResult> result = Run(arguments);
+    EXPECT_OK(result.status());
+    if (!result.ok()) return nullptr;
+    EXPECT_EQ(result->exit_code, exit_code) << absl::StrCat(result->out, result->err);
+    Json json = Json::parse(result->out, nullptr, /*allow_exceptions=*/false);
+    EXPECT_FALSE(json.is_discarded()) << result->out;
+    return json.is_discarded() ? Json() : json;
+  }
+
+  Json Create(const std::string& name) {
+    return RunJson({"collection", "create", name, "--dimension", "128", "--metric", "ip",
+                    "--element-type", "float16"});
+  }
+
+  // A copy of WordNet's first rows as a .npy file.
+  std::string WriteNpy(const std::string& name, size_t rows, size_t cut_bytes = 0) {
+    std::string header =
+        absl::StrCat("{'descr': '<f2', 'fortran_order': False, 'shape': (", rows, ", 128), }");
+    header.resize(117, ' ');
+    header += '\n';
+    std::string bytes("\x93NUMPY\x01\x00", 8);
+    bytes += static_cast<char>(header.size());
+    bytes += '\0';
+    bytes += header + GetWordNet().vectors.substr(0, rows * 256);
+    bytes.resize(bytes.size() - cut_bytes);
+    WriteWholeFile(folder_.File(name), bytes);
+    return folder_.File(name);
+  }
+
+  std::string WriteLines(const std::string& name, const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) absl::StrAppend(&text, line, "\n");
+    WriteWholeFile(folder_.File(name), text);
+    return folder_.File(name);
+  }
+
+  Client& client() { return server_->client(); }
+
+  TempFolder folder_;
+  std::unique_ptr<ServerProcess> server_;
+};
+
+TEST_F(CliTest, LoadsTrainsSearchesAndEvaluates) {
+  const Json created = Create("words");
+  EXPECT_EQ(created["dimension"], 128);
+  EXPECT_EQ(created["state"], "UNTRAINED");
+  const Json loaded = RunJson(
+      {"load", "words", WordNetFile("vectors.npy"), "--payload", WordNetFile("payload.jsonl")});
+  EXPECT_EQ(loaded["points"], 25'000);
+  EXPECT_GT(loaded["points_per_second"], 1'000);
+  const Json trained = RunJson({"train", "words", "--wait"});
+  EXPECT_EQ(trained["state"], "SUCCEEDED");
+  EXPECT_EQ(trained["codebook_version"], 1);
+  EXPECT_EQ(RunJson({"collection", "get", "words"})["state"], "READY");
+
+  const Json evaluated =
+      RunJson({"eval", "words", "--queries", WordNetFile("queries.npy"), "--groundtruth",
+               WordNetFile("groundtruth.ivecs"), "--nprobe", "1,default", "--exact"});
+  EXPECT_EQ(evaluated["queries"], 500);
+  ASSERT_EQ(evaluated["rows"].size(), 3u);
+  const Json& one = evaluated["rows"][0];
+  const Json& by_default = evaluated["rows"][1];
+  const Json& exact = evaluated["rows"][2];
+  EXPECT_LT(one["recall_at_10"], by_default["recall_at_10"]);
+  EXPECT_GE(by_default["recall_at_10"], 0.95);
+  for (const char* depth : {"recall_at_1", "recall_at_10", "recall_at_100"}) {
+    EXPECT_EQ(exact[depth], 1.0) << depth;
+  }
+  for (const Json& row : evaluated["rows"]) {
+    EXPECT_GT(row["qps"], 0);
+    EXPECT_GT(row["p50_ms"], 0);
+    EXPECT_GE(row["p99_ms"], row["p50_ms"]);
+  }
+
+  const Json by_id =
+      RunJson({"search", "words", "--id", "20656", "--limit", "5", "--with-payload"});
+  const Json& hits = by_id["results"][0]["hits"];
+  ASSERT_EQ(hits.size(), 5u);
+  for (const Json& hit : hits) {
+    const size_t row = hit["id"];
+    EXPECT_NE(row, 20'656u);
+    EXPECT_EQ(hit["payload"], Json::parse(GetWordNet().payloads[row]));
+    EXPECT_EQ(hit["score_is_exact"], true);
+  }
+
+  // The same neighbours by the point's vector, which finds the point itself as well.
+  std::string vector;
+  for (const float x : GetWordNet().Floats(20'656)) absl::StrAppend(&vector, x, ",");
+  vector.pop_back();
+  const Json by_vector =
+      RunJson({"search", "words", absl::StrCat("--vector=", vector), "--limit", "6"});
+  const Json& more = by_vector["results"][0]["hits"];
+  ASSERT_EQ(more.size(), 6u);
+  EXPECT_EQ(more[0]["id"], 20'656);
+  for (size_t i = 0; i < hits.size(); ++i) EXPECT_EQ(more[i + 1]["id"], hits[i]["id"]);
+
+  const Json from_file = RunJson({"search", "words", "--queries", WordNetFile("queries.npy"),
+                                  "--rows", "3:5", "--limit", "1", "--exact"});
+  ASSERT_EQ(from_file["results"].size(), 2u);
+  EXPECT_EQ(from_file["results"][0]["hits"][0]["id"], GetWordNet().ground_truth[3][0]);
+  EXPECT_EQ(from_file["results"][1]["hits"][0]["id"], GetWordNet().ground_truth[4][0]);
+}
+
+TEST_F(CliTest, PrintsTablesForPeople) {
+  Create("words");
+  ASSERT_OK_AND_ASSIGN(const CommandResult load,
+                       Run({"load", "words", WriteNpy("v.npy", 700), "--payload",
+                            WriteLines("p.jsonl", {GetWordNet().payloads.begin(),
+                                                   GetWordNet().payloads.begin() + 700})}));
+  EXPECT_EQ(load.exit_code, 0) << load.err;
+  EXPECT_THAT(load.out, HasSubstr("700 points"));
+  ASSERT_OK_AND_ASSIGN(const CommandResult search,
+                       Run({"search", "words", "--id", "1", "--fields", "word,gloss"}));
+  EXPECT_EQ(search.exit_code, 0) << search.err;
+  EXPECT_THAT(search.out, AllOf(HasSubstr("RANK"), HasSubstr("gloss")));
+  ASSERT_OK_AND_ASSIGN(const CommandResult list, Run({"collection", "list"}));
+  EXPECT_THAT(list.out, AllOf(HasSubstr("words"), HasSubstr("700"), HasSubstr("INNER_PRODUCT")));
+  ASSERT_OK_AND_ASSIGN(const CommandResult health, Run({"health"}));
+  EXPECT_EQ(health.exit_code, 0);
+  EXPECT_THAT(health.out, HasSubstr(server_->address()));
+}
+
+TEST_F(CliTest, LoadsIdsOfBothKinds) {
+  Create("words");
+  std::vector<std::string> names;
+  std::vector<std::string> numbers;
+  for (int i = 0; i < 500; ++i) {
+    names.push_back(absl::StrCat("word ", i, " \xC3\xA9"));
+    numbers.push_back(absl::StrCat(1'000'000'000'000 + i));
+  }
+  const std::string vectors = WriteNpy("v.npy", 500);
+  RunJson({"load", "words", vectors, "--ids", WriteLines("names.txt", names), "--batch", "64"});
+  RunJson({"load", "words", vectors, "--ids", WriteLines("numbers.txt", numbers)});
+  RunJson(
+      {"load", "words", vectors, "--ids", WriteLines("text.txt", numbers), "--id-type", "string"});
+  ASSERT_OK_AND_ASSIGN(const auto points, ScrollAll(client(), "words", 1'000, true));
+  EXPECT_EQ(points.size(), 1'500u);
+  for (size_t i = 0; i < 500; ++i) {
+    for (const std::string& id :
+         {absl::StrCat("\"", names[i], "\""), numbers[i], absl::StrCat("\"", numbers[i], "\"")}) {
+      ASSERT_TRUE(points.contains(id)) << id;
+      EXPECT_EQ(points.at(id).vector().data(), GetWordNet().Row(i));
+    }
+  }
+  const Json hits =
+      RunJson({"search", "words", "--id-str", names[3], "--limit", "2"})["results"][0]["hits"];
+  ASSERT_EQ(hits.size(), 2u);  // the same vector under the two other ids
+  EXPECT_EQ(hits[0]["id"], 1'000'000'000'003);
+  EXPECT_EQ(hits[1]["id"], "1000000000003");
+}
+
+TEST_F(CliTest, AFileThatIsCutShortStopsTheLoad) {
+  Create("words");
+  // Row 699 begins at byte 128 + 699 * 256 and is cut 100 bytes before its end.
+  const std::string file = WriteNpy("cut.npy", 700, 100);
+  const std::string size = absl::StrCat(128 + 700 * 256 - 100);
+  ASSERT_OK_AND_ASSIGN(const CommandResult load, Run({"load", "words", file}));
+  EXPECT_EQ(load.exit_code, kInputFile);
+  EXPECT_THAT(load.err, AllOf(HasSubstr(file), HasSubstr("row 699"), HasSubstr("byte " + size),
+                              HasSubstr("loaded")));
+  const Json error = RunJson({"load", "words", file}, kInputFile)["error"];
+  EXPECT_EQ(error["exit_code"], kInputFile);
+  EXPECT_EQ(error["loaded"]["points"], 0);
+  ASSERT_OK_AND_ASSIGN(const uint64_t none, client().CountPoints("words"));
+  EXPECT_EQ(none, 0u);
+  // What is whole can be loaded on request.
+  EXPECT_EQ(RunJson({"load", "words", file, "--allow-truncated"})["points"], 699);
+  ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints("words"));
+  EXPECT_EQ(count, 699u);
+}
+
+TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
+  Create("words");
+  // The CLI sees that a line is no object; that it is nested too deeply is for the server to say.
+  std::vector<std::string> payloads(700, "{}");
+  payloads[250] = "[]";
+  payloads[450] = "{\"a\":" + std::string(20, '[') + std::string(20, ']') + "}";
+  const std::string vectors = WriteNpy("v.npy", 700);
+  const std::string lines = WriteLines("p.jsonl", payloads);
+  const std::vector<std::string> load = {"load", "words",   vectors, "--payload",
+                                         lines,  "--batch", "100"};
+  const Json malformed = RunJson(load, kInputFile)["error"];
+  EXPECT_THAT(malformed["message"].get<std::string>(), HasSubstr("line 251"));
+  EXPECT_EQ(malformed["loaded"]["points"], 200);
+  payloads[250] = "{}";
+  WriteLines("p.jsonl", payloads);
+  const Json error = RunJson(load, kRefused)["error"];
+  EXPECT_EQ(error["reason"], "INVALID_FIELD");
+  EXPECT_EQ(error["fields"][0]["field"], "payloads[50]");
+  EXPECT_EQ(error["loaded"]["points"], 400);
+  ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints("words"));
+  EXPECT_EQ(count, 400u);
+  // Goes on from there once the line is mended.
+  payloads[450] = "{}";
+  WriteLines("p.jsonl", payloads);
+  const Json rest = RunJson({"load", "words", vectors, "--payload", lines, "--start-row", "400"});
+  EXPECT_EQ(rest["points"], 300);
+  ASSERT_OK_AND_ASSIGN(const uint64_t all, client().CountPoints("words"));
+  EXPECT_EQ(all, 700u);
+}
+
+TEST_F(CliTest, CodebooksMoveThroughFiles) {
+  const std::string vectors = WriteNpy("v.npy", 3'000);
+  for (const char* name : {"a", "b"}) {
+    Create(name);
+    RunJson({"load", name, vectors});
+  }
+  RunJson({"train", "a", "--wait", "--nlist", "20", "--seed", "11"});
+  const std::string file = folder_.File("a.tcb");
+  const Json exported = RunJson({"codebook", "export", "a", file});
+  EXPECT_EQ(exported["bytes"], std::filesystem::file_size(file));
+  EXPECT_EQ(RunJson({"codebook", "import", "b", file, "--wait"})["state"], "SUCCEEDED");
+  const Json of_a = RunJson({"codebook", "list", "a"})["codebooks"];
+  const Json of_b = RunJson({"codebook", "list", "b"})["codebooks"];
+  ASSERT_EQ(of_b.size(), 1u);
+  EXPECT_EQ(of_b[0]["content_hash"], of_a[0]["content_hash"]);
+  EXPECT_EQ(of_b[0]["nlist"], 20);
+  const std::vector<std::string> search = {"--queries", WordNetFile("queries.npy"), "--limit", "3"};
+  const auto answers = [&](const std::string& name) {
+    std::vector<std::string> arguments = {"search", name};
+    arguments.insert(arguments.end(), search.begin(), search.end());
+    return RunJson(arguments)["results"];
+  };
+  EXPECT_EQ(answers("a"), answers("b"));
+
+  std::string bytes = ReadWholeFile(file);
+  bytes[bytes.size() / 2] ^= 1;
+  WriteWholeFile(file, bytes);
+  const Json error = RunJson({"codebook", "import", "b", file}, 1)["error"];
+  EXPECT_EQ(error["code"], "DATA_LOSS");
+}
+
+TEST_F(CliTest, ExitCodesTellWhatWentWrong) {
+  EXPECT_EQ(RunJson({"collection", "get", "nonsense"}, kNotFound)["error"]["code"], "NOT_FOUND");
+  Create("words");
+  RunJson({"collection", "create", "words", "--dimension", "128"}, kRefused);
+  RunJson({"train", "words"}, kRefused);
+  RunJson({"search", "words", "--vector", "1,2,3"}, kRefused);
+  RunJson({"load", "words", folder_.File("absent.npy")}, kInputFile);
+  ASSERT_OK_AND_ASSIGN(const CommandResult usage, Run({"search", "words", "--no-such-option"}));
+  EXPECT_EQ(usage.exit_code, 2);
+  RunJson({"collection", "delete", "words"});
+  RunJson({"collection", "delete", "words"}, kNotFound);
+  ASSERT_OK_AND_ASSIGN(const CommandResult help, Run({"load", "--help"}));
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, HasSubstr("Examples"));
+  server_->Kill();
+  EXPECT_EQ(RunJson({"collection", "list"}, kUnavailable)["error"]["code"], "UNAVAILABLE");
+}
+
+}  // namespace
+}  // namespace tessera

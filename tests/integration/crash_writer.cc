@@ -1,0 +1,209 @@
+#include "tests/integration/crash_writer.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/cpp/vectors.h"
+#include "index/base/status_macros.h"
+#include "tests/integration/requests.h"
+
+namespace tessera {
+
+v1::PointId CrashWriter::Id(uint64_t point) const {
+  if (index_ % 2 == 1) return MakePointId(absl::StrCat("w", index_, "/", point));
+  return MakePointId(static_cast<uint64_t>(index_) * 1'000'000 + point);
+}
+
+std::vector<float> CrashWriter::PointVector(uint64_t point, uint64_t version) const {
+  std::mt19937_64 random(point * 7919 + version * 104'729 + static_cast<uint64_t>(index_));
+  std::vector<float> vector;
+  for (size_t d = 0; d < kDimension; ++d) {
+    vector.push_back(static_cast<float>(random() % 20'001) / 10'000.0f - 1.0f);
+  }
+  return vector;
+}
+
+std::string CrashWriter::PointPayload(uint64_t point, uint64_t version) const {
+  if ((point + version) % 5 == 0) return "";
+  return absl::StrCat(R"({"writer": )", index_, R"(, "point": )", point, R"(, "version": )",
+                      version, R"(, "padding": ")", std::string(version % 200, 'x'), "\"}");
+}
+
+CrashWriter::Change CrashWriter::MakeUpsertChange(size_t points_max) {
+  Change change;
+  const size_t points = 1 + random_() % points_max;
+  while (change.size() < points) change[random_() % kPoints] = next_version_++;
+  return change;
+}
+
+CrashWriter::Change CrashWriter::MakeDeleteChange() {
+  Change change;
+  const size_t points = 1 + random_() % 20;
+  while (change.size() < points) change[random_() % kPoints] = 0;
+  return change;
+}
+
+v1::UpsertRequest CrashWriter::ToUpsert(const Change& change) const {
+  v1::UpsertRequest request;
+  request.set_collection_name(collection_);
+  std::vector<float> vectors;
+  for (const auto& [point, version] : change) {
+    const v1::PointId id = Id(point);
+    if (id.kind_case() == v1::PointId::kNum) {
+      request.mutable_ids()->add_num(id.num());
+    } else {
+      request.mutable_ids()->add_str(id.str());
+    }
+    const std::vector<float> vector = PointVector(point, version);
+    vectors.insert(vectors.end(), vector.begin(), vector.end());
+    request.add_payloads(PointPayload(point, version));
+  }
+  *request.mutable_vectors() = MakeVectors(vectors);
+  return request;
+}
+
+void CrashWriter::Apply(const Change& change, PointVersions& state) {
+  for (const auto& [point, version] : change) {
+    if (version == 0) {
+      state.erase(point);
+    } else {
+      state[point] = version;
+    }
+  }
+}
+
+void CrashWriter::Acknowledge(size_t requests, std::atomic<size_t>& acknowledged) {
+  for (size_t i = 0; i < requests; ++i) {
+    Apply(in_flight_.front(), state_);
+    in_flight_.pop_front();
+  }
+  requests_acknowledged_ += requests;
+  acknowledged.fetch_add(requests);
+}
+
+absl::Status CrashWriter::WriteStream(Client& client, std::atomic<size_t>& acknowledged) {
+  auto upserter =
+      client.StartBulkUpsert({.collection_name = collection_, .chunks_in_flight_max = 4});
+  size_t known = 0;
+  const auto note = [&] {
+    Acknowledge(upserter->acknowledged_chunks() - known, acknowledged);
+    known = upserter->acknowledged_chunks();
+  };
+  const size_t chunks = 5 + random_() % 15;
+  absl::Status status;
+  for (size_t i = 0; i < chunks && status.ok(); ++i) {
+    in_flight_.push_back(MakeUpsertChange(60));
+    status = upserter->Write(ToUpsert(in_flight_.back()));
+    note();
+  }
+  const absl::Status finished = upserter->Finish();
+  note();
+  return status.ok() ? finished : status;
+}
+
+absl::Status CrashWriter::WriteOne(Client& client, std::atomic<size_t>& acknowledged) {
+  in_flight_.push_back(MakeUpsertChange(10));
+  ASSIGN_OR_RETURN(const v1::UpsertResponse response, client.Upsert(ToUpsert(in_flight_.back())));
+  if (response.points() != in_flight_.back().size()) {
+    return absl::InternalError("an acknowledgement counts other points than were sent");
+  }
+  Acknowledge(1, acknowledged);
+  return absl::OkStatus();
+}
+
+absl::Status CrashWriter::DeleteSome(Client& client, std::atomic<size_t>& acknowledged) {
+  in_flight_.push_back(MakeDeleteChange());
+  v1::DeletePointsRequest request;
+  request.set_collection_name(collection_);
+  uint64_t there = 0;
+  for (const auto& [point, version] : in_flight_.back()) {
+    const v1::PointId id = Id(point);
+    if (id.kind_case() == v1::PointId::kNum) {
+      request.mutable_ids()->add_num(id.num());
+    } else {
+      request.mutable_ids()->add_str(id.str());
+    }
+    there += state_.contains(point);
+  }
+  ASSIGN_OR_RETURN(const v1::DeletePointsResponse response, client.DeletePoints(request));
+  if (response.points() != there) {
+    return absl::InternalError(absl::StrCat("a delete found ", response.points(), " points of ",
+                                            there, " that were there"));
+  }
+  Acknowledge(1, acknowledged);
+  return absl::OkStatus();
+}
+
+void CrashWriter::Run(Client& client, std::atomic<size_t>& acknowledged) {
+  last_error_ = absl::OkStatus();
+  while (last_error_.ok()) {
+    const uint64_t kind = random_() % 10;
+    if (kind < 4) {
+      last_error_ = WriteStream(client, acknowledged);
+    } else if (kind < 7) {
+      last_error_ = WriteOne(client, acknowledged);
+    } else {
+      last_error_ = DeleteSome(client, acknowledged);
+    }
+  }
+}
+
+absl::Status CrashWriter::Compare(const PointVersions& expected,
+                                  const std::map<std::string, v1::Point>& stored) const {
+  for (const auto& [id, point] : stored) {
+    const size_t slash = id.find('/');
+    const uint64_t number =
+        index_ % 2 == 1 ? std::stoull(id.substr(slash + 1)) : point.id().num() % 1'000'000;
+    const auto found = expected.find(number);
+    if (found == expected.end()) {
+      return absl::DataLossError(absl::StrCat("point ", id, " is there, but was deleted or never ",
+                                              "written: ", point.payload()));
+    }
+    const std::vector<float> vector = PointVector(number, found->second);
+    if (point.vector().data() != MakeVectors(vector).data() ||
+        point.payload() != PointPayload(number, found->second)) {
+      return absl::DataLossError(absl::StrCat("point ", id, " should have version ", found->second,
+                                              " and has another: ", point.payload()));
+    }
+  }
+  if (stored.size() == expected.size()) return absl::OkStatus();
+  for (const auto& [number, version] : expected) {
+    if (!stored.contains(IdText(Id(number)))) {
+      return absl::DataLossError(
+          absl::StrCat("point ", IdText(Id(number)), " of version ", version, " is missing"));
+    }
+  }
+  return absl::InternalError("more points are stored than are expected");
+}
+
+absl::Status CrashWriter::Reconcile(std::map<std::string, v1::Point>& stored) {
+  std::map<std::string, v1::Point> mine;
+  for (auto it = stored.begin(); it != stored.end();) {
+    const v1::PointId& id = it->second.id();
+    const bool is_mine =
+        id.kind_case() == v1::PointId::kNum
+            ? index_ % 2 == 0 && id.num() / 1'000'000 == static_cast<uint64_t>(index_)
+            : id.str().rfind(absl::StrCat("w", index_, "/"), 0) == 0;
+    const auto here = it++;
+    if (is_mine) mine.insert(stored.extract(here));
+  }
+  absl::Status status = Compare(state_, mine);
+  size_t applied = 0;
+  PointVersions state = state_;
+  while (!status.ok() && applied < in_flight_.size()) {
+    Apply(in_flight_[applied++], state);
+    if (Compare(state, mine).ok()) status = absl::OkStatus();
+  }
+  if (!status.ok()) {
+    return absl::DataLossError(absl::StrCat(
+        "writer ", index_, ", ", in_flight_.size(), " requests in flight: what is stored is not ",
+        "what was acknowledged, with any first few of those: ", std::string(status.message())));
+  }
+  state_ = std::move(state);
+  requests_kept_ += applied;
+  requests_lost_ += in_flight_.size() - applied;
+  in_flight_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

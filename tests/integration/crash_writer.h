@@ -1,0 +1,91 @@
+#ifndef TESSERA_TESTS_INTEGRATION_CRASH_WRITER_H_
+#define TESSERA_TESTS_INTEGRATION_CRASH_WRITER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "client/cpp/client.h"
+
+namespace tessera {
+
+// The points of one writer: the number of a point's version, by the point's number. What a point
+// holds follows from both (PointVector, PointPayload), so nothing else has to be remembered.
+using PointVersions = std::map<uint64_t, uint64_t>;
+
+// A client that writes until the server dies, and knows what the server has told it.
+//
+// It owns its points: no other writer touches them. Upserts of new and known points, single or
+// over a stream with several chunks in flight, mix with deletes. As the server handles one
+// writer's requests in their order, what is on disk after a crash must be what was acknowledged
+// plus the first few, possibly none, of the requests in flight, each of them whole.
+//
+// Run() on one thread; the rest before or after it.
+class CrashWriter {
+ public:
+  static constexpr size_t kDimension = 24;
+  static constexpr uint64_t kPoints = 3'000;  // numbers below it are used
+
+  CrashWriter(int index, std::string collection, uint64_t seed)
+      : index_(index), collection_(std::move(collection)), random_(seed) {}
+
+  // Writes until a call fails. `acknowledged` counts requests of all writers as they are answered.
+  void Run(Client& client, std::atomic<size_t>& acknowledged);
+
+  // Odd writers name their points by strings.
+  v1::PointId Id(uint64_t point) const;
+  std::vector<float> PointVector(uint64_t point, uint64_t version) const;
+  // Empty for some points.
+  std::string PointPayload(uint64_t point, uint64_t version) const;
+
+  // Compares what a restarted server holds with what may be there, and takes it over as the state
+  // that the next run begins with. `stored` has the points by IdText; those of this writer are
+  // taken out of it. Says which point is wrong.
+  absl::Status Reconcile(std::map<std::string, v1::Point>& stored);
+
+  // The state that the last Reconcile found.
+  const PointVersions& points() const { return state_; }
+
+  size_t requests_acknowledged() const { return requests_acknowledged_; }
+  size_t requests_lost() const { return requests_lost_; }  // in flight at a crash, and not applied
+  size_t requests_kept() const { return requests_kept_; }  // in flight at a crash, but applied
+  absl::Status last_error() const { return last_error_; }
+
+ private:
+  // One request: version 0 deletes.
+  using Change = PointVersions;
+
+  Change MakeUpsertChange(size_t points_max);
+  Change MakeDeleteChange();
+  v1::UpsertRequest ToUpsert(const Change& change) const;
+  static void Apply(const Change& change, PointVersions& state);
+  void Acknowledge(size_t requests, std::atomic<size_t>& acknowledged);
+
+  absl::Status WriteStream(Client& client, std::atomic<size_t>& acknowledged);
+  absl::Status WriteOne(Client& client, std::atomic<size_t>& acknowledged);
+  absl::Status DeleteSome(Client& client, std::atomic<size_t>& acknowledged);
+  // OK if the stored points are exactly those of `expected`.
+  absl::Status Compare(const PointVersions& expected,
+                       const std::map<std::string, v1::Point>& stored) const;
+
+  const int index_;
+  const std::string collection_;
+  std::mt19937_64 random_;
+  uint64_t next_version_ = 1;
+  PointVersions state_;           // acknowledged
+  std::deque<Change> in_flight_;  // sent and not answered, oldest first
+  size_t requests_acknowledged_ = 0;
+  size_t requests_lost_ = 0;
+  size_t requests_kept_ = 0;
+  absl::Status last_error_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_TESTS_INTEGRATION_CRASH_WRITER_H_
