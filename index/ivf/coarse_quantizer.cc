@@ -29,6 +29,26 @@ void Grow(AlignedBuffer<T>& buffer, size_t size) {
 // Centroids to compare exactly so that nearly all of the `nprobe` nearest are among them.
 size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + nprobe / 2 + 32); }
 
+// Brings the nearest kSortedFirst lists to the front, in order; the order of the rest is of no use,
+// and sorting them all would take as long as scanning several lists.
+void NearestFirst(LutScanQuery& scan, std::vector<Neighbor>& lists) {
+  size_t sorted = lists.size();
+  if (lists.size() > 2 * CoarseQuantizer::kSortedFirst) {
+    float threshold;
+    KeepSmallest(scan.distances, scan.slots, scan.count, CoarseQuantizer::kSortedFirst,
+                 CoarseQuantizer::kSortedFirst + 4, &threshold);
+    // Without a branch on the data: each list goes either to the front or to where it came from.
+    sorted = 0;
+    for (size_t i = 0; i < lists.size(); ++i) {
+      const Neighbor list = lists[i];
+      lists[i] = lists[sorted];
+      lists[sorted] = list;
+      sorted += list.distance <= threshold ? 1 : 0;
+    }
+  }
+  std::sort(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(sorted));
+}
+
 }  // namespace
 
 CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
@@ -147,9 +167,14 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
   if (s.count > nprobe) {
     s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &s.threshold);
   }
+  // Ties at the end go to the lower lists.
   scratch.sorted.resize(s.count);
   for (size_t i = 0; i < s.count; ++i) scratch.sorted[i] = {s.distances[i], s.slots[i]};
-  std::sort(scratch.sorted.begin(), scratch.sorted.end());
+  if (s.count > nprobe) {
+    std::sort(scratch.sorted.begin(), scratch.sorted.end());
+  } else {
+    NearestFirst(s, scratch.sorted);
+  }
   std::copy_n(scratch.sorted.begin(), nprobe, lists);
 }
 

@@ -28,6 +28,9 @@ class CoarseQuantizer {
   // Queries that share the reading of codes.
   static constexpr size_t kQueriesAtOnce = 4;
 
+  // Lists that come in order: enough for a threshold to settle on.
+  static constexpr size_t kSortedFirst = 12;
+
   // Memory that searches reuse; one thread at a time.
   struct Scratch {
     AlignedBuffer<uint8_t> tables;
@@ -42,7 +45,8 @@ class CoarseQuantizer {
 
   explicit CoarseQuantizer(std::shared_ptr<const Codebook> codebook);
 
-  // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i, nearest first;
+  // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i; at least the first
+  // kSortedFirst of them nearest first.
   // Neighbor::slot is the list and Neighbor::distance |q - c|^2, or -<q, c>, with the centroid in
   // half precision where it fits. `queries` has n rows of the codebook's dimension, normalised for
   // COSINE. 1 <= nprobe <= nlist.

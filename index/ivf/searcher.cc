@@ -154,16 +154,15 @@ class Batch {
     std::vector<uint32_t>& begins = scratch_.probe_begins;
     begins.assign(lists_.nlist() + 1, 0);
     for (size_t q = 0; q < queries_.rows; ++q) {
-      size_t scanned = 0;
-      for (Neighbor& list : std::span(nearest).subspan(q * nprobe_, nprobe_)) {
-        if (scanned < 4 * keep_) {
-          scanned += lists_.list(list.slot).size;
-          ScanOne(q, list.slot, list.distance);
-          list.slot = kInvalidSlot;
-        } else {
-          ++begins[list.slot + 1];
-        }
+      Neighbor* list = nearest.data() + q * nprobe_;
+      Neighbor* const end = list + nprobe_;
+      for (size_t scanned = 0; list < end && scanned < 4 * keep_; ++list) {
+        if (list + 1 < end) PrefetchList(shape_, lists_.list(list[1].slot));
+        scanned += lists_.list(list->slot).size;
+        ScanOne(q, list->slot, list->distance);
+        list->slot = kInvalidSlot;
       }
+      for (; list < end; ++list) ++begins[list->slot + 1];
     }
     for (size_t i = 0; i < lists_.nlist(); ++i) begins[i + 1] += begins[i];
     scratch_.probes.resize(begins[lists_.nlist()]);
