@@ -21,6 +21,7 @@
 #include "server/storage/rocksdb_iterator.h"
 #include "server/storage/rocksdb_options.h"
 #include "server/storage/rocksdb_status.h"
+#include "server/storage/rocksdb_store_env.h"
 #include "server/storage/store_files.h"
 
 namespace tessera {
@@ -54,7 +55,8 @@ class RocksDbSnapshot final : public StoreSnapshot {
 
 class RocksDbStore final : public Store {
  public:
-  static absl::StatusOr<std::unique_ptr<Store>> Open(const RocksDbOptions& options);
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const RocksDbOptions& options,
+                                                     rocksdb::Env* env);
   ~RocksDbStore() override { Shutdown().IgnoreError(); }
 
   std::unique_ptr<StoreBatch> NewBatch() override {
@@ -77,7 +79,7 @@ class RocksDbStore final : public Store {
   RocksDbStore(std::string root, size_t free_disk_bytes_min)
       : root_(std::move(root)), free_disk_bytes_min_(free_disk_bytes_min) {}
 
-  absl::Status OpenDb(const RocksDbOptions& options);
+  absl::Status OpenDb(const RocksDbOptions& options, rocksdb::Env* env);
   absl::Status CheckHighWater();
   absl::Status WriteBatch(RocksDbBatch& batch, Durability durability);
   absl::Status MultiGetChunk(Family family, const rocksdb::ReadOptions& options,
@@ -111,22 +113,24 @@ class RocksDbStore final : public Store {
   absl::Status read_only_cause_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::Open(const RocksDbOptions& options) {
+absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::Open(const RocksDbOptions& options,
+                                                          rocksdb::Env* env) {
   RETURN_IF_ERROR(MakeStoreDirectory(options.path));
   RETURN_IF_ERROR(CheckCurrentFile(options.path));
   RETURN_IF_ERROR(CheckFreeBytes(options.path, kOpenBytes + LogBytes(options.path), "open"));
   std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.path, options.free_disk_bytes_min));
-  RETURN_IF_ERROR(store->OpenDb(options));
+  RETURN_IF_ERROR(store->OpenDb(options, env));
   RETURN_IF_ERROR(store->CheckHighWater());
   return std::unique_ptr<Store>(std::move(store));
 }
 
-absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options) {
+absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options, rocksdb::Env* env) {
   rocksdb::LRUCacheOptions cache;
   cache.capacity = options.block_cache_bytes;
   cache.high_pri_pool_ratio = 0.5;
   cache_ = rocksdb::NewLRUCache(cache);
   rocksdb::DBOptions db_options = MakeDbOptions(options);
+  db_options.env = env;
   // In a store that has been written to, a family that is missing was lost with the manifest's end;
   // made anew, it would be empty.
   ASSIGN_OR_RETURN(const uint64_t mark, HighWater::Read(HighWaterPath()));
@@ -304,9 +308,14 @@ absl::Status RocksDbStore::Shutdown() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
+  return OpenRocksDbStoreOn(options, rocksdb::Env::Default());
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreOn(const RocksDbOptions& options,
+                                                          rocksdb::Env* env) {
   // RocksDB throws nothing of its own, but starting its threads can.
   try {
-    return RocksDbStore::Open(options);
+    return RocksDbStore::Open(options, env);
   } catch (const std::exception& error) {
     return absl::UnavailableError(absl::StrCat("open ", options.path, ": ", error.what()));
   }

@@ -129,7 +129,7 @@ class RocksDbStoreDamageTest : public testing::Test {
     EXPECT_GE(harmless_, 5);
   }
 
-  TempDir dir_;
+  TempDir dir_{TempDir::Place::kMemory};
   int found_ = 0;
   int harmless_ = 0;
 };

@@ -1,0 +1,198 @@
+#include "tests/server/storage/faulty_env.h"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+namespace tessera {
+namespace {
+
+using rocksdb::FileOptions;
+using rocksdb::FSDirectory;
+using rocksdb::FSDirectoryWrapper;
+using rocksdb::FSWritableFile;
+using rocksdb::FSWritableFileOwnerWrapper;
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+
+bool ReadWholeFile(const std::string& name, std::string* content) {
+  std::ifstream file(name, std::ios::binary);
+  if (!file) return false;
+  content->assign(std::istreambuf_iterator<char>(file), {});
+  return true;
+}
+
+IOStatus Injected() { return IOStatus::IOError("injected fault"); }
+
+class FaultyFile final : public FSWritableFileOwnerWrapper {
+ public:
+  FaultyFile(std::unique_ptr<FSWritableFile> file, std::string name, FaultState& state)
+      : FSWritableFileOwnerWrapper(std::move(file)), name_(std::move(name)), state_(state) {}
+
+  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    return Appended(data.size(), FSWritableFileOwnerWrapper::Append(data, options, debug));
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options,
+                  const rocksdb::DataVerificationInfo& info, IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    return Appended(data.size(), FSWritableFileOwnerWrapper::Append(data, options, info, debug));
+  }
+  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    return Synced(FSWritableFileOwnerWrapper::Sync(options, debug));
+  }
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    return Synced(FSWritableFileOwnerWrapper::Fsync(options, debug));
+  }
+
+ private:
+  IOStatus Appended(size_t bytes, IOStatus status) {
+    if (status.ok()) state_.files()[name_].size += bytes;
+    return status;
+  }
+  IOStatus Synced(IOStatus status) {
+    FaultState::File& file = state_.files()[name_];
+    if (status.ok()) file.synced_size = file.size;
+    return status;
+  }
+
+  const std::string name_;
+  FaultState& state_;
+};
+
+class FaultyDirectory final : public FSDirectoryWrapper {
+ public:
+  FaultyDirectory(std::unique_ptr<FSDirectory> directory, FaultState& state)
+      : FSDirectoryWrapper(std::move(directory)), state_(state) {}
+
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    return Synced(FSDirectoryWrapper::Fsync(options, debug));
+  }
+  IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* debug,
+                               const rocksdb::DirFsyncOptions& what) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    return Synced(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, what));
+  }
+
+ private:
+  // The store has one directory.
+  IOStatus Synced(IOStatus status) {
+    if (!status.ok()) return status;
+    for (auto& [name, file] : state_.files()) file.entry_synced = true;
+    state_.replaced().clear();
+    return status;
+  }
+
+  FaultState& state_;
+};
+
+class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit FaultyFileSystem(FaultState& state)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), state_(state) {}
+
+  const char* Name() const override { return "FaultyFileSystem"; }
+
+  IOStatus NewWritableFile(const std::string& name, const FileOptions& options,
+                           std::unique_ptr<FSWritableFile>* result,
+                           IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    const IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+    if (!status.ok()) return status;
+    state_.files()[name] = {};
+    *result = std::make_unique<FaultyFile>(std::move(*result), name, state_);
+    return status;
+  }
+
+  IOStatus NewDirectory(const std::string& name, const IOOptions& options,
+                        std::unique_ptr<FSDirectory>* result, IODebugContext* debug) override {
+    const IOStatus status = FileSystemWrapper::NewDirectory(name, options, result, debug);
+    if (status.ok()) *result = std::make_unique<FaultyDirectory>(std::move(*result), state_);
+    return status;
+  }
+
+  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
+                      IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    std::string before;
+    const bool replaces = ReadWholeFile(to, &before);
+    const IOStatus status = FileSystemWrapper::RenameFile(from, to, options, debug);
+    const auto file = state_.files().find(from);
+    if (!status.ok() || file == state_.files().end()) return status;
+    FaultState::File renamed = file->second;
+    renamed.entry_synced = replaces;
+    if (replaces) state_.replaced().emplace(to, before);
+    state_.files().erase(file);
+    state_.files()[to] = renamed;
+    return status;
+  }
+
+  IOStatus DeleteFile(const std::string& name, const IOOptions& options,
+                      IODebugContext* debug) override {
+    FaultState::Turn turn(state_);
+    if (turn.fails()) return Injected();
+    state_.files().erase(name);
+    return FileSystemWrapper::DeleteFile(name, options, debug);
+  }
+
+ private:
+  FaultState& state_;
+};
+
+}  // namespace
+
+bool FaultState::fired() const {
+  absl::MutexLock lock(&mutex_);
+  return fault_ != Fault::kNone && operations_ >= at_;
+}
+
+bool FaultState::Next() {
+  ++operations_;
+  switch (fault_) {
+    case Fault::kNone:
+      return false;
+    case Fault::kFailOnce:
+      return operations_ == at_;
+    case Fault::kFailFrom:
+      return operations_ >= at_;
+    case Fault::kPowerCut:
+      if (operations_ == at_) CutPower();
+      return false;
+  }
+  return false;
+}
+
+void FaultState::CutPower() {
+  for (const auto& [name, file] : files_) {
+    if (!file.entry_synced) {
+      unlink(name.c_str());
+    } else if (file.synced_size < file.size && truncate(name.c_str(), file.synced_size) != 0) {
+      _exit(1);
+    }
+  }
+  for (const auto& [name, content] : replaced_) {
+    std::ofstream(name, std::ios::binary | std::ios::trunc) << content;
+  }
+  _exit(kPowerCutExitCode);
+}
+
+std::unique_ptr<rocksdb::Env> MakeFaultyEnv(FaultState& state) {
+  return rocksdb::NewCompositeEnv(std::make_shared<FaultyFileSystem>(state));
+}
+
+}  // namespace tessera

@@ -1,0 +1,95 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "server/storage/rocksdb_store.h"
+#include "tests/server/storage/child_process.h"
+#include "tests/server/storage/faulty_env.h"
+#include "tests/server/storage/store_writer.h"
+#include "tests/server/storage/temp_dir.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint64_t kCommits = 60;
+constexpr uint64_t kOperationsMax = 5'000;
+
+class RocksDbStoreFaultTest : public testing::Test {
+ protected:
+  // Runs the writer on a store that holds some commits, with the fault at the given operation, and
+  // checks what is left. Returns whether the fault happened.
+  bool RunWithFaultAt(const std::string& fault, uint64_t operation) {
+    const std::string path = dir_.path() + "/data";
+    std::filesystem::remove_all(path);
+    ChildProcess first({TESSERA_STORE_FAULTS, path, "none", "0", "10"});
+    EXPECT_EQ(first.Wait(), 0);
+    const uint64_t before = first.LastNumber(0);
+
+    ChildProcess second(
+        {TESSERA_STORE_FAULTS, path, fault, std::to_string(operation), std::to_string(kCommits)});
+    const int state = second.Wait();
+    const uint64_t acknowledged = second.LastNumber(before);
+    CheckEnd(state, fault, operation);
+    CheckStore(path, acknowledged, before + kCommits, operation);
+    acknowledged_ += acknowledged - before;
+    return !(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+  }
+
+  void CheckEnd(int state, const std::string& fault, uint64_t operation) {
+    // RocksDB's own assertions are on in the distribution's build: after a fault they may end the
+    // process, which is a crash like any other.
+    if (WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT) {
+      ++aborts_;
+      return;
+    }
+    ASSERT_TRUE(WIFEXITED(state)) << "signal " << WTERMSIG(state) << " at operation " << operation;
+    const int code = WEXITSTATUS(state);
+    EXPECT_NE(code, 3) << "a commit was taken after one that had failed, operation " << operation;
+    EXPECT_TRUE(code == 0 || code == (fault == "power" ? kPowerCutExitCode : 1))
+        << "exit code " << code << " at operation " << operation;
+  }
+
+  void CheckStore(const std::string& path, uint64_t acknowledged, uint64_t written,
+                  uint64_t operation) {
+    auto store = OpenRocksDbStore({.path = path});
+    ASSERT_TRUE(store.ok()) << store.status() << " after operation " << operation;
+    const auto count = CountWritten(**store);
+    ASSERT_TRUE(count.ok()) << count.status() << " after operation " << operation;
+    ASSERT_GE(*count, acknowledged) << "after operation " << operation;
+    ASSERT_LE(*count, written) << "after operation " << operation;
+  }
+
+  // Every operation in turn near the start, then in growing steps, until a run is long enough not
+  // to meet the fault.
+  void RunAll(const std::string& fault) {
+    int fired = 0;
+    uint64_t operation = 1;
+    for (; operation < kOperationsMax && !HasFatalFailure(); operation += 1 + operation / 8) {
+      if (!RunWithFaultAt(fault, operation)) break;
+      ++fired;
+    }
+    EXPECT_LT(operation, kOperationsMax) << "the fault always fired: the run has no end";
+    EXPECT_GE(fired, 30) << "too few faults to mean anything";
+    EXPECT_GE(acknowledged_, 200u) << "too few commits to mean anything";
+    RecordProperty("faults", fired);
+    RecordProperty("aborts", aborts_);
+  }
+
+  TempDir dir_{TempDir::Place::kMemory};
+  int aborts_ = 0;
+  uint64_t acknowledged_ = 0;
+};
+
+TEST_F(RocksDbStoreFaultTest, OneFailedWriteOrSyncLosesNothingAndEndsWriting) { RunAll("once"); }
+
+TEST_F(RocksDbStoreFaultTest, DiskThatFailsForGoodLosesNothing) { RunAll("from"); }
+
+// What a kill cannot show: bytes that were written but not synced are gone.
+TEST_F(RocksDbStoreFaultTest, PowerCutLosesNothingThatWasAcknowledged) { RunAll("power"); }
+
+}  // namespace
+}  // namespace tessera
