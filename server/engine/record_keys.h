@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "absl/status/status.h"
+#include "index/base/limits.h"
 #include "index/base/types.h"
 #include "server/engine/types.h"
 
@@ -40,7 +41,7 @@ KeyRange CatalogRange();  // the catalog records of all collections, by id
 absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
 
 // The keys of one collection in any family but kMeta. `collection_id` is at most kCollectionIdMax.
-inline constexpr uint32_t kCollectionIdMax = 0xFFFF'FFFEu;
+using limits::kCollectionIdMax;
 KeyRange CollectionRange(uint32_t collection_id);
 
 // Family kCodebooks.

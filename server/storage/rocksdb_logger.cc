@@ -4,12 +4,9 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "index/base/limits.h"
+
 namespace tessera {
-namespace {
-
-constexpr size_t kMessageBytesMax = 1'024;
-
-}  // namespace
 
 void RocksDbLogger::Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) {
   if (level >= GetInfoLogLevel()) Logv(format, arguments);
@@ -17,7 +14,7 @@ void RocksDbLogger::Logv(rocksdb::InfoLogLevel level, const char* format, va_lis
 
 void RocksDbLogger::Logv(const char* format, va_list arguments) {
   if (!sink_) return;
-  char message[kMessageBytesMax];
+  char message[limits::kErrorMessageBytesMax];
   const int size = vsnprintf(message, sizeof(message), format, arguments);
   if (size <= 0) return;
   sink_({message, std::min(static_cast<size_t>(size), sizeof(message) - 1)});

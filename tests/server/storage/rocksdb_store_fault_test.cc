@@ -16,7 +16,7 @@ namespace tessera {
 namespace {
 
 constexpr uint64_t kCommits = 60;
-constexpr uint64_t kOperationsMax = 5'000;
+constexpr uint64_t kLastOperation = 5'000;
 
 class RocksDbStoreFaultTest : public testing::Test {
  protected:
@@ -68,11 +68,11 @@ class RocksDbStoreFaultTest : public testing::Test {
   void RunAll(const std::string& fault) {
     int fired = 0;
     uint64_t operation = 1;
-    for (; operation < kOperationsMax && !HasFatalFailure(); operation += 1 + operation / 8) {
+    for (; operation < kLastOperation && !HasFatalFailure(); operation += 1 + operation / 8) {
       if (!RunWithFaultAt(fault, operation)) break;
       ++fired;
     }
-    EXPECT_LT(operation, kOperationsMax) << "the fault always fired: the run has no end";
+    EXPECT_LT(operation, kLastOperation) << "the fault always fired: the run has no end";
     EXPECT_GE(fired, 30) << "too few faults to mean anything";
     EXPECT_GE(acknowledged_, 200u) << "too few commits to mean anything";
     RecordProperty("faults", fired);
