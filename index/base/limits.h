@@ -11,7 +11,7 @@ namespace tessera::limits {
 inline constexpr uint32_t kDimensionMax = 32'768;
 inline constexpr uint64_t kPointsPerCollectionMax = 0xFFFF'FF00u;  // slots are 32 bits
 inline constexpr size_t kCollectionsMax = 10'000;
-inline constexpr uint32_t kCollectionIdMax = 0xFFFF'FFFEu;   // ids are never given twice
+inline constexpr uint32_t kCollectionIdMax = 0xFFFF'FFFEu;  // ids are never given twice
 inline constexpr size_t kCollectionNameBytesMax = 128;
 inline constexpr size_t kStringIdBytesMax = 256;
 inline constexpr size_t kPayloadBytesMax = 64 << 10;
