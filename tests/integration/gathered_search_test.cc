@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/cpp/vectors.h"
 #include "gtest/gtest.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
@@ -51,7 +52,8 @@ TEST(GatheredSearch, AnswersAreThoseOfSearchesAlone) {
         v1::SearchRequest request = search_of(query);
         const bool bad = i % 10 == 9;
         if (bad) {
-          request.mutable_vectors()->set_values(0, std::numeric_limits<float>::quiet_NaN());
+          std::vector<float> nan(words.dimension, std::numeric_limits<float>::quiet_NaN());
+          *request.mutable_vectors() = MakeVectors(nan);
         }
         auto response = client.Search(request);
         if (bad) {
