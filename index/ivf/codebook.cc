@@ -19,6 +19,8 @@ namespace {
 
 // Vectors encoded together by one thread.
 constexpr size_t kEncodeBlock = 1024;
+// Rows that are summed in one go.
+constexpr size_t kMeanRows = 16'384;
 // Residuals that the product quantizer is trained on, at most; it takes its own share of them.
 constexpr size_t kResidualsMax = 65'536;
 
@@ -42,14 +44,47 @@ absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
                       sample.rows, sample.cols});
 }
 
-Matrix NormalizedCopy(MatrixView vectors) {
-  Matrix copy(vectors.rows, vectors.cols);
-  std::memcpy(copy.data(), vectors.data, vectors.rows * vectors.cols * sizeof(float));
-  NormalizeRows(copy.data(), copy.rows(), copy.cols());
+Matrix Copy(MatrixView from) {
+  Matrix copy(from.rows, from.cols);
+  std::memcpy(copy.data(), from.data, from.rows * from.cols * sizeof(float));
   return copy;
 }
 
-// Rows of `vectors` less the centroids of their lists, into `residuals`.
+// The mean of the rows; sums are in double and in an order of their own.
+std::vector<float> MeanOf(MatrixView rows, Executor& executor) {
+  const size_t pieces = (rows.rows + kMeanRows - 1) / kMeanRows;
+  std::vector<double> sums(pieces * rows.cols);
+  executor.ParallelFor(pieces, 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin * kMeanRows; i < std::min(rows.rows, end * kMeanRows); ++i) {
+      double* sum = sums.data() + i / kMeanRows * rows.cols;
+      const float* row = rows.row(i).data();
+      for (size_t t = 0; t < rows.cols; ++t) sum[t] += row[t];
+    }
+  });
+  std::vector<float> mean(rows.cols);
+  for (size_t t = 0; t < rows.cols; ++t) {
+    double sum = 0;
+    for (size_t piece = 0; piece < pieces; ++piece) sum += sums[piece * rows.cols + t];
+    mean[t] = static_cast<float>(sum / static_cast<double>(rows.rows));
+  }
+  return mean;
+}
+
+void PrepareRows(Metric metric, MatrixView in, const std::vector<float>& origin, float* out) {
+  if (metric == Metric::kL2) {
+    for (size_t i = 0; i < in.rows; ++i) {
+      for (size_t t = 0; t < in.cols; ++t) {
+        out[i * in.cols + t] = in.data[i * in.cols + t] - origin[t];
+      }
+    }
+    return;
+  }
+  if (out != in.data) std::memcpy(out, in.data, in.rows * in.cols * sizeof(float));
+  if (metric == Metric::kCosine) NormalizeRows(out, in.rows, in.cols);
+}
+
+// Rows of `vectors` less the centroids of their lists, into `residuals`, which may be the same
+// memory.
 void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, float* residuals) {
   for (size_t i = 0; i < vectors.rows; ++i) {
     const float* row = vectors.row(i).data();
@@ -91,8 +126,12 @@ absl::Status CheckCodebookSpec(const CodebookSpec& spec) {
   return CheckRange("iterations", spec.iterations, 1, limits::kTrainingIterationsMax);
 }
 
-Codebook::Codebook(const CodebookSpec& spec, Matrix centroids, Executor& executor)
-    : spec_(spec), centroids_(std::move(centroids)), nearest_(centroids_, executor) {}
+Codebook::Codebook(const CodebookSpec& spec, std::vector<float> origin, Matrix centroids,
+                   Executor& executor)
+    : spec_(spec),
+      origin_(std::move(origin)),
+      centroids_(std::move(centroids)),
+      nearest_(centroids_, executor) {}
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
                                                                 MatrixView sample,
@@ -100,42 +139,64 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
                                                                 ProgressObserver* observer) {
   RETURN_IF_ERROR(CheckCodebookSpec(spec));
   RETURN_IF_ERROR(CheckSample(spec, sample));
-  Matrix normalized;
-  if (spec.metric == Metric::kCosine) {
-    normalized = NormalizedCopy(sample);
-    sample = normalized;
-  }
+  return Train(spec, Copy(sample), executor, observer);
+}
+
+absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
+                                                                Matrix&& sample, Executor& executor,
+                                                                ProgressObserver* observer) {
+  RETURN_IF_ERROR(CheckCodebookSpec(spec));
+  RETURN_IF_ERROR(CheckSample(spec, sample));
+  std::vector<float> origin(spec.dimension);
+  if (spec.metric == Metric::kL2) origin = MeanOf(sample, executor);
+  executor.ParallelFor(sample.rows(), kMeanRows, [&](size_t begin, size_t end) {
+    PrepareRows(spec.metric, sample.view().Rows(begin, end - begin), origin,
+                sample.row(begin).data());
+  });
   KMeansOptions coarse;
   coarse.clusters = spec.nlist;
   coarse.iterations = spec.iterations;
   coarse.seed = spec.seed;
   coarse.phase = "coarse k-means";
   ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(sample, coarse, executor, observer));
-
-  std::shared_ptr<Codebook> codebook(new Codebook(spec, std::move(clusters.centroids), executor));
-  const Matrix drawn = DrawEvenly(sample);
-  Matrix residuals(drawn.rows(), drawn.cols());
-  std::vector<uint32_t> lists(drawn.rows());
-  codebook->nearest_.Assign(drawn, executor, lists.data(), nullptr);
-  Subtract(drawn, codebook->centroids_, lists.data(), residuals.data());
-  ProductQuantizerOptions fine;
-  fine.subquantizers = spec.subquantizers;
-  fine.nbits = spec.nbits;
-  fine.seed = spec.seed;
-  ASSIGN_OR_RETURN(codebook->quantizer_,
-                   ProductQuantizer::Train(residuals, fine, executor, observer));
-
-  codebook->training_vectors_ = sample.rows;
-  EncodedVectors encoded;
-  codebook->Encode(drawn, executor, &encoded);
-  double sum = 0;
-  for (float error : encoded.errors) sum += double{error} * error;
-  codebook->mean_squared_error_ = sum / static_cast<double>(encoded.size());
+  std::shared_ptr<Codebook> codebook(
+      new Codebook(spec, std::move(origin), std::move(clusters.centroids), executor));
+  codebook->training_vectors_ = sample.rows();
+  RETURN_IF_ERROR(codebook->TrainQuantizer(sample, executor, observer));
   return codebook;
 }
 
+absl::Status Codebook::TrainQuantizer(MatrixView prepared, Executor& executor,
+                                      ProgressObserver* observer) {
+  const Matrix drawn = DrawEvenly(prepared);
+  Matrix residuals(drawn.rows(), drawn.cols());
+  EncodedVectors encoded;
+  encoded.Resize(drawn.rows(), 0);
+  nearest_.Assign(drawn, executor, encoded.lists.data(), nullptr);
+  Subtract(drawn, centroids_, encoded.lists.data(), residuals.data());
+  ProductQuantizerOptions fine;
+  fine.subquantizers = spec_.subquantizers;
+  fine.nbits = spec_.nbits;
+  fine.seed = spec_.seed;
+  ASSIGN_OR_RETURN(quantizer_, ProductQuantizer::Train(residuals, fine, executor, observer));
+
+  encoded.Resize(drawn.rows(), code_bytes());
+  executor.ParallelFor(drawn.rows(), kEncodeBlock, [&](size_t begin, size_t end) {
+    EncodeBlock(residuals.view().Rows(begin, end - begin), begin, &encoded);
+  });
+  double sum = 0;
+  for (float error : encoded.errors) sum += double{error} * error;
+  mean_squared_error_ = sum / static_cast<double>(encoded.size());
+  return absl::OkStatus();
+}
+
+void Codebook::Prepare(MatrixView in, float* out) const {
+  TESSERA_CHECK(in.cols == dimension());
+  PrepareRows(metric(), in, origin_, out);
+}
+
 std::string Codebook::Serialize() const {
-  return WriteCodebook(spec_, training_vectors_, mean_squared_error_, centroids_,
+  return WriteCodebook(spec_, training_vectors_, mean_squared_error_, origin_, centroids_,
                        quantizer_.all_codewords());
 }
 
@@ -144,7 +205,8 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
   const CodebookSpec& spec = parts.spec;
   // The groups of the centroids are formed again, the same as before: it takes milliseconds.
   InlineExecutor executor;
-  std::shared_ptr<Codebook> codebook(new Codebook(spec, std::move(parts.centroids), executor));
+  std::shared_ptr<Codebook> codebook(
+      new Codebook(spec, std::move(parts.origin), std::move(parts.centroids), executor));
   codebook->quantizer_ =
       ProductQuantizer(spec.dimension, spec.subquantizers, spec.nbits, std::move(parts.codewords));
   codebook->training_vectors_ = parts.training_vectors;
@@ -153,18 +215,18 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
 }
 
 size_t Codebook::memory_bytes() const {
-  return sizeof(*this) + centroids_.rows() * centroids_.cols() * sizeof(float) +
-         quantizer_.memory_bytes() + nearest_.memory_bytes();
+  return sizeof(*this) + origin_.size() * sizeof(float) +
+         centroids_.rows() * centroids_.cols() * sizeof(float) + quantizer_.memory_bytes() +
+         nearest_.memory_bytes();
 }
 
-void Codebook::EncodeBlock(MatrixView vectors, MatrixView residuals, size_t first,
-                           EncodedVectors* out) const {
+void Codebook::EncodeBlock(MatrixView residuals, size_t first, EncodedVectors* out) const {
   const size_t dim = dimension();
   const uint32_t* lists = out->lists.data() + first;
   uint8_t* codes = out->codes.data() + first * code_bytes();
   quantizer_.Encode(residuals, codes);
   std::vector<float> decoded(dim);
-  for (size_t i = 0; i < vectors.rows; ++i) {
+  for (size_t i = 0; i < residuals.rows; ++i) {
     quantizer_.Decode(codes + i * code_bytes(), decoded.data());
     const float* residual = residuals.row(i).data();
     out->errors[first + i] = std::sqrt(FloatSquaredDistance(residual, decoded.data(), dim));
@@ -178,26 +240,18 @@ void Codebook::EncodeBlock(MatrixView vectors, MatrixView residuals, size_t firs
 void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const {
   TESSERA_CHECK(vectors.cols == dimension());
   const size_t first = out->size();
-  const size_t total = first + vectors.rows;
-  out->lists.resize(total);
-  out->codes.resize(total * code_bytes());
-  out->biases.resize(total);
-  out->errors.resize(total);
+  out->Resize(first + vectors.rows, code_bytes());
   executor.ParallelFor(vectors.rows, kEncodeBlock, [&](size_t begin, size_t end) {
     InlineExecutor inline_executor;
-    const size_t rows_max = std::min(kEncodeBlock, end - begin);
-    Matrix residuals(rows_max, dimension());
+    Matrix prepared(std::min(kEncodeBlock, end - begin), dimension());
     for (size_t i = begin; i < end; i += kEncodeBlock) {
-      MatrixView block = vectors.Rows(i, std::min(kEncodeBlock, end - i));
-      Matrix normalized;
-      if (metric() == Metric::kCosine) {
-        normalized = NormalizedCopy(block);
-        block = normalized;
-      }
+      const size_t rows = std::min(kEncodeBlock, end - i);
+      const MatrixView block = prepared.view().Rows(0, rows);
+      Prepare(vectors.Rows(i, rows), prepared.data());
       uint32_t* lists = out->lists.data() + first + i;
       nearest_.Assign(block, inline_executor, lists, nullptr);
-      Subtract(block, centroids_, lists, residuals.data());
-      EncodeBlock(block, residuals.view().Rows(0, block.rows), first + i, out);
+      Subtract(block, centroids_, lists, prepared.data());
+      EncodeBlock(block, first + i, out);
     }
   });
 }
@@ -209,7 +263,7 @@ absl::Status Codebook::Decode(uint32_t list, const uint8_t* code, float* out) co
   }
   quantizer_.Decode(code, out);
   const float* centroid = centroids_.row(list).data();
-  for (size_t t = 0; t < dimension(); ++t) out[t] += centroid[t];
+  for (size_t t = 0; t < dimension(); ++t) out[t] += centroid[t] + origin_[t];
   return absl::OkStatus();
 }
 

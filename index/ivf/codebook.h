@@ -41,13 +41,21 @@ struct EncodedVectors {
   std::vector<float> errors;    // |r - r~|, the distance between the vector and its code
 
   size_t size() const { return lists.size(); }
+  void Resize(size_t n, size_t code_bytes) {
+    lists.resize(n);
+    codes.resize(n * code_bytes);
+    biases.resize(n);
+    errors.resize(n);
+  }
 };
 
 // All that training learns: nlist coarse centroids and the codewords of a product quantizer of the
 // residuals. Immutable and thread-safe; shared by snapshots of the index.
 //
-// For COSINE, vectors are normalised before everything else, here and in the query path, and the
-// metric is then the inner product.
+// Vectors and queries are prepared before everything else (Prepare): for COSINE they are
+// normalised, and the metric is then the inner product; for L2 they are moved so that the mean of
+// the training sample becomes the origin, which no distance notices but arithmetic and tables of
+// few bits do where data lie far from zero. centroids() are in that prepared form.
 class Codebook {
  public:
   // Trains on a sample of vectors (rows x spec.dimension, finite). The sample is drawn by the
@@ -56,6 +64,10 @@ class Codebook {
   static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
                                                                MatrixView sample,
                                                                Executor& executor,
+                                                               ProgressObserver* observer);
+  // The same without a copy of the sample, which is prepared where it lies.
+  static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
+                                                               Matrix&& sample, Executor& executor,
                                                                ProgressObserver* observer);
 
   // The versioned, checksummed form that README.md in this folder gives the grammar of.
@@ -86,6 +98,10 @@ class Codebook {
   // Of the codes of (a part of) the training sample.
   double mean_squared_error() const { return mean_squared_error_; }
 
+  // Turns vectors or queries as a user gave them (dimension() columns) into what the centroids and
+  // codewords were learnt from; `out` has as many floats and may be the same memory.
+  void Prepare(MatrixView in, float* out) const;
+
   // Assigns each vector to its nearest centroid and quantizes its residual. Appends to `out`.
   // Vectors must have dimension() columns and be finite.
   void Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const;
@@ -95,14 +111,17 @@ class Codebook {
   absl::Status Decode(uint32_t list, const uint8_t* code, float* out) const;
 
  private:
-  Codebook(const CodebookSpec& spec, Matrix centroids, Executor& executor);
+  Codebook(const CodebookSpec& spec, std::vector<float> origin, Matrix centroids,
+           Executor& executor);
+
+  absl::Status TrainQuantizer(MatrixView prepared, Executor& executor, ProgressObserver* observer);
 
   // Fills codes, biases and errors of out's rows from `first` on, whose lists are known.
-  void EncodeBlock(MatrixView vectors, MatrixView residuals, size_t first,
-                   EncodedVectors* out) const;
+  void EncodeBlock(MatrixView residuals, size_t first, EncodedVectors* out) const;
 
   CodebookSpec spec_;
-  Matrix centroids_;  // nlist x dimension
+  std::vector<float> origin_;  // what L2 vectors are moved by; zeros for other metrics
+  Matrix centroids_;           // nlist x dimension
   ProductQuantizer quantizer_;
   GroupedCentroids nearest_;  // over centroids_
   uint64_t training_vectors_ = 0;

@@ -16,8 +16,9 @@ namespace {
 constexpr std::string_view kMagic = "TESSCBK\n";
 constexpr uint32_t kVersion = 1;
 constexpr uint32_t kSpecTag = 1;
-constexpr uint32_t kCentroidsTag = 2;
-constexpr uint32_t kCodewordsTag = 3;
+constexpr uint32_t kOriginTag = 2;
+constexpr uint32_t kCentroidsTag = 3;
+constexpr uint32_t kCodewordsTag = 4;
 constexpr size_t kSectionHeaderBytes = 4 + 8;
 
 absl::Status Damaged(const std::string& what) {
@@ -125,7 +126,8 @@ absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t row
 }  // namespace
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
-                          double mean_squared_error, MatrixView centroids, MatrixView codewords) {
+                          double mean_squared_error, std::span<const float> origin,
+                          MatrixView centroids, MatrixView codewords) {
   ByteWriter out;
   out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols) * sizeof(float) +
               256);
@@ -144,6 +146,7 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   payload.WriteU64(training_vectors);
   payload.WriteF64(mean_squared_error);
   WriteSection(kSpecTag, payload.view(), &out);
+  WriteMatrix(kOriginTag, {origin.data(), 1, origin.size()}, &out);
   WriteMatrix(kCentroidsTag, centroids, &out);
   WriteMatrix(kCodewordsTag, codewords, &out);
   return out.Take();
@@ -159,6 +162,10 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   RETURN_IF_ERROR(ReadHeader(bytes, &reader));
   ASSIGN_OR_RETURN(const std::string_view spec, ReadSection(kSpecTag, bytes, &reader));
   RETURN_IF_ERROR(ReadSpec(spec, &parts));
+  ASSIGN_OR_RETURN(const std::string_view origin, ReadSection(kOriginTag, bytes, &reader));
+  Matrix origin_row;
+  RETURN_IF_ERROR(ReadMatrix("origin", origin, 1, parts.spec.dimension, &origin_row));
+  parts.origin.assign(origin_row.data(), origin_row.data() + parts.spec.dimension);
   ASSIGN_OR_RETURN(const std::string_view centroids, ReadSection(kCentroidsTag, bytes, &reader));
   RETURN_IF_ERROR(
       ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension, &parts.centroids));

@@ -2,8 +2,10 @@
 #define TESSERA_INDEX_IVF_CODEBOOK_FORMAT_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "index/base/matrix.h"
@@ -16,12 +18,14 @@ struct CodebookParts {
   CodebookSpec spec;
   uint64_t training_vectors = 0;
   double mean_squared_error = 0;
-  Matrix centroids;  // nlist x dimension
-  Matrix codewords;  // (m * 2^nbits) x ceil(dimension / m)
+  std::vector<float> origin;  // dimension
+  Matrix centroids;           // nlist x dimension
+  Matrix codewords;           // (m * 2^nbits) x ceil(dimension / m)
 };
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
-                          double mean_squared_error, MatrixView centroids, MatrixView codewords);
+                          double mean_squared_error, std::span<const float> origin,
+                          MatrixView centroids, MatrixView codewords);
 
 // Trusts nothing: DATA_LOSS for damaged bytes and for values that no codebook has, UNIMPLEMENTED
 // for a version that is newer than this code. Counts are checked against the bytes that remain

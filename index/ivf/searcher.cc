@@ -11,7 +11,6 @@
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/rerank.h"
-#include "index/simd/convert.h"
 
 namespace tessera {
 namespace {
@@ -27,7 +26,7 @@ struct Scratch {
   AlignedBuffer<uint8_t> tables;
   AlignedBuffer<float> distances;
   AlignedBuffer<Slot> slots;
-  AlignedBuffer<float> normalized;  // queries, for COSINE
+  AlignedBuffer<float> prepared;    // queries, as the codebook sees them
   AlignedBuffer<float> padded;      // a query, padded with zeros for the last subquantizer
   AlignedBuffer<float> entries;     // tables before they become bytes
   std::vector<QueryScan> scans;
@@ -61,7 +60,7 @@ class Batch {
 
   void Scan() {
     Allocate();
-    const MatrixView queries = Normalized();
+    const MatrixView queries = Prepared();
     lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
                                    scratch_.nearest.data());
     for (size_t q = 0; q < queries.rows; ++q) Prepare(queries.row(q), q);
@@ -106,12 +105,10 @@ class Batch {
   size_t TableStride() const { return (shape_.tables_bytes() + 63) / 64 * 64; }
 
   // The queries as the codebook sees them.
-  MatrixView Normalized() {
-    if (lists_.codebook().metric() != Metric::kCosine) return queries_;
-    Grow(scratch_.normalized, queries_.rows * queries_.cols);
-    std::copy_n(queries_.data, queries_.rows * queries_.cols, scratch_.normalized.data());
-    NormalizeRows(scratch_.normalized.data(), queries_.rows, queries_.cols);
-    return {scratch_.normalized.data(), queries_.rows, queries_.cols};
+  MatrixView Prepared() {
+    Grow(scratch_.prepared, queries_.rows * queries_.cols);
+    lists_.codebook().Prepare(queries_, scratch_.prepared.data());
+    return {scratch_.prepared.data(), queries_.rows, queries_.cols};
   }
 
   // Makes the lookup table of a query.

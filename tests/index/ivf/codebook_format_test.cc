@@ -20,7 +20,8 @@ namespace {
 constexpr size_t kHeaderBytes = 8 + 4 + 4;
 constexpr size_t kSpecPayload = kHeaderBytes + 12;
 constexpr size_t kSpecBytes = 1 + 4 * 4 + 8 + 2 * 4 + 8 + 8;
-constexpr size_t kCentroidsPayload = kSpecPayload + kSpecBytes + 4 + 12;
+constexpr size_t kOriginPayload = kSpecPayload + kSpecBytes + 4 + 12;
+constexpr size_t kCentroidsPayload = kOriginPayload + 5 * 4 + 4 + 12;
 
 std::shared_ptr<const Codebook> SmallCodebook() {
   Random random(1);

@@ -70,7 +70,9 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
   ASSERT_EQ(encoded.size(), 900u);
   ASSERT_EQ(encoded.codes.size(), 900 * codebook->code_bytes());
   Matrix queries = Uniform(5, dim, 2);
-  if (metric == Metric::kCosine) {
+  Matrix prepared(queries.rows(), dim);
+  codebook->Prepare(queries, prepared.data());
+  if (metric == Metric::kCosine) {  // codes stand for normalised vectors
     NormalizeRows(vectors.data(), vectors.rows(), dim);
     NormalizeRows(queries.data(), queries.rows(), dim);
   }
@@ -78,7 +80,8 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
   std::vector<float> decoded(dim);
   for (size_t q = 0; q < queries.rows(); ++q) {
     const float* query = queries.row(q).data();
-    codebook->quantizer().InnerProductTable(query, table.data());
+    const float* prepared_query = prepared.row(q).data();
+    codebook->quantizer().InnerProductTable(prepared_query, table.data());
     for (size_t i = 0; i < vectors.rows(); i += 3) {
       const uint8_t* code = encoded.codes.data() + i * codebook->code_bytes();
       const float* centroid = codebook->centroids().row(encoded.lists[i]).data();
@@ -89,7 +92,8 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
       }
       ASSERT_TRUE(codebook->Decode(encoded.lists[i], code, decoded.data()).ok());
       if (metric == Metric::kL2) {
-        const double got = SquaredDistance(query, centroid, dim) - 2 * sum + encoded.biases[i];
+        const double got =
+            SquaredDistance(prepared_query, centroid, dim) - 2 * sum + encoded.biases[i];
         EXPECT_NEAR(got, SquaredDistance(query, decoded.data(), dim), 1e-3);
       } else {
         EXPECT_EQ(encoded.biases[i], 0);
@@ -105,6 +109,39 @@ INSTANTIATE_TEST_SUITE_P(All, CodebookMetrics,
                          testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct,
                                                           Metric::kCosine),
                                           testing::Values(4, 8)));
+
+// Distances do not change when all vectors move; neither must codes, although the squares of such
+// components no longer fit the digits of a float.
+TEST(Codebook, L2VectorsFarFromZero) {
+  const Matrix near = Uniform(900, 18, 12);
+  Matrix far = Uniform(900, 18, 12);
+  for (size_t i = 0; i < 900 * 18; ++i) far.data()[i] += 10'000;
+  const CodebookPtr from_near = Trained(SmallSpec(Metric::kL2), near);
+  const CodebookPtr from_far = Trained(SmallSpec(Metric::kL2), far);
+  ASSERT_TRUE(from_near != nullptr && from_far != nullptr);
+  EXPECT_NEAR(from_far->mean_squared_error(), from_near->mean_squared_error(),
+              0.1 * from_near->mean_squared_error());
+  const EncodedVectors encoded = Encoded(*from_far, far);
+  std::vector<float> decoded(18);
+  double sum = 0;
+  for (size_t i = 0; i < 900; ++i) {
+    const uint8_t* code = encoded.codes.data() + i * from_far->code_bytes();
+    ASSERT_TRUE(from_far->Decode(encoded.lists[i], code, decoded.data()).ok());
+    sum += SquaredDistance(far.row(i).data(), decoded.data(), 18);
+  }
+  EXPECT_NEAR(sum / 900, from_far->mean_squared_error(), 0.01 * sum / 900);
+}
+
+TEST(Codebook, SampleThatIsHandedOverGivesTheSameCodebook) {
+  for (Metric metric : {Metric::kL2, Metric::kInnerProduct, Metric::kCosine}) {
+    const CodebookPtr copied = Trained(SmallSpec(metric), Uniform(400, 18, 13));
+    ASSERT_NE(copied, nullptr);
+    InlineExecutor executor;
+    const auto moved = Codebook::Train(SmallSpec(metric), Uniform(400, 18, 13), executor, nullptr);
+    ASSERT_TRUE(moved.ok()) << moved.status();
+    EXPECT_EQ((*moved)->Serialize(), copied->Serialize());
+  }
+}
 
 TEST(Codebook, KnowsItsError) {
   const Matrix vectors = Uniform(900, 18, 3);
