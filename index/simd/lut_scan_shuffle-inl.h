@@ -70,15 +70,21 @@ HWY_INLINE void AddNibbles(const uint8_t* HWY_RESTRICT codes, const uint8_t* HWY
   hn::Store(odd_low, d16, odd[0]);
   hn::Store(even_high, d16, even[1]);
   hn::Store(odd_high, d16, odd[1]);
-  // Each 16 bytes of the vector hold another table's share of the same lanes.
+  // Each 16 bytes of the vector hold another table's share of the same lanes; all shares together
+  // still fit 16 bits.
+  const hn::FixedTag<uint16_t, 8> d8x16;
+  HWY_ALIGN uint16_t lanes[kLutScanBlockVectors];
   for (size_t half = 0; half < 2; ++half) {
-    for (size_t part = 0; part < hn::Lanes(d16); part += 8) {
-      for (size_t i = 0; i < 8; ++i) {
-        sums[half * 16 + 2 * i] += even[half][part + i];
-        sums[half * 16 + 2 * i + 1] += odd[half][part + i];
-      }
+    auto evens = hn::Load(d8x16, even[half]);
+    auto odds = hn::Load(d8x16, odd[half]);
+    for (size_t part = 8; part < hn::Lanes(d16); part += 8) {
+      evens = hn::Add(evens, hn::Load(d8x16, even[half] + part));
+      odds = hn::Add(odds, hn::Load(d8x16, odd[half] + part));
     }
+    hn::Store(hn::InterleaveLower(d8x16, evens, odds), d8x16, lanes + half * 16);
+    hn::Store(hn::InterleaveUpper(d8x16, evens, odds), d8x16, lanes + half * 16 + 8);
   }
+  for (size_t i = 0; i < kLutScanBlockVectors; ++i) sums[i] += lanes[i];
 }
 
 #if HWY_TARGET != HWY_AVX3_DL
