@@ -22,7 +22,7 @@ constexpr size_t kEncodeBlock = 1024;
 // Rows that are summed in one go.
 constexpr size_t kMeanRows = 16'384;
 // Residuals that the product quantizer is trained on, at most; it takes its own share of them.
-constexpr size_t kResidualsMax = 65'536;
+constexpr size_t kResidualsDrawn = 65'536;
 
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_t max) {
   if (value >= min && value <= max) return absl::OkStatus();
@@ -94,9 +94,9 @@ void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, f
   }
 }
 
-// At most kResidualsMax vectors, spread evenly over the sample.
+// At most kResidualsDrawn vectors, spread evenly over the sample.
 Matrix DrawEvenly(MatrixView sample) {
-  const size_t count = std::min(sample.rows, kResidualsMax);
+  const size_t count = std::min(sample.rows, kResidualsDrawn);
   Matrix drawn(count, sample.cols);
   for (size_t i = 0; i < count; ++i) {
     const float* row = sample.row(i * sample.rows / count).data();

@@ -26,9 +26,9 @@ struct Scratch {
   AlignedBuffer<uint8_t> tables;
   AlignedBuffer<float> distances;
   AlignedBuffer<Slot> slots;
-  AlignedBuffer<float> prepared;    // queries, as the codebook sees them
-  AlignedBuffer<float> padded;      // a query, padded with zeros for the last subquantizer
-  AlignedBuffer<float> entries;     // tables before they become bytes
+  AlignedBuffer<float> prepared;  // queries, as the codebook sees them
+  AlignedBuffer<float> padded;    // a query, padded with zeros for the last subquantizer
+  AlignedBuffer<float> entries;   // tables before they become bytes
   std::vector<QueryScan> scans;
   std::vector<Neighbor> nearest;       // nprobe lists of each query
   std::vector<uint32_t> probe_begins;  // by list
