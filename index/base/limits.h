@@ -37,7 +37,7 @@ inline constexpr size_t kTrainingVectorsMax = 16'000'000;  // sampled for traini
 inline constexpr uint32_t kTrainingIterationsMax = 1'000;
 inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
 
-inline constexpr size_t kCodebooksKeptMax = 4;  // versions of one collection
+inline constexpr uint32_t kCodebooksKeptMax = 4;  // versions of one collection
 
 inline constexpr size_t kOperationsRunningMax = 16;
 inline constexpr size_t kOperationsKeptMax = 1'000;  // finished ones that can still be asked for

@@ -72,13 +72,15 @@ absl::Status Collection::DropStaleRecords(uint32_t version) {
   auto batch = store_.NewBatch();
   bool stale = false;
   const auto drop = [&](Family family, const std::string& begin, const std::string& end) {
-    if (!store_.Scan(family, begin, end, nullptr, false)->Valid()) return;
+    auto it = store_.Scan(family, begin, end, nullptr, /*bulk=*/false);
+    if (!it->Valid()) return it->status();
     batch->DeleteRange(family, begin, end);
     stale = true;
+    return absl::OkStatus();
   };
-  drop(Family::kCodes, all.begin, current.begin);
-  drop(Family::kCodes, current.end, all.end);
-  drop(Family::kCodebooks, newer_codebooks, all.end);
+  RETURN_IF_ERROR(drop(Family::kCodes, all.begin, current.begin));
+  RETURN_IF_ERROR(drop(Family::kCodes, current.end, all.end));
+  RETURN_IF_ERROR(drop(Family::kCodebooks, newer_codebooks, all.end));
   return stale ? store_.Commit(*batch, Durability::kSync) : absl::OkStatus();
 }
 

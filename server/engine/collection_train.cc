@@ -97,8 +97,7 @@ absl::Status Collection::Train(const TrainRequest& request, Operations::Context&
   operation.OnProgress("sampling", 0, 1);
   ASSIGN_OR_RETURN(Matrix sample, TrainingSample(spec));
   ASSIGN_OR_RETURN(std::shared_ptr<const Codebook> codebook,
-                   Codebook::Train(spec, sample, executor_, &operation));
-  sample = Matrix();
+                   Codebook::Train(spec, std::move(sample), executor_, &operation));
   return InstallCodebook(std::move(codebook), operation);
 }
 
@@ -223,9 +222,9 @@ absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook
     const KeyRange old_codes = CodesRange(id_, codebook_version_);
     batch->DeleteRange(Family::kCodes, old_codes.begin, old_codes.end);
   }
-  ASSIGN_OR_RETURN(std::vector<CodebookInfo> kept, ListCodebooks());
-  for (size_t i = 0; i + limits::kCodebooksKeptMax < kept.size(); ++i) {
-    batch->Delete(Family::kCodebooks, CodebookKey(id_, kept[i].version));
+  if (version > limits::kCodebooksKeptMax) {
+    batch->DeleteRange(Family::kCodebooks, CodebookKey(id_, 0),
+                       CodebookKey(id_, version + 1 - limits::kCodebooksKeptMax));
   }
   RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
 

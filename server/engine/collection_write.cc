@@ -47,7 +47,7 @@ struct Collection::GroupPlan {
   uint64_t sequence = 0;
   std::vector<Slot> old_slots;  // of every id of the group, in order; kInvalidSlot: not there
   size_t old_slot_cursor = 0;
-  // Where earlier writes of the same group have put ids; kept only if there are several.
+  // Where the group has put ids so far; kept only if one can come twice.
   struct Place {
     Slot slot = kInvalidSlot;
     uint32_t list = 0;
@@ -235,7 +235,8 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
   plan.batch = store_.NewBatch();
   plan.next_slot = next_slot_;
   plan.sequence = sequence_.load();
-  plan.track_moves = group.size() > 1;
+  // An id can come twice in a group of several writes, and in one delete; not in one upsert.
+  plan.track_moves = group.size() > 1 || group[0]->kind == PendingWrite::Kind::kDelete;
   uint64_t upserts = 0;
   for (PendingWrite* write : group) {
     if (write->kind != PendingWrite::Kind::kUpsert) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -84,6 +85,7 @@ class EngineImpl final : public Engine {
   absl::StatusOr<std::shared_ptr<Collection>> Find(const std::string& name) const;
   CollectionInfo InfoOf(const Collection& collection);
   absl::Status RecoverFormat();
+  absl::Status SweepOrphans(const std::set<uint32_t>& known);
   void Log(const std::string& message) const {
     if (options_.log) options_.log(message);
   }
@@ -123,6 +125,13 @@ absl::Status EngineImpl::RecoverFormat() {
         absl::StatusCode::kFailedPrecondition, "STORE_FORMAT",
         absl::StrCat("the store has format ", format, "; this server reads format ", kStoreFormat));
   }
+  const KeyRange catalog = CatalogRange();
+  auto it = store_->Scan(Family::kMeta, catalog.begin, catalog.end, nullptr, /*bulk=*/false);
+  RETURN_IF_ERROR(it->status());
+  if (it->Valid()) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_FORMAT",
+                           "the store has collections but its format record is missing");
+  }
   auto batch = store_->NewBatch();
   std::string encoded;
   EncodeFormat(key, kStoreFormat, &encoded);
@@ -153,8 +162,32 @@ absl::Status EngineImpl::Recover() {
     (*recovered)[record.spec.name] = std::move(collection);
   }
   RETURN_IF_ERROR(it->status());
+  std::set<uint32_t> ids;
+  for (const auto& [name, collection] : *recovered) ids.insert(collection->id());
   collections_.store(std::move(recovered));
-  return absl::OkStatus();
+  return SweepOrphans(ids);
+}
+
+// A training that was running while its collection was deleted may have written codes after that:
+// records of collections that the catalog does not know.
+absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
+  auto batch = store_->NewBatch();
+  bool orphans = false;
+  for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
+    auto it = store_->Scan(family, "", "", nullptr, /*bulk=*/false);
+    while (it->Valid()) {
+      uint32_t id = 0;
+      RETURN_IF_ERROR(ParseCollectionOfKey(it->key(), &id));
+      const KeyRange range = CollectionRange(id);
+      if (!known.contains(id)) {
+        batch->DeleteRange(family, range.begin, range.end);
+        orphans = true;
+      }
+      it->Seek(range.end);
+    }
+    RETURN_IF_ERROR(it->status());
+  }
+  return orphans ? store_->Commit(*batch, Durability::kSync) : absl::OkStatus();
 }
 
 absl::Status EngineImpl::Close() {

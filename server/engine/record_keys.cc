@@ -104,6 +104,13 @@ KeyRange CollectionRange(uint32_t collection_id) {
   return PrefixRange(std::move(prefix));
 }
 
+absl::Status ParseCollectionOfKey(std::string_view key, uint32_t* collection_id) {
+  if (key.size() < sizeof(uint32_t)) return Damaged("of a collection", key);
+  *collection_id = ReadBigEndian<uint32_t>(key, 0);
+  if (*collection_id > kCollectionIdMax) return Damaged("of a collection", key);
+  return absl::OkStatus();
+}
+
 std::string CodebookKey(uint32_t collection_id, uint32_t version) {
   std::string key;
   AppendBigEndian(collection_id, &key);

@@ -43,6 +43,8 @@ absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
 // The keys of one collection in any family but kMeta. `collection_id` is at most kCollectionIdMax.
 using limits::kCollectionIdMax;
 KeyRange CollectionRange(uint32_t collection_id);
+// The collection that a key of those families belongs to.
+absl::Status ParseCollectionOfKey(std::string_view key, uint32_t* collection_id);
 
 // Family kCodebooks.
 struct CodebookKeyParts {

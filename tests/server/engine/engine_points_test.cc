@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "index/base/limits.h"
+#include "server/engine/records.h"
 #include "tests/server/engine/engine_fixture.h"
 
 namespace tessera {
@@ -79,6 +80,27 @@ TEST_F(EnginePoints, UpsertReplacesAndDeleteRemoves) {
   Reopen();
   EXPECT_EQ(*engine_->CountPoints("c"), 1u);
   EXPECT_THAT(Ids(Search("c", Row({1, 0}), 5).hits[0]), ElementsAre(2));
+}
+
+TEST_F(EnginePoints, AnIdThatADeleteRepeatsCountsOnce) {
+  Create("c", 2);
+  ASSERT_TRUE(UpsertRows("c", 0, Matrix(3, 2)).ok());
+  const PointId one(uint64_t{1});
+  EXPECT_EQ(engine_->DeletePoints("c", {one, one, one})->points, 1u);
+  EXPECT_EQ(*engine_->CountPoints("c"), 2u);
+}
+
+TEST_F(EnginePoints, RecordsOfUnknownCollectionsAreSweptAway) {
+  Create("c", 2);
+  ASSERT_TRUE(UpsertRows("c", 0, Matrix(3, 2)).ok());
+  auto batch = store_->NewBatch();
+  batch->Put(Family::kCodes, CodeKey(77, 1, 0, 5), "left over");
+  batch->Put(Family::kPoints, PointKey(0, 5), "left over");
+  ASSERT_TRUE(store_->Commit(*batch, Durability::kSync).ok());
+  Reopen();
+  EXPECT_FALSE(store_->Get(Family::kCodes, CodeKey(77, 1, 0, 5))->has_value());
+  EXPECT_FALSE(store_->Get(Family::kPoints, PointKey(0, 5))->has_value());
+  EXPECT_EQ(*engine_->CountPoints("c"), 3u);
 }
 
 TEST_F(EnginePoints, NumbersAndStringsAreDifferentIds) {
