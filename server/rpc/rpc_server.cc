@@ -32,6 +32,8 @@ constexpr int kMinuteMs = 60'000;
 // How long a stopping server goes on to answer that it is stopping. gRPC's own shutdown answers
 // the calls that cross it with a bare CANCELLED, which tells a client nothing.
 constexpr absl::Duration kRefusalTime = absl::Milliseconds(200);
+// What calls that are still on their way in when no other is left get to be refused in.
+constexpr absl::Duration kLastCallsTime = absl::Seconds(1);
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(100);
 
 WorkerPoolOptions PoolOptions(const char* name, size_t threads, size_t queue_max) {
@@ -119,7 +121,7 @@ class RpcServerImpl final : public RpcServer {
     absl::SleepFor(std::min(drain, kRefusalTime));
     calls_.AwaitNone(deadline);
     // What is left are refusals on their way out, and watches of the health.
-    server_->Shutdown(absl::ToChronoTime(std::min(deadline, absl::Now() + kRefusalTime)));
+    server_->Shutdown(absl::ToChronoTime(std::min(deadline, absl::Now() + kLastCallsTime)));
     // gRPC has no call left now, so nobody submits to the pools or the hub any more.
     search_pool_.Stop();
     write_pool_.Stop();

@@ -4,10 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 
-#include <atomic>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "server/rpc/health_client.h"
 #include "tests/server/rpc/server_fixture.h"
@@ -141,121 +138,6 @@ TEST_F(RpcServerTest, RefusesAMessageOverTheLimit) {
   EXPECT_EQ(CallError(Call(*points_, &v1::Points::Stub::Upsert, request, &response)).field,
             "vectors.data");
   EXPECT_EQ(Count("words"), 0u);
-}
-
-TEST_F(RpcServerTest, AFullQueueAnswersAtOnceAndServesTheRest) {
-  server_.reset();
-  StartServer(/*search_threads=*/1);
-  server_->Serve(*engine_);
-  Create("words", 64);
-  const Matrix rows = ClusteredRows(20'000, 64, 1);
-  ASSERT_TRUE(UpsertRows("words", 0, rows).ok());
-  v1::SearchRequest slow;
-  slow.set_collection_name("words");
-  slow.set_limit(10);
-  slow.mutable_params()->set_exact(true);
-  slow.mutable_vectors()->mutable_values()->Add(rows.data(), rows.data() + 200 * 64);
-
-  // More calls than the queue holds, over enough connections that the limit on calls of one
-  // connection does not hold them back.
-  constexpr int kConnections = 15;
-  constexpr int kCalls = 90;
-  std::atomic<int> served{0}, refused{0}, other{0}, running{kConnections * kCalls};
-  std::vector<std::unique_ptr<v1::Points::Stub>> stubs;
-  struct Pending {
-    grpc::ClientContext context;
-    v1::SearchResponse response;
-  };
-  std::vector<Pending> calls(kConnections * kCalls);
-  for (int c = 0; c < kConnections; ++c) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    stubs.push_back(v1::Points::NewStub(
-        grpc::CreateCustomChannel(Address(), grpc::InsecureChannelCredentials(), arguments)));
-    for (int i = 0; i < kCalls; ++i) {
-      Pending& call = calls[static_cast<size_t>(c * kCalls + i)];
-      stubs.back()->async()->Search(&call.context, &slow, &call.response, [&](grpc::Status status) {
-        const CallError error(status);
-        if (status.ok()) {
-          ++served;
-        } else if (error.reason == "SERVER_BUSY" && error.retry &&
-                   error.code == grpc::StatusCode::RESOURCE_EXHAUSTED) {
-          ++refused;
-        } else {
-          ++other;
-        }
-        --running;
-      });
-    }
-  }
-  // Other work goes on beside a full search queue.
-  EXPECT_TRUE(UpsertRows("words", 0, ClusteredRows(1, 64, 2)).ok());
-  v1::GetCollectionRequest get;
-  get.set_collection_name("words");
-  v1::Collection info;
-  EXPECT_TRUE(Call(*collections_, &v1::Collections::Stub::Get, get, &info).ok());
-  while (refused == 0 && running > 0) absl::SleepFor(absl::Milliseconds(1));
-  for (Pending& call : calls) call.context.TryCancel();
-  while (running > 0) absl::SleepFor(absl::Milliseconds(1));
-  EXPECT_GT(refused, 0);
-}
-
-TEST_F(RpcServerTest, ExpiredCallsAreNotComputed) {
-  server_.reset();
-  StartServer(/*search_threads=*/1);
-  server_->Serve(*engine_);
-  Create("words", 64);
-  const Matrix rows = ClusteredRows(20'000, 64, 1);
-  ASSERT_TRUE(UpsertRows("words", 0, rows).ok());
-  v1::SearchRequest slow;
-  slow.set_collection_name("words");
-  slow.set_limit(10);
-  slow.mutable_params()->set_exact(true);
-  slow.mutable_vectors()->mutable_values()->Add(rows.data(), rows.data() + 2'000 * 64);
-  const auto search = [&](absl::Duration deadline) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-    v1::SearchResponse response;
-    return points_->Search(&context, slow, &response);
-  };
-  const absl::Time before = absl::Now();
-  ASSERT_TRUE(search(absl::Minutes(5)).ok());
-  const absl::Duration one = absl::Now() - before;
-
-  // One runs, 50 wait behind it and expire. Computing them would take 50 times as long.
-  std::thread first([&] { EXPECT_TRUE(search(absl::Minutes(5)).ok()); });
-  absl::SleepFor(one / 4);
-  std::vector<std::thread> others;
-  for (int i = 0; i < 50; ++i) {
-    others.emplace_back(
-        [&] { EXPECT_EQ(search(one / 8).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED); });
-  }
-  for (std::thread& thread : others) thread.join();
-  first.join();
-  const absl::Time after = absl::Now();
-  ASSERT_TRUE(search(absl::Minutes(5)).ok());
-  EXPECT_LT(absl::Now() - after, 10 * one + absl::Seconds(1));
-}
-
-TEST_F(RpcServerTest, ShutdownWaitsForRunningCalls) {
-  Create("words", 64);
-  const Matrix rows = ClusteredRows(20'000, 64, 1);
-  ASSERT_TRUE(UpsertRows("words", 0, rows).ok());
-  v1::SearchRequest slow;
-  slow.set_collection_name("words");
-  slow.set_limit(10);
-  slow.mutable_params()->set_exact(true);
-  slow.mutable_vectors()->mutable_values()->Add(rows.data(), rows.data() + 2'000 * 64);
-  std::thread running([&] {
-    v1::SearchResponse response;
-    const grpc::Status status = Call(*points_, &v1::Points::Stub::Search, slow, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(response.results_size(), 2'000);
-  });
-  absl::SleepFor(absl::Milliseconds(50));
-  server_->Shutdown(absl::Seconds(60));
-  running.join();
-  EXPECT_FALSE(CheckHealth(Address(), absl::Seconds(1)).ok());
 }
 
 TEST_F(RpcServerTest, AHealthWatchHearsOfTheStopAndDoesNotHoldIt) {

@@ -1,0 +1,193 @@
+// What the server does with more than it can do, and with calls that run when it is to stop.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/server/rpc/gated_store.h"
+#include "tests/server/rpc/server_fixture.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kDimension = 4;
+
+// One search thread, whose reads of points wait at a gate.
+class OverloadTest : public ServerFixture {
+ protected:
+  void SetUp() override {
+    ServerFixture::SetUp();
+    server_.reset();
+    engine_.reset();
+    RocksDbOptions options;
+    options.path = directory_ + "/gated";
+    auto store = OpenRocksDbStore(options);
+    ASSERT_TRUE(store.ok()) << store.status();
+    auto engine =
+        Engine::Open(std::make_unique<GatedStore>(*std::move(store), gate_), executor_, {});
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+    StartServer(/*search_threads=*/1);
+    server_->Serve(*engine_);
+    Create("words", kDimension);
+    v1::UpsertResponse written;
+    ASSERT_TRUE(
+        Call(*points_, &v1::Points::Stub::Upsert, Points("words", 1, 5, kDimension), &written)
+            .ok());
+    request_.set_collection_name("words");
+    request_.mutable_ids()->add_num(1);
+    request_.mutable_with_payload()->set_enable(true);
+    base_ = gate_.arrived();
+  }
+
+  // Gets a point, which has to pass the gate.
+  grpc::Status Get(absl::Duration deadline = absl::Minutes(2)) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+    v1::GetPointsResponse response;
+    const grpc::Status status = points_->Get(&context, request_, &response);
+    if (status.ok()) {
+      EXPECT_EQ(response.points_size(), 1);
+    }
+    return status;
+  }
+
+  Gate gate_;
+  int base_ = 0;  // who came to the gate before the test
+  v1::GetPointsRequest request_;
+};
+
+TEST_F(OverloadTest, WhatDoesNotFitTheQueueIsRefusedAtOnce) {
+  // Over several connections, because each has a limit of its own.
+  constexpr int kConnections = 15;
+  constexpr int kCalls = 90;
+  constexpr int kHeld = 1 + static_cast<int>(limits::kSearchQueueMax);
+  constexpr int kRefused = kConnections * kCalls - kHeld;
+  static_assert(kCalls <= static_cast<int>(limits::kStreamsPerConnectionMax) && kRefused > 0);
+  struct Pending {
+    grpc::ClientContext context;
+    v1::GetPointsResponse response;
+  };
+  std::atomic<int> served{0}, refused{0}, other{0};
+  std::vector<Pending> calls(kConnections * kCalls);
+  std::vector<std::unique_ptr<v1::Points::Stub>> stubs;
+  gate_.Close();
+  std::thread first([&] { EXPECT_TRUE(Get().ok()); });
+  gate_.AwaitArrived(base_ + 1);
+  for (int c = 0; c < kConnections; ++c) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    stubs.push_back(v1::Points::NewStub(
+        grpc::CreateCustomChannel(Address(), grpc::InsecureChannelCredentials(), arguments)));
+    for (int i = 0; i < kCalls; ++i) {
+      Pending& call = calls[static_cast<size_t>(c * kCalls + i)];
+      stubs.back()->async()->Get(&call.context, &request_, &call.response, [&](grpc::Status s) {
+        const CallError error(s);
+        const bool busy = error.code == grpc::StatusCode::RESOURCE_EXHAUSTED &&
+                          error.reason == "SERVER_BUSY" && error.retry;
+        ++(s.ok() ? served : busy ? refused : other);
+      });
+    }
+  }
+  // The queue is full and nothing is served, and yet these are answered.
+  while (refused + other < kRefused + 1) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(served, 0);
+  v1::GetCollectionRequest get;
+  get.set_collection_name("words");
+  v1::Collection info;
+  EXPECT_TRUE(Call(*collections_, &v1::Collections::Stub::Get, get, &info).ok());
+  v1::UpsertResponse written;
+  EXPECT_TRUE(
+      Call(*points_, &v1::Points::Stub::Upsert, Points("words", 50, 1, kDimension), &written).ok());
+  gate_.Open();
+  first.join();
+  while (served + refused + other < kConnections * kCalls) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(other, 0);
+  EXPECT_EQ(refused, kRefused + 1);
+  EXPECT_EQ(served, kHeld - 1);
+}
+
+TEST_F(OverloadTest, ExpiredAndCancelledCallsAreNotComputed) {
+  gate_.Close();
+  std::thread first([&] { EXPECT_TRUE(Get().ok()); });
+  gate_.AwaitArrived(base_ + 1);
+  std::vector<std::thread> others;
+  for (int i = 0; i < 20; ++i) {
+    others.emplace_back([&] {
+      EXPECT_EQ(Get(absl::Milliseconds(100)).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+    });
+    others.emplace_back([&] {
+      grpc::ClientContext context;
+      v1::GetPointsResponse response;
+      std::thread cancel([&] {
+        absl::SleepFor(absl::Milliseconds(100));
+        context.TryCancel();
+      });
+      EXPECT_EQ(points_->Get(&context, request_, &response).error_code(),
+                grpc::StatusCode::CANCELLED);
+      cancel.join();
+    });
+  }
+  for (std::thread& thread : others) thread.join();
+  absl::SleepFor(absl::Milliseconds(500));  // until the server has heard of it too
+  gate_.Open();
+  first.join();
+  EXPECT_TRUE(Get().ok());  // behind all of them
+  EXPECT_EQ(gate_.arrived(), base_ + 2);
+}
+
+TEST_F(OverloadTest, ShutdownWaitsForRunningCalls) {
+  gate_.Close();
+  std::atomic<bool> answered{false};
+  std::thread running([&] {
+    const grpc::Status status = Get();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    answered = true;
+  });
+  gate_.AwaitArrived(base_ + 1);
+  std::atomic<bool> stopped{false};
+  std::thread stopper([&] {
+    server_->Shutdown(absl::Minutes(2));
+    stopped = true;
+  });
+  absl::SleepFor(absl::Milliseconds(700));
+  EXPECT_FALSE(answered);
+  EXPECT_FALSE(stopped);
+  gate_.Open();
+  running.join();
+  stopper.join();
+}
+
+TEST_F(OverloadTest, ShutdownCancelsWhatOutlastsTheDrain) {
+  gate_.Close();
+  std::thread running([&] {
+    EXPECT_EQ(Get().error_code(), grpc::StatusCode::UNAVAILABLE);
+    gate_.Open();  // the thread in the engine cannot be cancelled, only its call
+  });
+  gate_.AwaitArrived(base_ + 1);
+  server_->Shutdown(absl::Milliseconds(300));
+  running.join();
+}
+
+TEST_F(OverloadTest, AStoppingServerRefusesNewCalls) {
+  gate_.Close();
+  std::thread running([&] { EXPECT_TRUE(Get().ok()); });
+  gate_.AwaitArrived(base_ + 1);
+  std::thread stopper([&] { server_->Shutdown(absl::Minutes(2)); });
+  // A call that came before the stop waits behind the first one; it expires, and the next is late.
+  CallError error(Get(absl::Milliseconds(100)));
+  while (error.code == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    error = CallError(Get(absl::Milliseconds(100)));
+  }
+  EXPECT_EQ(error.code, grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(error.reason, "SERVER_STOPPING");
+  EXPECT_TRUE(error.retry);
+  gate_.Open();
+  running.join();
+  stopper.join();
+}
+
+}  // namespace
+}  // namespace tessera
