@@ -1,11 +1,14 @@
 """Where things are: header guards, READMEs, scripts."""
 
+import posixpath
 import re
 
 from tree import is_shell
 
 # Folders of tests that mirror the tree; tests/README.md speaks for them.
 _MIRRORS = ("tests/index", "tests/server", "tests/client")
+# A relative link of Markdown, without its anchor.
+_LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)[^)]*\)")
 
 
 def check_guards(tree):
@@ -48,3 +51,17 @@ def check_scripts(tree):
                 yield f"{path}:1: does not `set -euo pipefail`"
         if first.startswith("#!") and not tree.executable(path):
             yield f"{path}:1: has `#!` but is not executable"
+
+
+def check_references(tree):
+    """Links between the tree's own pages lead somewhere."""
+    known = set(tree.paths) | {p.rpartition("/")[0] for p in tree.paths}
+    known |= {folder.rpartition("/")[0] for folder in known} | {"LICENSE"}
+    for path, text in tree.texts():
+        if not path.endswith(".md"):
+            continue
+        for match in _LINK.finditer(text):
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match[1]))
+            if target not in known and not target.startswith("tests/data/"):
+                number = text.count("\n", 0, match.start()) + 1
+                yield f"{path}:{number}: the link to {match[1]} leads nowhere"

@@ -21,6 +21,7 @@ CHECKS = {
     "sizes": sizes.check,
     "guards": layout.check_guards,
     "readmes": layout.check_readmes,
+    "references": layout.check_references,
     "scripts": layout.check_scripts,
     "limits": limits.check,
     "wording": wording.check,

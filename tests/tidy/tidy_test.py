@@ -154,6 +154,15 @@ class Layout(TidyTest):
         self.write("tests/tidy/README.md", "# tidy\n")
         self.assert_clean("readmes")
 
+    def test_references(self):
+        self.write("index/base/a.h", "")
+        self.write("README.md", "[a](index/base/a.h) [b](index) [c](https://d.example/e) [f](#g)\n")
+        self.write("index/README.md", "[up](../README.md#part) [down](base/a.h)\n")
+        self.assert_clean("references")
+        self.write("index/README.md", "fine\n[up](../LIES.md) [down](a.h)\n")
+        self.assert_complains("references", "index/README.md:2: the link to ../LIES.md",
+                              "the link to a.h")
+
     def test_scripts(self):
         good = "#!/usr/bin/env bash\nset -euo pipefail\n"
         self.write("deploy/run", good, 0o755)
