@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kBlock = kLutScanBlockVectors;
 // Below this many, comparing all centroids exactly costs about as much as finding candidates.
 constexpr size_t kQuantizeMin = 512;
-constexpr uint32_t kSubquantizersMax = 32;
+constexpr uint32_t kCoarseSubquantizers = 32;
 constexpr size_t kBlocksAtOnce = 16;
 
 template <class T>
@@ -76,7 +76,8 @@ void CoarseQuantizer::QuantizeCentroids() {
     for (size_t d = 0; d < dim; ++d) centered.row(i)[d] = centroids.row(i)[d] - mean_[d];
   }
   ProductQuantizerOptions options;
-  options.subquantizers = static_cast<uint32_t>(std::min<size_t>(kSubquantizersMax, (dim + 1) / 2));
+  options.subquantizers =
+      static_cast<uint32_t>(std::min<size_t>(kCoarseSubquantizers, (dim + 1) / 2));
   options.iterations = 10;
   InlineExecutor executor;
   const auto quantizer = ProductQuantizer::Train(centered, options, executor, nullptr);

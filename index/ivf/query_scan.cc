@@ -74,9 +74,9 @@ void QueryScan::Cut(size_t keep_max) {
 }
 
 void PrefetchList(const LutScanShape& shape, const InvertedList& list) {
-  constexpr size_t kBytesMax = 16 << 10;  // more would fall out of the first-level cache again
+  constexpr size_t kPrefetchBytes = 16 << 10;  // more would fall out of the first-level cache again
   constexpr size_t kLine = 64;
-  const size_t bytes = std::min(list.num_blocks * shape.block_bytes(), kBytesMax);
+  const size_t bytes = std::min(list.num_blocks * shape.block_bytes(), kPrefetchBytes);
   for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(list.blocks + at);
 }
 

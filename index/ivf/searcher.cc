@@ -231,8 +231,8 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
                        const IvfSearchParams& params, const SlotSet& deleted,
                        const VectorSource* vectors, std::span<std::vector<Neighbor>> results,
                        IvfSearchStats* stats) {
-  constexpr size_t kBatchQueriesMax = 1024;
-  constexpr size_t kBatchBytesMax = size_t{16} << 20;
+  constexpr size_t kBatchQueries = 1024;
+  constexpr size_t kBatchBytes = size_t{16} << 20;
   RETURN_IF_ERROR(CheckArguments(lists, queries, params, vectors, results));
   static thread_local Scratch scratch;
   IvfSearchStats ignored;
@@ -240,8 +240,8 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
   for (size_t begin = 0; begin < queries.rows;) {
     const Batch sizing(lists, queries, params, deleted, scratch, stats);
     const size_t bytes = Batch::BytesPerQuery(lists.tables().shape, sizing.keep());
-    const size_t n = std::min(queries.rows - begin,
-                              std::clamp<size_t>(kBatchBytesMax / bytes, 1, kBatchQueriesMax));
+    const size_t n =
+        std::min(queries.rows - begin, std::clamp<size_t>(kBatchBytes / bytes, 1, kBatchQueries));
     const MatrixView rows = queries.Rows(begin, n);
     Batch batch(lists, rows, params, deleted, scratch, stats);
     batch.Scan();

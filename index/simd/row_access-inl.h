@@ -31,9 +31,9 @@ struct PrefetchPlan {
   static constexpr size_t kContiguousBytesAhead = 32 * kLineBytes;
   static constexpr size_t kContiguousRowBytesMin = 256;
   // Of a long row only the first lines: the hardware streams the rest.
-  static constexpr size_t kBytesPerRowMax = 16 * kLineBytes;
+  static constexpr size_t kPrefetchBytesPerRow = 16 * kLineBytes;
 
-  explicit PrefetchPlan(const Rows& rows) : bytes(HWY_MIN(rows.row_bytes(), kBytesPerRowMax)) {
+  explicit PrefetchPlan(const Rows& rows) : bytes(HWY_MIN(rows.row_bytes(), kPrefetchBytesPerRow)) {
     if (rows.gathered()) {
       distance = HWY_MAX(kGatheredBytesAhead / bytes, size_t{1});
     } else if (rows.row_bytes() >= kContiguousRowBytesMin) {

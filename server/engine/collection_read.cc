@@ -14,7 +14,7 @@ namespace {
 
 // A point that is replaced between the look-up of its slot and the read of its record is looked up
 // again; each time the race is lost takes another write of the same point in between.
-constexpr int kLookUpsMax = 100;
+constexpr int kLookUpAttempts = 100;
 
 }  // namespace
 
@@ -73,7 +73,7 @@ absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId
   std::vector<std::optional<PointData>> found(ids.size());
   std::vector<size_t> missing(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) missing[i] = i;
-  for (int attempt = 0; attempt < kLookUpsMax && !missing.empty(); ++attempt) {
+  for (int attempt = 0; attempt < kLookUpAttempts && !missing.empty(); ++attempt) {
     std::vector<PointId> wanted;
     for (size_t i : missing) wanted.push_back(ids[i]);
     std::vector<Slot> slots;

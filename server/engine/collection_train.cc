@@ -20,7 +20,7 @@ constexpr size_t kSampleBatchRows = 4096;
 // Points that arrive while the rest is encoded are encoded in further rounds, without stopping
 // writes, until a round is this small or this many rounds have passed.
 constexpr Slot kLastRoundSlots = 20'000;
-constexpr int kCatchUpRoundsMax = 20;
+constexpr int kCatchUpRounds = 20;
 
 }  // namespace
 
@@ -183,7 +183,7 @@ absl::Status Collection::EncodeAndSwitch(const std::shared_ptr<const Codebook>& 
                                          uint32_t version, Operations::Context& operation) {
   EncodedSlots encoded;
   Slot encoded_end = 0;
-  for (int round = 0; round < kCatchUpRoundsMax; ++round) {
+  for (int round = 0; round < kCatchUpRounds; ++round) {
     const Slot end = view()->slot_end;
     if (round > 0 && end - encoded_end <= kLastRoundSlots) break;
     RETURN_IF_ERROR(EncodeRange(*codebook, version, encoded_end, end, &operation, &encoded));

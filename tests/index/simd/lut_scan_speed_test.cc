@@ -80,7 +80,8 @@ TEST(LutScanSpeedTest, NibblesScanMuchFasterThanOneByOne) {
   });
   ASSERT_GE(query.count, 1u);
   EXPECT_EQ(distances[0], static_cast<float>(least));
-  // Where this was written: 56 times with AVX-512 VBMI, 8 to 16 with the instruction sets before it.
+  // Where this was written: 56 times with AVX-512 VBMI, 8 to 16 with the instruction sets before
+  // it.
   EXPECT_GT(one_by_one / kernel, 3.0) << one_by_one << " s against " << kernel << " s";
   std::printf("the kernel is %.0f times as fast as the plain loop\n", one_by_one / kernel);
 }
