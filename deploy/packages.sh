@@ -13,11 +13,15 @@ packages_of() {
     build)
       echo g++ cmake ninja-build
       echo libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
-      echo librocksdb-dev libhwy-dev libdnnl-dev libeigen3-dev
+      echo librocksdb-dev libhwy-dev libdnnl-dev libssl-dev
       echo libspdlog-dev libcli11-dev nlohmann-json3-dev
       ;;
     dev) echo ccache python3 ;;
-    test) echo libgtest-dev libgmock-dev python3 clang-format-14 ;;
+    test)
+      echo libgtest-dev libgmock-dev python3 clang-format-14
+      # The foreign client speaks gRPC from the .proto files alone.
+      echo python3-grpcio python3-numpy python3-protobuf
+      ;;
     *)
       echo "packages.sh: unknown group '$1' (build, dev, test)" >&2
       return 2
