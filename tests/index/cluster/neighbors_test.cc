@@ -9,23 +9,11 @@
 
 #include "index/cluster/assign.h"
 #include "index/cluster/random.h"
+#include "tests/index/cluster/points.h"
 #include "tests/index/test_executor.h"
 
 namespace tessera {
 namespace {
-
-Matrix Uniform(size_t n, size_t dim, uint64_t seed) {
-  Random random(seed);
-  Matrix points(n, dim);
-  for (size_t i = 0; i < n * dim; ++i) points.data()[i] = static_cast<float>(random.Uniform());
-  return points;
-}
-
-double SquaredDistance(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (size_t t = 0; t < a.size(); ++t) sum += (double{a[t]} - b[t]) * (double{a[t]} - b[t]);
-  return sum;
-}
 
 TEST(CentroidNeighbors, AreTheNearest) {
   InlineExecutor executor;
