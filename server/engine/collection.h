@@ -102,7 +102,7 @@ class Collection {
 
   // Writes (collection_write.cc). What they touch belongs to the queue's turn.
   absl::Status ValidateUpsert(const UpsertBatch& batch) const;
-  absl::Status EncodeForWrite(PendingWrite& write, const CollectionView& view) const;
+  void EncodeForWrite(PendingWrite& write, const CollectionView& view) const;
   absl::Status CommitGroup(std::span<PendingWrite* const> group);
   void PlanWrite(PendingWrite& write, GroupPlan& plan);
   void PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupPlan& plan);
@@ -112,6 +112,9 @@ class Collection {
   void Publish(Slot slot_end);
 
   // Reads (collection_read.cc).
+  // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
+  // they have another dimension than the collection or are not finite.
+  absl::Status WidenVectors(VectorsView vectors, Matrix* floats) const;
   absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status ReadPoints(std::span<const Slot> slots,
                           const std::function<void(size_t, const PointRecordView&)>& found) const;

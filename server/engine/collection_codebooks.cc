@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
-#include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 
@@ -94,20 +93,12 @@ absl::StatusOr<std::string> Collection::ExportCodebook(uint32_t version) const {
 absl::StatusOr<CodeRows> Collection::Encode(VectorsView vectors) const {
   const auto now = view();
   if (now->codebook == nullptr) return NotTrained();
-  if (vectors.rows == 0) return InvalidField("vectors", "is empty");
   if (vectors.rows > limits::kEncodeVectorsMax) {
     return InvalidField("vectors", absl::StrCat("has ", vectors.rows, " vectors; at most ",
                                                 limits::kEncodeVectorsMax, " are allowed"));
   }
-  if (vectors.dim != spec_.dimension) {
-    return InvalidField("vectors", absl::StrCat("has dimension ", vectors.dim,
-                                                "; the collection has ", spec_.dimension));
-  }
-  if (absl::Status status = CheckFinite(vectors); !status.ok()) {
-    return InvalidField("vectors", std::string(status.message()));
-  }
-  Matrix floats(vectors.rows, vectors.dim);
-  ToFloat(vectors.type, vectors.data, vectors.rows * vectors.dim, floats.data());
+  Matrix floats;
+  RETURN_IF_ERROR(WidenVectors(vectors, &floats));
   EncodedVectors encoded;
   now->codebook->Encode(floats, executor_, &encoded);
   CodeRows rows;

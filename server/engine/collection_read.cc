@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/page_token.h"
@@ -177,6 +178,20 @@ absl::Status Collection::ForEachRowOnDisk(Slot begin, Slot end, size_t rows_max,
   }
   RETURN_IF_ERROR(it->status());
   return slots.empty() ? absl::OkStatus() : visitor(slots, rows.data());
+}
+
+absl::Status Collection::WidenVectors(VectorsView vectors, Matrix* floats) const {
+  if (vectors.rows == 0) return InvalidField("vectors", "is empty");
+  if (vectors.dim != spec_.dimension) {
+    return InvalidField("vectors", absl::StrCat("has dimension ", vectors.dim,
+                                                "; the collection has ", spec_.dimension));
+  }
+  if (absl::Status status = CheckFinite(vectors); !status.ok()) {
+    return InvalidField("vectors", std::string(status.message()));
+  }
+  *floats = Matrix(vectors.rows, vectors.dim);
+  ToFloat(vectors.type, vectors.data, vectors.rows * vectors.dim, floats->data());
+  return absl::OkStatus();
 }
 
 }  // namespace tessera

@@ -63,18 +63,7 @@ absl::Status Collection::QueryMatrix(const SearchRequest& request, Matrix* queri
     }
     return absl::OkStatus();
   }
-  const VectorsView& vectors = request.vectors;
-  if (vectors.rows == 0) return InvalidField("vectors", "is empty");
-  if (vectors.dim != spec_.dimension) {
-    return InvalidField("vectors", absl::StrCat("has dimension ", vectors.dim,
-                                                "; the collection has ", spec_.dimension));
-  }
-  if (absl::Status status = CheckFinite(vectors); !status.ok()) {
-    return InvalidField("vectors", std::string(status.message()));
-  }
-  *queries = Matrix(vectors.rows, vectors.dim);
-  ToFloat(vectors.type, vectors.data, vectors.rows * vectors.dim, queries->data());
-  return absl::OkStatus();
+  return WidenVectors(request.vectors, queries);
 }
 
 absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) const {

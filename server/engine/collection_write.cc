@@ -91,10 +91,10 @@ absl::Status Collection::ValidateUpsert(const UpsertBatch& batch) const {
   return absl::OkStatus();
 }
 
-absl::Status Collection::EncodeForWrite(PendingWrite& write, const CollectionView& view) const {
+void Collection::EncodeForWrite(PendingWrite& write, const CollectionView& view) const {
   write.encoded = {};
   write.encoded_version = view.codebook_version;
-  if (view.codebook == nullptr) return absl::OkStatus();
+  if (view.codebook == nullptr) return;
   const size_t n = write.size();
   Matrix rows(n, spec_.dimension);
   ToFloat(spec_.element_type, write.vectors, n * spec_.dimension, rows.data());
@@ -102,7 +102,6 @@ absl::Status Collection::EncodeForWrite(PendingWrite& write, const CollectionVie
   Executor& executor =
       n < kParallelEncodeRows ? static_cast<Executor&>(inline_executor) : executor_;
   view.codebook->Encode(rows, executor, &write.encoded);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
@@ -119,7 +118,7 @@ absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
     if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
     write.vectors = converted.data();
   }
-  RETURN_IF_ERROR(EncodeForWrite(write, *view()));
+  EncodeForWrite(write, *view());
   RETURN_IF_ERROR(queue_.Submit(write));
   return write.result;
 }
@@ -242,9 +241,7 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
     if (write->kind != PendingWrite::Kind::kUpsert) continue;
     upserts += write->size();
     // A new codebook may have been installed since the caller's thread encoded.
-    if (write->encoded_version != codebook_version_) {
-      RETURN_IF_ERROR(EncodeForWrite(*write, *view()));
-    }
+    if (write->encoded_version != codebook_version_) EncodeForWrite(*write, *view());
   }
   if (next_slot_ + upserts > limits::kPointsPerCollectionMax) {
     return ErrorWithReason(
