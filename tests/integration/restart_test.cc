@@ -152,7 +152,17 @@ TEST_P(RestartTest, ATerminationEndsATrainingAndExitsCleanly) {
   EXPECT_EQ(exit_code, 0) << server_->LogTail();
   ASSERT_NO_FATAL_FAILURE(Start());
   ASSERT_OK_AND_ASSIGN(const std::string after, Fingerprint());
-  EXPECT_EQ(before, after);
+  ASSERT_OK_AND_ASSIGN(const v1::Collection words, client().GetCollection(kWords));
+  if (words.codebook_version() == 1) {
+    EXPECT_EQ(before, after);
+    return;
+  }
+  // A quick machine had finished the training before it was told to stop: then all of it counts.
+  EXPECT_EQ(words.codebook_version(), 2u);
+  ASSERT_OK(server_->Terminate().status());
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ASSERT_OK_AND_ASSIGN(const std::string again, Fingerprint());
+  EXPECT_EQ(after, again);
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, RestartTest, testing::Values(v1::MEMORY, v1::DISK),
