@@ -17,6 +17,12 @@ inline constexpr size_t kStringIdBytesMax = 256;
 inline constexpr size_t kPayloadBytesMax = 64 << 10;
 inline constexpr size_t kPayloadDepthMax = 16;
 
+inline constexpr size_t kFieldPathBytesMax = 256;      // the key of a condition or payload index
+inline constexpr size_t kFilterDepthMax = 8;           // filters inside filters
+inline constexpr size_t kFilterConditionsMax = 1'000;  // in one filter, those inside included
+inline constexpr size_t kFilterValuesMax = 100'000;    // values and ids of all its conditions
+inline constexpr size_t kPayloadIndexesMax = 64;       // of one collection
+
 inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
 inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests

@@ -7,8 +7,9 @@ _CLUSTER = _SIMD | {"index/cluster"}
 _QUANTIZE = _CLUSTER | {"index/quantize"}
 _IVF = _QUANTIZE | {"index/ivf"}
 _TUNE = _IVF | {"index/tune"}
+_FILTER = _BASE | {"server/filter"}
 _EDGES = {"server/config", "server/auth", "server/limits", "server/metrics"}
-_ENGINE = _TUNE | {"server/storage", "server/metrics", "server/engine"}
+_ENGINE = _TUNE | _FILTER | {"server/storage", "server/metrics", "server/engine"}
 _RPC = _ENGINE | _EDGES | {"proto", "server/rpc"}
 
 ALLOWED = {
@@ -20,11 +21,12 @@ ALLOWED = {
     "index/ivf": _QUANTIZE,
     "index/tune": _IVF,
     "server/storage": _BASE,
+    "server/filter": _BASE,
     "server/config": _BASE,
     "server/auth": _BASE,
     "server/limits": _BASE,
     "server/metrics": _BASE,
-    "server/engine": _TUNE | {"server/storage", "server/metrics"},
+    "server/engine": _TUNE | _FILTER | {"server/storage", "server/metrics"},
     "server/rpc": _ENGINE | _EDGES | {"proto"},
     "server/http": _ENGINE | _EDGES,
     "server": _RPC | {"server/http"},  # main.cc, the composition root
@@ -46,6 +48,7 @@ LIBRARY_HEADERS = {
     "oneapi/dnnl/": ("oneDNN", {"index/cluster"}),
     "Eigen/": ("Eigen", {"index/cluster"}),
     "CLI/": ("CLI11", {"client/cli"}),
+    "roaring/": ("roaring", {"server/filter", "server/engine"}),
 }
 
 # Library target -> (what it is, modules whose targets may link it).
@@ -57,6 +60,7 @@ LIBRARY_TARGETS = {
     "dnnl": LIBRARY_HEADERS["dnnl"],
     "eigen3": LIBRARY_HEADERS["Eigen/"],
     "cli11": LIBRARY_HEADERS["CLI/"],
+    "roaring": LIBRARY_HEADERS["roaring/"],
 }
 
 # The index has no file, no socket, no RPC and no thread of its own.

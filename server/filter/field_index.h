@@ -1,0 +1,68 @@
+#ifndef TESSERA_SERVER_FILTER_FIELD_INDEX_H_
+#define TESSERA_SERVER_FILTER_FIELD_INDEX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <roaring/roaring.hh>
+#include <string>
+#include <variant>
+
+#include "server/filter/field_column.h"
+#include "server/filter/filter.h"
+#include "server/filter/posting_tree.h"
+#include "server/filter/slot_answer.h"
+
+namespace tessera {
+
+// The index of one field of the payload: which slots hold which values. Immutable and thread-safe;
+// a change makes a new one, which shares with the old one what did not change.
+class FieldIndex {
+ public:
+  // The column is sorted.
+  FieldIndex(const PayloadIndexSpec& spec, const FieldColumn& column);
+
+  const PayloadIndexSpec& spec() const { return spec_; }
+  // All slots that it knows of.
+  const Roaring& covered() const { return *covered_; }
+
+  // Without `removed`, then with `added`: sorted columns of this index's spec.
+  std::shared_ptr<const FieldIndex> With(const FieldColumn& removed,
+                                         const FieldColumn& added) const;
+
+  // Which slots meet a condition on this field. Never leaves open what the type of index decides.
+  SlotAnswer Answer(const FieldTest& test) const;
+
+  // Calls visit(value, slots) for each value, in order. Bools are the integers 0 and 1.
+  using Value = std::variant<int64_t, double, std::string>;
+  template <class Visit>
+  void ForEachValue(const Visit& visit) const {
+    std::visit([&](const auto& tree) { tree.ForEach(visit); }, tree_);
+  }
+  // Slots that hold some value but null that is not among the values.
+  const Roaring& others() const { return *others_; }
+
+  size_t memory_bytes() const;
+
+ private:
+  using Bitmap = std::shared_ptr<const Roaring>;
+  FieldIndex() = default;
+
+  SlotAnswer Undecided(const Roaring& open) const { return {.open = open}; }
+  SlotAnswer AnswerTest(const Match& match) const;
+  SlotAnswer AnswerTest(const NumberRange& range) const;
+  SlotAnswer AnswerTest(const DatetimeRange& range) const;
+  SlotAnswer AnswerTest(const ValuesCount& count) const;
+  SlotAnswer AnswerTest(const Prefix& prefix) const;
+  SlotAnswer AnswerTest(const Presence& presence) const;
+  template <class Key>
+  void AddListed(const std::vector<Key>& listed, bool except, Roaring* slots) const;
+
+  PayloadIndexSpec spec_;
+  std::variant<PostingTree<int64_t>, PostingTree<double>, PostingTree<std::string>> tree_;
+  Bitmap covered_, exists_, valued_, nulls_, others_;  // as in FieldColumn
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_FILTER_FIELD_INDEX_H_

@@ -1,0 +1,93 @@
+#include "server/filter/payload_indexes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "index/base/status_macros.h"
+
+namespace tessera {
+namespace {
+
+class Answerer {
+ public:
+  Answerer(const PayloadIndexes& indexes, const Roaring& universe,
+           const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of,
+           std::vector<std::string>* unindexed)
+      : indexes_(indexes), universe_(universe), slots_of_(slots_of), unindexed_(unindexed) {}
+
+  absl::StatusOr<SlotAnswer> Answer(const Filter& filter) {
+    SlotAnswer all;
+    bool narrowed = false;
+    const auto narrow = [&](SlotAnswer answer) {
+      if (narrowed) {
+        all.And(answer);
+      } else {
+        all = std::move(answer);
+      }
+      narrowed = true;
+    };
+    for (const Condition& condition : filter.must) {
+      ASSIGN_OR_RETURN(SlotAnswer answer, Answer(condition));
+      narrow(std::move(answer));
+    }
+    if (!filter.should.empty()) {
+      SlotAnswer any;
+      for (const Condition& condition : filter.should) {
+        ASSIGN_OR_RETURN(const SlotAnswer answer, Answer(condition));
+        any.Or(answer);
+      }
+      narrow(std::move(any));
+    }
+    for (const Condition& condition : filter.must_not) {
+      ASSIGN_OR_RETURN(SlotAnswer answer, Answer(condition));
+      answer.Negate(universe_);
+      narrow(std::move(answer));
+    }
+    if (!narrowed) all.certain = universe_;
+    return all;
+  }
+
+ private:
+  absl::StatusOr<SlotAnswer> Answer(const Condition& condition) {
+    if (const auto* filter = std::get_if<Filter>(&condition.kind)) return Answer(*filter);
+    if (const auto* has_id = std::get_if<HasId>(&condition.kind)) {
+      SlotAnswer answer;
+      ASSIGN_OR_RETURN(answer.certain, slots_of_(has_id->ids));
+      return answer;
+    }
+    const FieldCondition& field = std::get<FieldCondition>(condition.kind);
+    const auto it = indexes_.fields.find(field.key.text());
+    const bool indexed = it != indexes_.fields.end() && it->second.ready;
+    SlotAnswer answer =
+        indexed ? it->second.index->Answer(field.test) : SlotAnswer{.open = universe_};
+    if (!answer.decided() &&
+        std::find(unindexed_->begin(), unindexed_->end(), field.key.text()) == unindexed_->end()) {
+      unindexed_->push_back(field.key.text());
+    }
+    return answer;
+  }
+
+  const PayloadIndexes& indexes_;
+  const Roaring& universe_;
+  const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of_;
+  std::vector<std::string>* unindexed_;
+};
+
+}  // namespace
+
+size_t PayloadIndexes::memory_bytes() const {
+  size_t bytes = 0;
+  for (const auto& [key, field] : fields) bytes += field.index->memory_bytes();
+  return bytes;
+}
+
+absl::StatusOr<IndexedAnswer> AnswerByIndexes(
+    const PayloadIndexes& indexes, const Filter& filter, const Roaring& universe,
+    const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of) {
+  IndexedAnswer answer;
+  ASSIGN_OR_RETURN(answer.slots,
+                   Answerer(indexes, universe, slots_of, &answer.unindexed).Answer(filter));
+  return answer;
+}
+
+}  // namespace tessera

@@ -1,0 +1,46 @@
+#ifndef TESSERA_SERVER_FILTER_PAYLOAD_INDEXES_H_
+#define TESSERA_SERVER_FILTER_PAYLOAD_INDEXES_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/filter/field_index.h"
+#include "server/filter/filter.h"
+
+namespace tessera {
+
+// One field's index as a collection holds it. Immutable.
+struct IndexedField {
+  std::shared_ptr<const FieldIndex> index;
+  bool ready = false;  // else it is being built, and holds only what was written since
+  // While it is built: slots whose points have gone since the building began.
+  std::shared_ptr<const Roaring> removed;
+};
+
+// The payload indexes of a collection at one moment, by field.
+struct PayloadIndexes {
+  std::map<std::string, IndexedField> fields;
+  uint64_t generation = 0;  // changes when fields come or go
+
+  size_t memory_bytes() const;
+};
+
+struct IndexedAnswer {
+  SlotAnswer slots;
+  std::vector<std::string> unindexed;  // keys that had to be left open, each once
+};
+
+// Which slots match the filter, as far as the indexes know. `universe` holds every live slot;
+// `slots_of` gives the slots of the points of these ids that are there.
+absl::StatusOr<IndexedAnswer> AnswerByIndexes(
+    const PayloadIndexes& indexes, const Filter& filter, const Roaring& universe,
+    const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of);
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_FILTER_PAYLOAD_INDEXES_H_

@@ -1,0 +1,66 @@
+#ifndef TESSERA_SERVER_FILTER_POSTING_H_
+#define TESSERA_SERVER_FILTER_POSTING_H_
+
+#include <cstddef>
+#include <memory>
+#include <roaring/roaring.hh>
+#include <span>
+
+#include "index/base/types.h"
+
+namespace tessera {
+
+// The slots of one value: immutable, cheap to copy. One slot alone costs no allocation, so that
+// fields whose values are all different stay small.
+class Posting {
+ public:
+  Posting() = default;
+  // `slots` are sorted and different.
+  explicit Posting(std::span<const Slot> slots) {
+    if (slots.size() == 1) {
+      one_ = slots[0];
+    } else if (slots.size() > 1) {
+      many_ = std::make_shared<const Roaring>(slots.size(), slots.data());
+    }
+  }
+
+  bool empty() const { return many_ == nullptr && one_ == kInvalidSlot; }
+  size_t size() const { return many_ != nullptr ? many_->cardinality() : empty() ? 0 : 1; }
+  void AddTo(Roaring* slots) const {
+    if (many_ != nullptr) {
+      *slots |= *many_;
+    } else if (!empty()) {
+      slots->add(one_);
+    }
+  }
+  size_t CountIn(const Roaring& slots) const {
+    if (many_ != nullptr) return many_->and_cardinality(slots);
+    return !empty() && slots.contains(one_) ? 1 : 0;
+  }
+
+  Posting With(std::span<const Slot> added, std::span<const Slot> removed) const {
+    Roaring slots;
+    AddTo(&slots);
+    for (Slot slot : removed) slots.remove(slot);
+    slots.addMany(added.size(), added.data());
+    Posting changed;
+    const size_t size = slots.cardinality();
+    if (size == 1) {
+      changed.one_ = slots.minimum();
+    } else if (size > 1) {
+      changed.many_ = std::make_shared<const Roaring>(std::move(slots));
+    }
+    return changed;
+  }
+  size_t memory_bytes() const {
+    return sizeof(*this) + (many_ == nullptr ? 0 : many_->getSizeInBytes() + sizeof(Roaring));
+  }
+
+ private:
+  Slot one_ = kInvalidSlot;
+  std::shared_ptr<const Roaring> many_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_FILTER_POSTING_H_

@@ -1,0 +1,186 @@
+#ifndef TESSERA_SERVER_FILTER_POSTING_TREE_H_
+#define TESSERA_SERVER_FILTER_POSTING_TREE_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <roaring/roaring.hh>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "server/filter/posting.h"
+
+namespace tessera {
+
+// An ordered map from values to the slots that have them: leaves of some hundred values, each with
+// the union of its slots, so that a range costs one union for a whole leaf.
+//
+// Immutable and thread-safe. A changed tree shares the leaves that did not change with the old one,
+// so a reader keeps the tree that it has, without a lock, while a writer publishes the next.
+template <class Key>
+class PostingTree {
+ public:
+  using Entry = std::pair<Key, Slot>;
+
+  PostingTree() = default;
+  // `entries` are sorted; an entry may come more than once.
+  explicit PostingTree(std::span<const Entry> entries) {
+    Leaf leaf;
+    std::vector<Slot> slots;
+    for (size_t i = 0; i < entries.size();) {
+      const size_t begin = i;
+      slots.clear();
+      for (; i < entries.size() && entries[i].first == entries[begin].first; ++i) {
+        if (slots.empty() || slots.back() != entries[i].second) slots.push_back(entries[i].second);
+      }
+      leaf.Append(entries[begin].first, Posting(slots));
+      if (leaf.keys.size() == kLeafKeys / 2 || i == entries.size()) {
+        AppendLeaf(std::exchange(leaf, Leaf()));
+      }
+    }
+  }
+
+  // The tree without `removed` and then with `added`; both are sorted.
+  PostingTree With(std::span<const Entry> removed, std::span<const Entry> added) const {
+    if (leaves_.empty()) return PostingTree(added);
+    PostingTree changed;
+    changed.leaves_.reserve(leaves_.size() + 1);
+    for (size_t i = 0; i < leaves_.size(); ++i) {
+      // A leaf takes what lies before the first key of the next; the last takes the rest.
+      const auto mine = [&](std::span<const Entry>& rest) {
+        if (i + 1 == leaves_.size()) return std::exchange(rest, {});
+        const Key& next = leaves_[i + 1]->keys.front();
+        const size_t n = static_cast<size_t>(
+            std::partition_point(rest.begin(), rest.end(),
+                                 [&](const Entry& entry) { return entry.first < next; }) -
+            rest.begin());
+        const std::span<const Entry> head = rest.first(n);
+        rest = rest.subspan(n);
+        return head;
+      };
+      const std::span<const Entry> out = mine(removed);
+      const std::span<const Entry> in = mine(added);
+      if (out.empty() && in.empty()) {
+        changed.leaves_.push_back(leaves_[i]);
+      } else {
+        changed.AppendSplit(leaves_[i]->With(out, in));
+      }
+    }
+    return changed;
+  }
+
+  const Posting* Find(const Key& key) const {
+    const size_t i = LeafOf([&](const Key& other) { return other < key; });
+    if (i == leaves_.size()) return nullptr;
+    const auto& keys = leaves_[i]->keys;
+    const auto at = std::lower_bound(keys.begin(), keys.end(), key);
+    if (at == keys.end() || *at != key) return nullptr;
+    return &leaves_[i]->postings[static_cast<size_t>(at - keys.begin())];
+  }
+
+  // Adds the slots of the keys between those for which `before` is true, which come first, and
+  // those for which `after` is true, which come last.
+  template <class Before, class After>
+  void AddRange(const Before& before, const After& after, Roaring* slots) const {
+    for (size_t i = LeafOf(before); i < leaves_.size(); ++i) {
+      const Leaf& leaf = *leaves_[i];
+      if (after(leaf.keys.front())) return;
+      if (!before(leaf.keys.front()) && !after(leaf.keys.back())) {
+        *slots |= leaf.all;
+        continue;
+      }
+      for (size_t k = 0; k < leaf.keys.size(); ++k) {
+        if (!before(leaf.keys[k]) && !after(leaf.keys[k])) leaf.postings[k].AddTo(slots);
+      }
+    }
+  }
+
+  // Calls visit(key, posting) in the order of keys.
+  template <class Visit>
+  void ForEach(const Visit& visit) const {
+    for (const auto& leaf : leaves_) {
+      for (size_t k = 0; k < leaf->keys.size(); ++k) visit(leaf->keys[k], leaf->postings[k]);
+    }
+  }
+
+  size_t memory_bytes() const {
+    size_t bytes = 0;
+    for (const auto& leaf : leaves_) {
+      bytes += sizeof(Leaf) + leaf->keys.capacity() * sizeof(Key) + leaf->all.getSizeInBytes();
+      for (const Posting& posting : leaf->postings) bytes += posting.memory_bytes();
+    }
+    return bytes;
+  }
+
+ private:
+  static constexpr size_t kLeafKeys = 512;
+
+  struct Leaf {
+    std::vector<Key> keys;
+    std::vector<Posting> postings;
+    Roaring all;
+
+    void Append(const Key& key, Posting posting) {
+      keys.push_back(key);
+      postings.push_back(std::move(posting));
+    }
+
+    Leaf With(std::span<const Entry> removed, std::span<const Entry> added) const {
+      Leaf changed;
+      std::vector<Slot> out;
+      std::vector<Slot> in;
+      const auto take = [](std::span<const Entry>& rest, const Key& key, std::vector<Slot>* slots) {
+        slots->clear();
+        while (!rest.empty() && rest.front().first == key) {
+          slots->push_back(rest.front().second);
+          rest = rest.subspan(1);
+        }
+      };
+      size_t k = 0;
+      while (k < keys.size() || !added.empty()) {
+        // Entries to remove that were never there are passed over.
+        const bool have = k < keys.size() && (added.empty() || !(added.front().first < keys[k]));
+        const Key key = have ? keys[k] : added.front().first;
+        while (!removed.empty() && removed.front().first < key) removed = removed.subspan(1);
+        take(removed, key, &out);
+        take(added, key, &in);
+        Posting posting = have ? postings[k++] : Posting();
+        if (!out.empty() || !in.empty()) posting = posting.With(in, out);
+        if (!posting.empty()) changed.Append(key, std::move(posting));
+      }
+      return changed;
+    }
+  };
+
+  // The first leaf that holds a key for which `before` is false.
+  template <class Before>
+  size_t LeafOf(const Before& before) const {
+    return static_cast<size_t>(
+        std::partition_point(leaves_.begin(), leaves_.end(),
+                             [&](const auto& leaf) { return before(leaf->keys.back()); }) -
+        leaves_.begin());
+  }
+
+  void AppendLeaf(Leaf leaf) {
+    if (leaf.keys.empty()) return;
+    for (const Posting& posting : leaf.postings) posting.AddTo(&leaf.all);
+    leaves_.push_back(std::make_shared<const Leaf>(std::move(leaf)));
+  }
+
+  void AppendSplit(Leaf leaf) {
+    if (leaf.keys.size() <= kLeafKeys) return AppendLeaf(std::move(leaf));
+    Leaf part;
+    for (size_t k = 0; k < leaf.keys.size(); ++k) {
+      part.Append(leaf.keys[k], std::move(leaf.postings[k]));
+      if (part.keys.size() == kLeafKeys / 2) AppendLeaf(std::exchange(part, Leaf()));
+    }
+    AppendLeaf(std::move(part));
+  }
+
+  std::vector<std::shared_ptr<const Leaf>> leaves_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_FILTER_POSTING_TREE_H_

@@ -1,0 +1,260 @@
+// Indexes against the evaluation of each payload, on random payloads, filters and changes.
+#include "server/filter/payload_indexes.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+
+#include "server/filter/check.h"
+#include "server/filter/datetime.h"
+#include "server/filter/evaluate.h"
+#include "tests/server/filter/filter_test_util.h"
+
+namespace tessera {
+namespace {
+
+using Json = nlohmann::json;
+
+class RandomFilters {
+ public:
+  explicit RandomFilters(uint32_t seed) : random_(seed) {}
+
+  size_t Below(size_t n) { return random_() % n; }
+
+  Json Payload() {
+    if (Below(10) == 0) return nullptr;
+    Json payload = Json::object();
+    for (const char* key : {"k", "i", "f", "d", "b", "free"}) {
+      if (Below(4) == 0) continue;
+      Json value = Below(6) == 0 ? Json::array() : Value();
+      if (value.is_array()) {
+        for (size_t n = Below(4); n > 0; --n) value.push_back(Value());
+      }
+      payload[key] = value;
+    }
+    if (Below(2) == 0) payload["o"] = {{"k", Value()}};
+    return payload;
+  }
+
+  Filter MakeFilter(size_t depth) {
+    Filter filter;
+    const auto fill = [&](std::vector<Condition>& clause) {
+      for (size_t n = Below(3); n > 0; --n) clause.push_back(MakeCondition(depth));
+    };
+    fill(filter.must);
+    fill(filter.should);
+    fill(filter.must_not);
+    return filter;
+  }
+
+ private:
+  // Few values of every type, so that any field may hold what its index does not expect.
+  Json Value() {
+    switch (Below(8)) {
+      case 0:
+        return nullptr;
+      case 1:
+        return Below(2) == 0;
+      case 2:
+        return static_cast<double>(Below(10)) / 4;
+      case 3:
+        return Day();
+      case 4:
+      case 5:
+        return Keyword();
+      default:
+        return Number();
+    }
+  }
+  std::string Keyword() { return std::string(1 + Below(2), static_cast<char>('a' + Below(4))); }
+  int64_t Number() { return static_cast<int64_t>(Below(12)) - 4; }
+  std::string Day() { return "2024-01-0" + std::to_string(1 + Below(9)); }
+
+  template <class T, class Next>
+  Bounds<T> MakeBounds(Next next) {
+    Bounds<T> bounds;
+    if (Below(2) == 0) {
+      (Below(2) == 0 ? bounds.gt : bounds.gte) = next();
+    }
+    if (Below(2) == 0 || bounds.empty()) {
+      (Below(2) == 0 ? bounds.lt : bounds.lte) = next();
+    }
+    return bounds;
+  }
+
+  FieldTest Test() {
+    const bool except = Below(3) == 0;
+    switch (Below(8)) {
+      case 0:
+        return Keywords({Keyword(), Keyword()}, except);
+      case 1:
+        return Integers({Number(), Number(), Number()}, except);
+      case 2:
+        return Match{.bools = {Below(2) == 0}, .except = except};
+      case 3:
+        return NumberRange{MakeBounds<double>([&] { return static_cast<double>(Below(20)) / 4; })};
+      case 4:
+        return DatetimeRange{MakeBounds<int64_t>([&] { return *ParseDatetime(Day()); })};
+      case 5:
+        return ValuesCount{MakeBounds<uint64_t>([&] { return Below(4); })};
+      case 6:
+        return Prefix{Keyword()};
+      default:
+        return std::vector<Presence>{Presence::kExists, Presence::kIsNull,
+                                     Presence::kIsEmpty}[Below(3)];
+    }
+  }
+
+  Condition MakeCondition(size_t depth) {
+    if (depth > 0 && Below(4) == 0) return {MakeFilter(depth - 1)};
+    if (Below(10) == 0) return {HasId{{FilterId(Below(300)), FilterId(Below(300))}}};
+    const char* keys[] = {"k", "i", "f", "d", "b", "o.k", "free"};
+    return Where(keys[Below(7)], Test());
+  }
+
+  std::mt19937 random_;
+};
+
+// A collection of payloads and its indexes, kept up to date as the engine does.
+class Model {
+ public:
+  Model() {
+    const std::pair<const char*, PayloadIndexType> specs[] = {
+        {"k", PayloadIndexType::kKeyword}, {"i", PayloadIndexType::kInteger},
+        {"f", PayloadIndexType::kFloat},   {"d", PayloadIndexType::kDatetime},
+        {"b", PayloadIndexType::kBool},    {"o.k", PayloadIndexType::kKeyword}};
+    for (const auto& [key, type] : specs) {
+      const PayloadIndexSpec spec{FieldPath(key), type};
+      indexes_.fields[key] = {std::make_shared<FieldIndex>(spec, FieldColumn(type)), true, nullptr};
+    }
+  }
+
+  // Replaces the payloads of some slots: null deletes.
+  void Change(const std::map<Slot, std::optional<Json>>& changes) {
+    for (auto& [key, field] : indexes_.fields) {
+      const PayloadIndexSpec& spec = field.index->spec();
+      FieldColumn removed(spec.type);
+      FieldColumn added(spec.type);
+      for (const auto& [slot, payload] : changes) {
+        if (payloads_.contains(slot)) removed.Add(spec, payloads_[slot], slot);
+        if (payload.has_value()) added.Add(spec, *payload, slot);
+      }
+      removed.Sort();
+      added.Sort();
+      field.index = field.index->With(removed, added);
+    }
+    for (const auto& [slot, payload] : changes) {
+      payloads_.erase(slot);
+      if (payload.has_value()) payloads_[slot] = *payload;
+    }
+  }
+
+  // By evaluating every payload.
+  std::vector<Slot> Truth(const Filter& filter) const {
+    std::vector<Slot> slots;
+    for (const auto& [slot, payload] : payloads_) {
+      if (Matches(filter, uint64_t{slot}, payload)) slots.push_back(slot);
+    }
+    return slots;
+  }
+  // By the indexes, and by the payloads of what they leave open.
+  std::vector<Slot> ByIndex(const Filter& filter, bool* decided) const {
+    Roaring universe;
+    for (const auto& [slot, payload] : payloads_) universe.add(slot);
+    const auto slots_of = [&](const std::vector<FilterId>& ids) -> absl::StatusOr<Roaring> {
+      Roaring slots;
+      for (const FilterId& id : ids) {
+        const Slot slot = static_cast<Slot>(std::get<uint64_t>(id));
+        if (payloads_.contains(slot)) slots.add(slot);
+      }
+      return slots;
+    };
+    const auto answer = AnswerByIndexes(indexes_, filter, universe, slots_of);
+    *decided = answer->slots.decided();
+    EXPECT_TRUE((answer->slots.certain & answer->slots.open).isEmpty());
+    EXPECT_EQ(*decided, answer->unindexed.empty() || answer->slots.open.isEmpty());
+    Roaring matching = answer->slots.certain;
+    for (Slot slot : answer->slots.open) {
+      if (Matches(filter, uint64_t{slot}, payloads_.at(slot))) matching.add(slot);
+    }
+    return {matching.begin(), matching.end()};
+  }
+
+ private:
+  std::map<Slot, Json> payloads_;
+  PayloadIndexes indexes_;
+};
+
+TEST(PayloadIndexes, AgreeWithTheEvaluationOfEachPayload) {
+  RandomFilters random(1);
+  Model model;
+  size_t decided_by_index = 0;
+  size_t matched_some = 0;
+  for (int round = 0; round < 40; ++round) {
+    std::map<Slot, std::optional<Json>> changes;
+    for (size_t n = 1 + random.Below(60); n > 0; --n) {
+      auto& change = changes[static_cast<Slot>(random.Below(300))];
+      change.reset();
+      if (random.Below(4) != 0) change = random.Payload();
+    }
+    model.Change(changes);
+    for (int i = 0; i < 50; ++i) {
+      Filter filter = random.MakeFilter(2);
+      ASSERT_FALSE(CheckFilter(&filter).has_value());
+      bool decided = false;
+      const auto truth = model.Truth(filter);
+      ASSERT_EQ(model.ByIndex(filter, &decided), truth) << "round " << round << " filter " << i;
+      decided_by_index += decided;
+      matched_some += !truth.empty();
+    }
+  }
+  EXPECT_GT(decided_by_index, 200u);
+  EXPECT_GT(matched_some, 500u);
+}
+
+TEST(PostingTree, KeepsManyValuesThroughChanges) {
+  std::mt19937 random(5);
+  std::map<int64_t, std::set<Slot>> truth;
+  PostingTree<int64_t> tree;
+  for (int round = 0; round < 30; ++round) {
+    std::vector<std::pair<int64_t, Slot>> added;
+    std::vector<std::pair<int64_t, Slot>> removed;
+    for (int i = 0; i < 400; ++i) {
+      added.emplace_back(random() % 3000, random() % 100'000);
+      if (truth.empty()) continue;
+      auto it = truth.lower_bound(random() % 3000);
+      if (it == truth.end()) continue;
+      removed.emplace_back(it->first, *it->second.begin());
+    }
+    std::sort(added.begin(), added.end());
+    std::sort(removed.begin(), removed.end());
+    tree = tree.With(removed, added);
+    for (const auto& [key, slot] : removed) {
+      truth[key].erase(slot);
+      if (truth[key].empty()) truth.erase(key);
+    }
+    for (const auto& [key, slot] : added) truth[key].insert(slot);
+    std::map<int64_t, std::set<Slot>> held;
+    tree.ForEach([&](int64_t key, const Posting& posting) {
+      Roaring slots;
+      posting.AddTo(&slots);
+      held[key] = std::set<Slot>(slots.begin(), slots.end());
+    });
+    ASSERT_EQ(held, truth);
+    Roaring range;
+    tree.AddRange([](int64_t key) { return key < 700; }, [](int64_t key) { return key > 2200; },
+                  &range);
+    std::set<Slot> expected;
+    for (auto it = truth.lower_bound(700); it != truth.end() && it->first <= 2200; ++it) {
+      expected.insert(it->second.begin(), it->second.end());
+    }
+    ASSERT_EQ(std::set<Slot>(range.begin(), range.end()), expected);
+  }
+}
+
+}  // namespace
+}  // namespace tessera
