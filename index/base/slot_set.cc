@@ -2,32 +2,49 @@
 
 namespace tessera {
 
-SlotSet::~SlotSet() {
-  for (auto& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
+SlotSet::Chunk& SlotSet::Writable(size_t chunk) {
+  if (chunk >= chunks_.size()) {
+    chunks_.resize(chunk + 1);
+    shared_.resize(chunk + 1, false);
+  }
+  if (chunks_[chunk] == nullptr) {
+    chunks_[chunk] = std::make_shared<Chunk>();
+  } else if (shared_[chunk]) {
+    chunks_[chunk] = std::make_shared<Chunk>(*chunks_[chunk]);
+  }
+  shared_[chunk] = false;
+  return *chunks_[chunk];
 }
 
 void SlotSet::Insert(Slot slot) {
-  auto& entry = chunks_[slot >> kChunkBits];
-  std::atomic<uint64_t>* chunk = entry.load(std::memory_order_relaxed);
-  if (chunk == nullptr) {
-    chunk = new std::atomic<uint64_t>[kChunkSlots / 64]();
-    entry.store(chunk, std::memory_order_release);
-  }
-  const uint32_t bit = slot & (kChunkSlots - 1);
-  const uint64_t mask = uint64_t{1} << (bit % 64);
-  if (!(chunk[bit / 64].fetch_or(mask, std::memory_order_relaxed) & mask)) {
-    size_.fetch_add(1, std::memory_order_relaxed);
-  }
+  if (Contains(slot)) return;
+  Writable(slot / kChunkSlots)[slot % kChunkSlots / 64] |= uint64_t{1} << (slot % 64);
+  ++size_;
+  latest_.reset();
 }
 
 void SlotSet::Erase(Slot slot) {
-  std::atomic<uint64_t>* chunk = chunks_[slot >> kChunkBits].load(std::memory_order_relaxed);
-  if (chunk == nullptr) return;
-  const uint32_t bit = slot & (kChunkSlots - 1);
-  const uint64_t mask = uint64_t{1} << (bit % 64);
-  if (chunk[bit / 64].fetch_and(~mask, std::memory_order_relaxed) & mask) {
-    size_.fetch_sub(1, std::memory_order_relaxed);
+  if (!Contains(slot)) return;
+  Writable(slot / kChunkSlots)[slot % kChunkSlots / 64] &= ~(uint64_t{1} << (slot % 64));
+  --size_;
+  latest_.reset();
+}
+
+std::shared_ptr<const SlotSet> SlotSet::Snapshot() {
+  if (latest_ == nullptr) {
+    auto snapshot = std::make_shared<SlotSet>();
+    snapshot->chunks_ = chunks_;
+    snapshot->size_ = size_;
+    shared_.assign(chunks_.size(), true);
+    latest_ = std::move(snapshot);
   }
+  return latest_;
+}
+
+size_t SlotSet::memory_bytes() const {
+  size_t bytes = chunks_.size() * sizeof(chunks_[0]);
+  for (const auto& chunk : chunks_) bytes += chunk == nullptr ? 0 : sizeof(Chunk);
+  return bytes;
 }
 
 }  // namespace tessera

@@ -2,41 +2,50 @@
 #define TESSERA_INDEX_BASE_SLOT_SET_H_
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "index/base/types.h"
 
 namespace tessera {
 
-// A growing set of slots, as a bitmap in chunks that never move. One writer, any number of readers
-// without a lock: a reader sees a slot's removal or insertion at some moment during its call.
+// A growing set of slots, as a bitmap in chunks. Movable, not copyable.
+//
+// One writer at a time: the caller serialises all calls, Snapshot() among them. A snapshot never
+// changes, so its readers take no lock: it shares the chunks, and the writer copies a shared chunk
+// before it changes it.
 class SlotSet {
  public:
   SlotSet() = default;
-  SlotSet(const SlotSet&) = delete;
-  SlotSet& operator=(const SlotSet&) = delete;
-  ~SlotSet();
+  SlotSet(SlotSet&&) = default;
+  SlotSet& operator=(SlotSet&&) = default;
 
   void Insert(Slot slot);
   void Erase(Slot slot);
   bool Contains(Slot slot) const {
-    const std::atomic<uint64_t>* chunk =
-        chunks_[slot >> kChunkBits].load(std::memory_order_acquire);
-    if (chunk == nullptr) return false;
-    const uint32_t bit = slot & (kChunkSlots - 1);
-    return (chunk[bit / 64].load(std::memory_order_relaxed) >> (bit % 64)) & 1;
+    const size_t chunk = slot / kChunkSlots;
+    return chunk < chunks_.size() && chunks_[chunk] != nullptr &&
+           ((*chunks_[chunk])[slot % kChunkSlots / 64] >> (slot % 64) & 1) != 0;
   }
-  size_t size() const { return size_.load(std::memory_order_relaxed); }
+  size_t size() const { return size_; }
+
+  // The set as it is now; cheap, and free if nothing has changed since the last one.
+  std::shared_ptr<const SlotSet> Snapshot();
+
+  size_t memory_bytes() const;
 
  private:
-  static constexpr uint32_t kChunkBits = 20;
-  static constexpr uint32_t kChunkSlots = 1u << kChunkBits;
+  static constexpr size_t kChunkSlots = size_t{1} << 16;
+  using Chunk = std::array<uint64_t, kChunkSlots / 64>;
 
-  std::array<std::atomic<std::atomic<uint64_t>*>, (uint64_t{1} << 32) / kChunkSlots> chunks_{};
-  std::atomic<size_t> size_{0};
+  Chunk& Writable(size_t chunk);
+
+  std::vector<std::shared_ptr<Chunk>> chunks_;  // null: empty
+  std::vector<bool> shared_;                    // a snapshot has chunk i too
+  size_t size_ = 0;
+  std::shared_ptr<const SlotSet> latest_;  // null: changed since
 };
 
 }  // namespace tessera

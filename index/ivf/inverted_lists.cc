@@ -46,6 +46,7 @@ struct InvertedLists::Impl {
   struct Room {
     uint8_t* blocks = nullptr;  // the same as the list's, for writing past what readers see
     uint32_t capacity = 0;      // in blocks
+    bool packed = false;        // in the memory that the last packing filled
   };
 
   explicit Impl(std::shared_ptr<const Codebook> codebook)
@@ -85,6 +86,13 @@ struct InvertedLists::Impl {
   void ForEachEntry(const InvertedList& l, F take) const {
     for (size_t i = 0; i < l.size; ++i) take(Block(l, i / kBlock), i % kBlock);
   }
+  size_t CountDeleted(const InvertedList& l, const SlotSet& deleted) const {
+    size_t count = 0;
+    ForEachEntry(l, [&](const uint8_t* block, size_t lane) {
+      count += deleted.Contains(LutScanSlot(shape, block, lane)) ? 1 : 0;
+    });
+    return count;
+  }
   void CopyEntry(const uint8_t* from, size_t from_lane, uint8_t* to, size_t to_lane) {
     code_scratch.resize(shape.code_bytes());
     LutScanGet(shape, from, from_lane, code_scratch.data());
@@ -95,9 +103,11 @@ struct InvertedLists::Impl {
   void AppendToList(uint32_t index, const EncodedVectors& vectors, const Slot* slots,
                     const uint32_t* rows, size_t n);
   size_t WriteList(const InvertedList& old, const EncodedVectors* vectors, const Slot* slots,
-                   const uint32_t* rows, size_t n, const SlotSet* deleted, uint8_t* out);
+                   const uint32_t* rows, size_t n, const SlotSet* deleted,
+                   std::vector<Slot>* removed, uint8_t* out);
   void Pack(const EncodedVectors* vectors, const Slot* slots, const std::vector<uint32_t>& begins,
-            const std::vector<uint32_t>& rows, const SlotSet* deleted);
+            const std::vector<uint32_t>& rows, const SlotSet* deleted, std::vector<Slot>* removed);
+  void SetRoom(uint32_t index, const Room& room);
 
   std::shared_ptr<const SearchTables> tables;
   const LutScanShape shape;
@@ -111,19 +121,31 @@ struct InvertedLists::Impl {
   std::vector<uint8_t> code_scratch;
   size_t size = 0;
   size_t packed_size = 0;  // when the lists were last packed anew
+  // In blocks: what lists have to themselves, what the last packing filled, and the part of it that
+  // is still in use. A partly filled last block that lies elsewhere is not counted.
+  size_t own_blocks = 0;
+  size_t packed_blocks = 0;
+  size_t packed_blocks_used = 0;
 };
+
+void InvertedLists::Impl::SetRoom(uint32_t index, const Room& room) {
+  Room& old = rooms[index];
+  (old.packed ? packed_blocks_used : own_blocks) -= old.capacity;
+  (room.packed ? packed_blocks_used : own_blocks) += room.capacity;
+  old = room;
+}
 
 // Adds rows to one list. Readers of older snapshots may be scanning it: blocks that they can see
 // are left alone, a partly filled last block is replaced by a copy.
 void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vectors,
                                        const Slot* slots, const uint32_t* rows, size_t n) {
   InvertedList& l = MutableList(index);
-  Room& room = rooms[index];
+  const Room& room = rooms[index];
   const size_t full_before = l.size / kBlock;
   const size_t full_after = (l.size + n) / kBlock;
   const bool tail_in_place = l.num_blocks > full_before;
   if (full_after > full_before && (tail_in_place || full_after > room.capacity)) {
-    const size_t capacity = full_after + full_after / 2;
+    const size_t capacity = full_after + full_after / 8 + 1;
     auto extent = NewExtent(capacity);
     if (full_before > 0) std::memcpy(extent->data(), l.blocks, full_before * block_bytes);
     const uint8_t* old_tail = Block(l, full_before);
@@ -132,7 +154,7 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
       l.tail = old_tail;
       l.tail_owner = old_owner;
     }
-    room = {extent->data(), static_cast<uint32_t>(capacity)};
+    SetRoom(index, {extent->data(), static_cast<uint32_t>(capacity)});
     l.blocks = extent->data();
     l.num_blocks = static_cast<uint32_t>(full_before);
     l.blocks_owner = std::move(extent);
@@ -140,7 +162,8 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
     l.tail = l.blocks + full_before * block_bytes;
     l.tail_owner = l.blocks_owner;
     l.num_blocks = static_cast<uint32_t>(full_before);
-    room.capacity = static_cast<uint32_t>(full_before);  // older snapshots see the block after it
+    // Older snapshots see the block after it.
+    SetRoom(index, {room.blocks, static_cast<uint32_t>(full_before), room.packed});
   }
   size_t row = 0;
   while (row < n) {
@@ -175,7 +198,8 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
 // Returns how many entries it has. `out` is zero and has room for all.
 size_t InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVectors* vectors,
                                       const Slot* slots, const uint32_t* rows, size_t n,
-                                      const SlotSet* deleted, uint8_t* out) {
+                                      const SlotSet* deleted, std::vector<Slot>* removed,
+                                      uint8_t* out) {
   size_t count = 0;
   const auto lane_of = [&](size_t i) {
     uint8_t* block = out + i / kBlock * block_bytes;
@@ -190,7 +214,11 @@ size_t InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVect
     count = old.size;
   } else {
     ForEachEntry(old, [&](const uint8_t* block, size_t lane) {
-      if (deleted->Contains(LutScanSlot(shape, block, lane))) return;
+      const Slot slot = LutScanSlot(shape, block, lane);
+      if (deleted->Contains(slot)) {
+        removed->push_back(slot);
+        return;
+      }
       CopyEntry(block, lane, lane_of(count), count % kBlock);
       ++count;
     });
@@ -205,35 +233,37 @@ size_t InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVect
 // Writes all lists one after the other into new memory, in list order.
 void InvertedLists::Impl::Pack(const EncodedVectors* vectors, const Slot* slots,
                                const std::vector<uint32_t>& begins,
-                               const std::vector<uint32_t>& rows, const SlotSet* deleted) {
+                               const std::vector<uint32_t>& rows, const SlotSet* deleted,
+                               std::vector<Slot>* removed) {
   const auto added = [&](size_t i) -> size_t {
     return vectors == nullptr ? 0 : begins[i + 1] - begins[i];
   };
   std::vector<size_t> counts(nlist);
+  std::vector<bool> has_deleted(nlist, false);
   size_t blocks = 0;
   for (size_t i = 0; i < nlist; ++i) {
-    counts[i] = list(i).size + added(i);
-    if (deleted != nullptr) {
-      ForEachEntry(list(i), [&](const uint8_t* block, size_t lane) {
-        counts[i] -= deleted->Contains(LutScanSlot(shape, block, lane)) ? 1 : 0;
-      });
-    }
+    const size_t gone = deleted == nullptr ? 0 : CountDeleted(list(i), *deleted);
+    has_deleted[i] = gone > 0;
+    counts[i] = list(i).size + added(i) - gone;
     blocks += BlocksFor(counts[i]);
   }
-  // A slot may be deleted between counting and writing, never undeleted: room for all suffices.
   auto extent = blocks == 0 ? nullptr : NewExtent(blocks);
   uint8_t* at = blocks == 0 ? nullptr : extent->data();
   size = 0;
+  packed_blocks = packed_blocks_used = own_blocks = 0;
   for (size_t i = 0; i < nlist; ++i) {
     InvertedList& l = MutableList(i);
-    const size_t count = WriteList(
-        l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i), deleted, at);
-    const size_t used = BlocksFor(count);
-    l = {at, nullptr, static_cast<uint32_t>(used), static_cast<uint32_t>(count), extent, nullptr};
-    rooms[i] = {at, static_cast<uint32_t>(used)};
-    if (at != nullptr) at += BlocksFor(counts[i]) * block_bytes;
+    const size_t count =
+        WriteList(l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i),
+                  has_deleted[i] ? deleted : nullptr, removed, at);
+    const auto used = static_cast<uint32_t>(BlocksFor(count));
+    l = {at, nullptr, used, static_cast<uint32_t>(count), extent, nullptr};
+    rooms[i] = {at, used, true};
+    packed_blocks += used;
+    if (at != nullptr) at += used * block_bytes;
     size += count;
   }
+  packed_blocks_used = packed_blocks;
   packed_size = size;
 }
 
@@ -256,7 +286,7 @@ void InvertedLists::Append(const EncodedVectors& vectors, const Slot* slots) {
 
   const size_t size_after = impl_->size + n;
   if (size_after >= impl_->packed_size + std::max(kPackMin, impl_->packed_size / 4)) {
-    impl_->Pack(&vectors, slots, begins, rows, nullptr);
+    impl_->Pack(&vectors, slots, begins, rows, nullptr, nullptr);
     return;
   }
   for (uint32_t i = 0; i < impl_->nlist; ++i) {
@@ -274,23 +304,33 @@ std::shared_ptr<const ListsSnapshot> InvertedLists::Snapshot() {
   return impl_->latest;
 }
 
-size_t InvertedLists::Compact(uint32_t list, const SlotSet& deleted) {
+void InvertedLists::Compact(uint32_t list, const SlotSet& deleted, std::vector<Slot>* removed) {
   InvertedList& l = impl_->MutableList(list);
   const size_t before = l.size;
-  if (before == 0) return 0;
-  auto extent = impl_->NewExtent(BlocksFor(before));
-  uint8_t* at = extent->data();
-  const size_t count = impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, at);
+  if (before == 0) return;
+  const size_t count = before - impl_->CountDeleted(l, deleted);
   const auto used = static_cast<uint32_t>(BlocksFor(count));
-  l = {at, nullptr, used, static_cast<uint32_t>(count), std::move(extent), nullptr};
-  impl_->rooms[list] = {at, used};
+  auto extent = impl_->NewExtent(used);
+  impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, removed, extent->data());
+  impl_->SetRoom(list, {extent->data(), used});
+  l = {extent->data(), nullptr, used, static_cast<uint32_t>(count), extent, nullptr};
   impl_->size -= before - count;
-  return before - count;
 }
 
-void InvertedLists::CompactAll(const SlotSet& deleted) {
-  impl_->Pack(nullptr, nullptr, {}, {}, &deleted);
+bool InvertedLists::HasSpareMemory() const {
+  size_t used = 0;
+  for (size_t i = 0; i < impl_->nlist; ++i) used += impl_->list(i).num_blocks;
+  const size_t packed = impl_->packed_blocks_used == 0 ? 0 : impl_->packed_blocks;
+  const size_t held = packed + impl_->own_blocks;
+  // Few lists leave much room between them without it being much.
+  return held > used + std::max(impl_->nlist, used / 8);
 }
+
+void InvertedLists::CompactAll(const SlotSet& deleted, std::vector<Slot>* removed) {
+  impl_->Pack(nullptr, nullptr, {}, {}, &deleted, removed);
+}
+
+size_t InvertedLists::list_size(uint32_t list) const { return impl_->list(list).size; }
 
 size_t InvertedLists::size() const { return impl_->size; }
 

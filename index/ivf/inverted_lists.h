@@ -32,12 +32,16 @@ class InvertedLists {
   // The lists as they are now: cheap, and cheaper the less has changed since the last one.
   std::shared_ptr<const ListsSnapshot> Snapshot();
 
-  // Rewrites one list without the entries of `deleted` slots; returns how many went. The list must
-  // exist. Walking all lists, a few at a time, reclaims what deletions leave behind.
-  size_t Compact(uint32_t list, const SlotSet& deleted);
-  // Packs all lists anew, without the entries of `deleted` slots.
-  void CompactAll(const SlotSet& deleted);
+  // Rewrites one list without the entries of `deleted` slots, which are appended to `removed`. The
+  // list must exist. Walking all lists, a few at a time, reclaims what deletions leave behind.
+  void Compact(uint32_t list, const SlotSet& deleted, std::vector<Slot>* removed);
+  // Whether more than an eighth of the memory is room that lists have left or have not filled:
+  // CompactAll returns it.
+  bool HasSpareMemory() const;
+  // Packs all lists anew, without the entries of `deleted` slots, which are appended to `removed`.
+  void CompactAll(const SlotSet& deleted, std::vector<Slot>* removed);
 
+  size_t list_size(uint32_t list) const;
   size_t size() const;  // entries, deleted ones that are not compacted away included
   // Codes, slots, biases and tables in memory, with those that only older snapshots still hold.
   size_t memory_bytes() const;

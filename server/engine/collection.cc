@@ -1,17 +1,22 @@
 #include "server/engine/collection.h"
 
+#include <utility>
+
 namespace tessera {
 
-Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record)
+Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record,
+                       std::function<void()> wake)
     : store_(store),
       executor_(executor),
       id_(record.id),
       spec_(record.spec),
       create_time_ms_(record.create_time_ms),
       recorded_codebook_version_(record.codebook_version),
+      wake_(std::move(wake)),
       table_(spec_.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
-      view_(std::make_shared<CollectionView>()),
-      queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {}
+      queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {
+  Publish();
+}
 
 CatalogRecord Collection::Catalog(uint32_t codebook_version) const {
   CatalogRecord record;

@@ -18,18 +18,24 @@
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
+#include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
 #include "server/engine/records.h"
+#include "server/engine/slot_allocator.h"
 #include "server/engine/slot_table.h"
 #include "server/engine/types.h"
+#include "server/engine/view_epochs.h"
 #include "server/engine/write_queue.h"
 #include "server/storage/store.h"
 
 namespace tessera {
 
-// What a search sees: one moment of a collection. Immutable.
+// What a search sees: one moment of a collection. Immutable. As long as it is held, no slot that
+// has a point in it is given to another point, so that what is kept by slot can be read with it.
 struct CollectionView {
-  Slot slot_end = 0;  // slots below it have been given
+  std::unique_ptr<const ViewEpochs::Token> token;  // first: destroyed when all else is
+  Slot slot_end = 0;                               // slots below it have been given
+  std::shared_ptr<const SlotSet> dead;             // those of them without a point
   uint32_t codebook_version = 0;
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
@@ -43,8 +49,10 @@ struct CollectionView {
 // the executor must outlive it.
 class Collection {
  public:
-  // A collection whose catalog record is in the store already; Recover() fills it.
-  Collection(Store& store, Executor& executor, const CatalogRecord& record);
+  // A collection whose catalog record is in the store already; Recover() fills it. `wake` is called
+  // when there is work for Maintain(); it must not block.
+  Collection(Store& store, Executor& executor, const CatalogRecord& record,
+             std::function<void()> wake);
 
   // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
   absl::Status Recover();
@@ -64,6 +72,10 @@ class Collection {
   absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
                                     PointFields fields) const;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
+
+  // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
+  // step. False if nothing is left to do.
+  bool Maintain();
 
   // Trains a codebook on the points and installs it. Long: run as an operation.
   absl::Status Train(const TrainRequest& request, Operations::Context& operation);
@@ -109,7 +121,8 @@ class Collection {
   absl::Status LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const;
   void RemoveRecords(const PointId& id, Slot slot, uint32_t list, bool replaced, GroupPlan& plan);
   void ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan);
-  void Publish(Slot slot_end);
+  void BuryPoints(std::span<const Slot> died);
+  void Publish();
 
   // Reads (collection_read.cc).
   // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
@@ -118,11 +131,17 @@ class Collection {
   absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status ReadPoints(std::span<const Slot> slots,
                           const std::function<void(size_t, const PointRecordView&)>& found) const;
-  // Copies the vectors of `slots`; found[i] is false for a slot whose point is gone.
+  // Calls found(i, record) for every ids[i] that exists.
+  absl::Status ReadByIds(const std::vector<PointId>& ids,
+                         const std::function<void(size_t, const PointRecordView&)>& found) const;
+  // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
+  // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  absl::Status ForEachLiveRow(Slot begin, Slot end, size_t rows_max,
+  absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                               const RowVisitor& visitor) const;
-  absl::Status ForEachRowOnDisk(Slot begin, Slot end, size_t rows_max,
+  absl::Status VisitMissed(std::span<const Slot> missed, size_t rows_max,
+                           const RowVisitor& visitor) const;
+  absl::Status ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                                 const RowVisitor& visitor) const;
 
   // Searches (collection_search.cc).
@@ -136,16 +155,25 @@ class Collection {
   // Training (collection_train.cc).
   absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;
   absl::StatusOr<Matrix> TrainingSample(const CodebookSpec& spec) const;
-  absl::Status EncodeRange(const Codebook& codebook, uint32_t version, Slot begin, Slot end,
-                           Operations::Context* operation, EncodedSlots* out) const;
+  absl::Status EncodeRange(const CollectionView& view, const Codebook& codebook, uint32_t version,
+                           Slot begin, Slot end, Operations::Context* operation,
+                           EncodedSlots* out) const;
   void PutCodes(const Codebook& codebook, const EncodedSlots& encoded, size_t begin,
                 uint32_t version, StoreBatch& batch) const;
   absl::Status EncodeAndSwitch(const std::shared_ptr<const Codebook>& codebook, uint32_t version,
                                Operations::Context& operation);
+  absl::Status EncodeAndSwitchNewSlots(const std::shared_ptr<const Codebook>& codebook,
+                                       uint32_t version, Operations::Context& operation);
+  absl::Status SetSlotReuse(bool reuse);
   absl::Status SwitchCodebook(std::shared_ptr<const Codebook> codebook, uint32_t version,
                               std::unique_ptr<InvertedLists> lists, EncodedSlots& encoded,
                               Slot encoded_end);
+  void UseLists(std::unique_ptr<InvertedLists> lists, std::span<const EncodedSlots* const> parts);
   absl::StatusOr<uint32_t> NextCodebookVersion() const;
+
+  // Upkeep (collection_maintain.cc). In the queue's turn.
+  void ReclaimSlots();
+  void CompactSomeLists();
 
   // The Codebooks service (collection_codebooks.cc).
   absl::Status NotTrained() const;
@@ -154,6 +182,7 @@ class Collection {
   // Recovery (collection_recover.cc).
   absl::Status RecoverCodebook(uint32_t version);
   absl::Status DropStaleRecords(uint32_t version);
+  void RecoverFreeSlots(const std::vector<bool>& live);
   absl::Status RecoverPoints(std::vector<bool>* seen);
   absl::Status RecoverCodes(EncodedSlots* encoded, std::vector<bool>* seen);
 
@@ -164,8 +193,9 @@ class Collection {
   const int64_t create_time_ms_;
   const uint32_t recorded_codebook_version_;
 
+  const std::function<void()> wake_;
+
   SlotTable table_;
-  SlotSet dead_;  // slots whose points are deleted or replaced
   std::atomic<uint64_t> points_{0};
   std::atomic<uint64_t> sequence_{0};
   std::atomic<bool> dropped_{false};
@@ -173,7 +203,10 @@ class Collection {
   std::atomic<std::shared_ptr<const CollectionView>> view_;
 
   // Belong to whoever has the turn in queue_ (and to Recover before there is any).
-  uint64_t next_slot_ = 0;
+  SlotAllocator slots_;
+  SlotSet dead_;  // given slots without a point: in a list, retired or free
+  ViewEpochs epochs_;
+  ListTombstones tombstones_;  // of lists_
   uint32_t codebook_version_ = 0;
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;

@@ -17,6 +17,14 @@ namespace {
 // again; each time the race is lost takes another write of the same point in between.
 constexpr int kLookUpAttempts = 100;
 
+absl::Status WrongVectorSize(const std::string& collection, const PointRecordView& record,
+                             size_t bytes) {
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
+      absl::StrCat("collection ", collection, ": the vector of point ", DescribePointId(record.id),
+                   " has ", record.vector.size(), " bytes instead of ", bytes));
+}
+
 }  // namespace
 
 absl::Status Collection::FindSlots(const std::vector<PointId>& ids,
@@ -61,17 +69,37 @@ absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, b
     return absl::OkStatus();
   }
   std::fill_n(found, slots.size(), false);
-  return ReadPoints(slots, [&](size_t i, const PointRecordView& record) {
-    if (record.vector.size() != row_bytes) return;
+  absl::Status damage;
+  const auto copy = [&](size_t i, const PointRecordView& record) {
+    if (record.vector.size() != row_bytes) {
+      damage = WrongVectorSize(spec_.name, record, row_bytes);
+      return;
+    }
     std::copy_n(reinterpret_cast<const std::byte*>(record.vector.data()), row_bytes,
                 out + i * row_bytes);
     found[i] = true;
-  });
+  };
+  RETURN_IF_ERROR(ReadPoints(slots, copy));
+  RETURN_IF_ERROR(damage);
+  // Replaced or deleted since the caller's view: a replaced point is under another slot now.
+  std::vector<PointId> ids;
+  std::vector<size_t> rows;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (found[i]) continue;
+    ids.push_back(table_.id(slots[i]));
+    rows.push_back(i);
+  }
+  if (ids.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      ReadByIds(ids, [&](size_t i, const PointRecordView& record) { copy(rows[i], record); }));
+  return damage;
 }
 
-absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
-                                                       PointFields fields) const {
-  std::vector<std::optional<PointData>> found(ids.size());
+absl::Status Collection::ReadByIds(
+    const std::vector<PointId>& ids,
+    const std::function<void(size_t, const PointRecordView&)>& found) const {
+  // Whatever slot is looked up from here on keeps its point or loses it, and never has another.
+  const auto held = view();
   std::vector<size_t> missing(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) missing[i] = i;
   for (int attempt = 0; attempt < kLookUpAttempts && !missing.empty(); ++attempt) {
@@ -86,17 +114,35 @@ absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId
       present.push_back(slots[i]);
       rows.push_back(missing[i]);
     }
+    std::vector<bool> read(rows.size(), false);
+    absl::Status mismatch;
     RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
-      PointData& point = found[rows[i]].emplace();
-      point.id = ids[rows[i]];
-      if (fields.vector) point.vector = std::string(record.vector);
-      if (fields.payload) point.payload = std::string(record.payload);
+      read[i] = true;
+      if (record.id == ViewOf(ids[rows[i]])) return found(rows[i], record);
+      mismatch = ErrorWithReason(
+          absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
+          absl::StrCat("collection ", spec_.name, ": point ", DescribePointId(ViewOf(ids[rows[i]])),
+                       " leads to slot ", present[i], ", which has point ",
+                       DescribePointId(record.id)));
     }));
+    RETURN_IF_ERROR(mismatch);
     missing.clear();
-    for (size_t row : rows) {
-      if (!found[row].has_value()) missing.push_back(row);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (!read[i]) missing.push_back(rows[i]);
     }
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
+                                                       PointFields fields) const {
+  std::vector<std::optional<PointData>> found(ids.size());
+  RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
+    PointData& point = found[i].emplace();
+    point.id = ids[i];
+    if (fields.vector) point.vector = std::string(record.vector);
+    if (fields.payload) point.payload = std::string(record.payload);
+  }));
   std::vector<PointData> points;
   for (auto& point : found) {
     if (point.has_value()) points.push_back(*std::move(point));
@@ -129,45 +175,50 @@ absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::strin
   return page;
 }
 
-absl::Status Collection::ForEachLiveRow(Slot begin, Slot end, size_t rows_max,
-                                        const RowVisitor& visitor) const {
-  if (!vectors_in_memory()) return ForEachRowOnDisk(begin, end, rows_max, visitor);
+absl::Status Collection::ForEachLiveRow(const CollectionView& view, Slot begin, Slot end,
+                                        size_t rows_max, const RowVisitor& visitor) const {
+  if (!vectors_in_memory()) return ForEachRowOnDisk(view, begin, end, rows_max, visitor);
+  const SlotSet& dead = *view.dead;
   std::vector<Slot> slots;
   for (Slot slot = begin; slot < end;) {
     // A run of live slots that lie one after the other goes out without a copy.
-    if (dead_.Contains(slot)) {
+    if (dead.Contains(slot)) {
       ++slot;
       continue;
     }
     const size_t run_max = std::min({rows_max, size_t{end - slot}, table_.ContiguousSlots(slot)});
     slots.clear();
     const Slot first = slot;
-    while (slots.size() < run_max && !dead_.Contains(slot)) slots.push_back(slot++);
-    if (slots.empty()) continue;  // it died between the two looks
+    while (slots.size() < run_max && !dead.Contains(slot)) slots.push_back(slot++);
     RETURN_IF_ERROR(visitor(slots, table_.vector(first)));
   }
   return absl::OkStatus();
 }
 
-absl::Status Collection::ForEachRowOnDisk(Slot begin, Slot end, size_t rows_max,
-                                          const RowVisitor& visitor) const {
+absl::Status Collection::ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end,
+                                          size_t rows_max, const RowVisitor& visitor) const {
   if (begin >= end) return absl::OkStatus();
   const size_t row_bytes = vector_bytes();
   std::vector<Slot> slots;
   std::vector<std::byte> rows(rows_max * row_bytes);
+  std::vector<Slot> missed;  // replaced or deleted since the view
+  uint64_t next = begin;
+  const auto miss_until = [&](uint64_t slot) {
+    for (; next < slot; ++next) {
+      if (!view.dead->Contains(static_cast<Slot>(next))) missed.push_back(static_cast<Slot>(next));
+    }
+    next = slot + 1;
+  };
   auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), PointKey(id_, end), nullptr,
                         /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     PointKeyParts key;
     RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
-    if (dead_.Contains(key.slot)) continue;
+    miss_until(key.slot);
+    if (view.dead->Contains(key.slot)) continue;
     PointRecordView record;
     RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
-    if (record.vector.size() != row_bytes) {
-      return absl::DataLossError(absl::StrCat(
-          "collection ", spec_.name, ": the vector of point ", DescribePointId(record.id), " has ",
-          record.vector.size(), " bytes instead of ", row_bytes));
-    }
+    if (record.vector.size() != row_bytes) return WrongVectorSize(spec_.name, record, row_bytes);
     std::copy_n(reinterpret_cast<const std::byte*>(record.vector.data()), row_bytes,
                 rows.data() + slots.size() * row_bytes);
     slots.push_back(key.slot);
@@ -177,7 +228,29 @@ absl::Status Collection::ForEachRowOnDisk(Slot begin, Slot end, size_t rows_max,
     }
   }
   RETURN_IF_ERROR(it->status());
-  return slots.empty() ? absl::OkStatus() : visitor(slots, rows.data());
+  miss_until(end);
+  if (!slots.empty()) RETURN_IF_ERROR(visitor(slots, rows.data()));
+  return VisitMissed(missed, rows_max, visitor);
+}
+
+// Visits points that have moved to other slots since the caller's view, under their old slots.
+absl::Status Collection::VisitMissed(std::span<const Slot> missed, size_t rows_max,
+                                     const RowVisitor& visitor) const {
+  const auto found = std::make_unique<bool[]>(rows_max);
+  std::vector<std::byte> rows(missed.empty() ? 0 : rows_max * vector_bytes());
+  for (; !missed.empty(); missed = missed.subspan(std::min(rows_max, missed.size()))) {
+    const auto some = missed.first(std::min(rows_max, missed.size()));
+    RETURN_IF_ERROR(ReadRows(some, rows.data(), found.get()));
+    std::vector<Slot> slots;
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (!found[i]) continue;
+      std::copy_n(rows.data() + i * vector_bytes(), vector_bytes(),
+                  rows.data() + slots.size() * vector_bytes());
+      slots.push_back(some[i]);
+    }
+    if (!slots.empty()) RETURN_IF_ERROR(visitor(slots, rows.data()));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Collection::WidenVectors(VectorsView vectors, Matrix* floats) const {

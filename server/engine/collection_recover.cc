@@ -25,15 +25,15 @@ absl::Status Collection::Recover() {
   if (!counter_value.has_value()) return Damaged(spec_.name, "its counters are missing");
   CounterRecord counter;
   RETURN_IF_ERROR(DecodeCounter(counter_key, *counter_value, &counter));
-  next_slot_ = counter.next_slot;
+  slots_.Reset(counter.next_slot, {});
   sequence_.store(counter.sequence);
   RETURN_IF_ERROR(DropStaleRecords(recorded_codebook_version_));
   if (recorded_codebook_version_ != 0) RETURN_IF_ERROR(RecoverCodebook(recorded_codebook_version_));
 
   // Points are read only where their vectors are kept or nothing else names them.
   const bool read_points = vectors_in_memory() || codebook_ == nullptr;
-  std::vector<bool> points_seen(read_points ? next_slot_ : 0);
-  std::vector<bool> codes_seen(codebook_ != nullptr ? next_slot_ : 0);
+  std::vector<bool> points_seen(read_points ? slots_.end() : 0);
+  std::vector<bool> codes_seen(codebook_ != nullptr ? slots_.end() : 0);
   EncodedSlots encoded;
   absl::Status points_status;
   absl::Status codes_status;
@@ -49,19 +49,29 @@ absl::Status Collection::Recover() {
     return Damaged(spec_.name, "points and codes do not match");
   }
   const std::vector<bool>& live = read_points ? points_seen : codes_seen;
-  for (uint64_t slot = 0; slot < next_slot_; ++slot) {
-    if (!live[slot]) dead_.Insert(static_cast<Slot>(slot));
-  }
-  points_.store(next_slot_ - dead_.size());
+  RecoverFreeSlots(live);
   if (codebook_ != nullptr) {
-    for (size_t i = 0; i < encoded.slots.size(); ++i) {
-      table_.SetList(encoded.slots[i], encoded.vectors.lists[i]);
-    }
     lists_->Append(encoded.vectors, encoded.slots.data());
+    const EncodedSlots* const parts[] = {&encoded};
+    UseLists(std::move(lists_), parts);
     defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
   }
-  Publish(static_cast<Slot>(next_slot_));
+  Publish();
   return absl::OkStatus();
+}
+
+// Nothing refers to a slot without a point: all of them are free.
+void Collection::RecoverFreeSlots(const std::vector<bool>& live) {
+  uint64_t end = live.size();
+  while (end > 0 && !live[end - 1]) --end;
+  std::vector<Slot> free;
+  for (uint64_t slot = 0; slot < end; ++slot) {
+    if (live[slot]) continue;
+    free.push_back(static_cast<Slot>(slot));
+    dead_.Insert(static_cast<Slot>(slot));
+  }
+  points_.store(end - free.size());
+  slots_.Reset(end, std::move(free));
 }
 
 // Sweeps away what an interrupted installation of a codebook left: versions never switched to.
@@ -106,7 +116,7 @@ absl::Status Collection::RecoverPoints(std::vector<bool>* seen) {
     PointRecordView record;
     RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
     RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
-    if (key.slot >= next_slot_) {
+    if (key.slot >= slots_.end()) {
       return Damaged(spec_.name, absl::StrCat("slot ", key.slot, " was never given"));
     }
     if (record.vector.size() != vector_bytes()) {
@@ -130,7 +140,7 @@ absl::Status Collection::RecoverCodes(EncodedSlots* encoded, std::vector<bool>* 
     CodeRecordView record;
     RETURN_IF_ERROR(ParseCodeKey(it->key(), &key));
     RETURN_IF_ERROR(DecodeCode(it->key(), it->value(), &record));
-    if (key.slot >= next_slot_ || key.list >= codebook_->nlist() ||
+    if (key.slot >= slots_.end() || key.list >= codebook_->nlist() ||
         record.code.size() != code_bytes || (*seen)[key.slot]) {
       return Damaged(spec_.name, absl::StrCat("the code of point ", DescribePointId(record.id),
                                               " does not fit codebook ", codebook_version_));

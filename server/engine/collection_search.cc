@@ -108,7 +108,7 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
     params.rerank = rerank ? std::max<uint64_t>(chosen, k) : 0;
     CollectionVectors vectors(*this);
     IvfSearchStats stats;
-    RETURN_IF_ERROR(SearchIvf(*now->lists, queries, params, dead_, &vectors, found, &stats));
+    RETURN_IF_ERROR(SearchIvf(*now->lists, queries, params, *now->dead, &vectors, found, &stats));
   }
   SearchResult result;
   result.element_type = spec_.element_type;
@@ -129,7 +129,7 @@ absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView qu
   }
   std::vector<float> distances(kExactBlockRows);
   RETURN_IF_ERROR(
-      ForEachLiveRow(0, view.slot_end, kExactBlockRows,
+      ForEachLiveRow(view, 0, view.slot_end, kExactBlockRows,
                      [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
                        for (size_t q = 0; q < queries.rows; ++q) {
                          scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
@@ -155,14 +155,6 @@ void Collection::ToHits(const SearchRequest& request,
       hit.score = sign * neighbor.distance;
       hit.score_is_exact = exact;
       if (!request.ids.empty() && hit.id == request.ids[q]) continue;
-      // A point that is being replaced just now may have been met twice: the new one counts.
-      if (dead_.Contains(neighbor.slot)) {
-        const bool twice =
-            std::any_of(found[q].begin(), found[q].end(), [&](const Neighbor& other) {
-              return other.slot > neighbor.slot && table_.id(other.slot) == hit.id;
-            });
-        if (twice) continue;
-      }
       hits.push_back(std::move(hit));
     }
     std::stable_sort(hits.begin(), hits.end(), [sign](const Hit& a, const Hit& b) {

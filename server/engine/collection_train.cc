@@ -58,11 +58,11 @@ absl::Status Collection::CheckTrainable(const TrainRequest& request) const {
 
 // Draws the vectors to train on: the same points and seed give the same sample.
 absl::StatusOr<Matrix> Collection::TrainingSample(const CodebookSpec& spec) const {
-  const Slot end = view()->slot_end;
+  const auto now = view();
   std::vector<Slot> live;
-  live.reserve(points());
-  for (Slot slot = 0; slot < end; ++slot) {
-    if (!dead_.Contains(slot)) live.push_back(slot);
+  live.reserve(now->slot_end - now->dead->size());
+  for (Slot slot = 0; slot < now->slot_end; ++slot) {
+    if (!now->dead->Contains(slot)) live.push_back(slot);
   }
   const size_t wanted = std::min({live.size(), size_t{spec.nlist} * spec.training_vectors_per_list,
                                   limits::kTrainingVectorsMax});
@@ -107,12 +107,12 @@ absl::StatusOr<uint32_t> Collection::NextCodebookVersion() const {
 }
 
 // Encodes the live points of [begin, end) and stores the codes, not yet in use, under `version`.
-absl::Status Collection::EncodeRange(const Codebook& codebook, uint32_t version, Slot begin,
-                                     Slot end, Operations::Context* operation,
-                                     EncodedSlots* out) const {
+absl::Status Collection::EncodeRange(const CollectionView& view, const Codebook& codebook,
+                                     uint32_t version, Slot begin, Slot end,
+                                     Operations::Context* operation, EncodedSlots* out) const {
   Matrix floats(kEncodeBatchRows, spec_.dimension);
   return ForEachLiveRow(
-      begin, end, kEncodeBatchRows,
+      view, begin, end, kEncodeBatchRows,
       [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
         if (operation != nullptr && !operation->OnProgress("encoding", slots.front(), end)) {
           return absl::CancelledError("cancelled while encoding");
@@ -181,13 +181,30 @@ absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codeboo
 
 absl::Status Collection::EncodeAndSwitch(const std::shared_ptr<const Codebook>& codebook,
                                          uint32_t version, Operations::Context& operation) {
+  // What is encoded by slot must not change hands: meanwhile new points get new slots.
+  RETURN_IF_ERROR(SetSlotReuse(false));
+  const absl::Status status = EncodeAndSwitchNewSlots(codebook, version, operation);
+  RETURN_IF_ERROR(SetSlotReuse(true));
+  return status;
+}
+
+absl::Status Collection::SetSlotReuse(bool reuse) {
+  return queue_.RunExclusive([&] {
+    slots_.SetReuse(reuse);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Collection::EncodeAndSwitchNewSlots(const std::shared_ptr<const Codebook>& codebook,
+                                                 uint32_t version, Operations::Context& operation) {
   EncodedSlots encoded;
   Slot encoded_end = 0;
   for (int round = 0; round < kCatchUpRounds; ++round) {
-    const Slot end = view()->slot_end;
-    if (round > 0 && end - encoded_end <= kLastRoundSlots) break;
-    RETURN_IF_ERROR(EncodeRange(*codebook, version, encoded_end, end, &operation, &encoded));
-    encoded_end = end;
+    const auto now = view();
+    if (round > 0 && now->slot_end - encoded_end <= kLastRoundSlots) break;
+    RETURN_IF_ERROR(
+        EncodeRange(*now, *codebook, version, encoded_end, now->slot_end, &operation, &encoded));
+    encoded_end = now->slot_end;
   }
   operation.OnProgress("building lists", 0, 1);
   auto lists = std::make_unique<InvertedLists>(codebook);
@@ -212,8 +229,9 @@ absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook
     }
   }
   EncodedSlots rest;
+  const auto now = view();
   RETURN_IF_ERROR(
-      EncodeRange(*codebook, version, encoded_end, static_cast<Slot>(next_slot_), nullptr, &rest));
+      EncodeRange(*now, *codebook, version, encoded_end, now->slot_end, nullptr, &rest));
   const std::string catalog_key = CatalogKey(id_);
   std::string value;
   EncodeCatalog(catalog_key, Catalog(version), &value);
@@ -229,17 +247,38 @@ absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook
   RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
 
   if (!rest.slots.empty()) lists->Append(rest.vectors, rest.slots.data());
-  for (const EncodedSlots* part : {&std::as_const(encoded), &std::as_const(rest)}) {
-    for (size_t i = 0; i < part->slots.size(); ++i) {
-      table_.SetList(part->slots[i], part->vectors.lists[i]);
-    }
-  }
-  lists_ = std::move(lists);
   codebook_ = std::move(codebook);
   codebook_version_ = version;
   defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
-  Publish(static_cast<Slot>(next_slot_));
+  const EncodedSlots* const parts[] = {&encoded, &rest};
+  UseLists(std::move(lists), parts);
+  Publish();
   return absl::OkStatus();
+}
+
+// Takes lists that hold `parts`, dead entries included, in the place of lists_.
+void Collection::UseLists(std::unique_ptr<InvertedLists> lists,
+                          std::span<const EncodedSlots* const> parts) {
+  const ListTombstones old = std::exchange(tombstones_, ListTombstones());
+  lists_ = std::move(lists);
+  tombstones_.Reset(codebook_->nlist());
+  for (const EncodedSlots* part : parts) {
+    for (size_t i = 0; i < part->slots.size(); ++i) {
+      const Slot slot = part->slots[i];
+      const uint32_t list = part->vectors.lists[i];
+      table_.SetList(slot, list);
+      if (dead_.Contains(slot)) tombstones_.Add(slot, list, lists_->list_size(list));
+    }
+  }
+  slots_.Withdraw(tombstones_.slots());
+  // What only the old lists had entries of.
+  std::vector<Slot> gone;
+  for (uint64_t slot = 0; slot < slots_.end(); ++slot) {
+    const auto s = static_cast<Slot>(slot);
+    if (old.slots().Contains(s) && !tombstones_.slots().Contains(s)) gone.push_back(s);
+  }
+  slots_.Retire(std::move(gone), epochs_.next());
+  if (tombstones_.HasWork()) wake_();
 }
 
 }  // namespace tessera

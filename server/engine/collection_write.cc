@@ -43,8 +43,8 @@ absl::Status ValidateIds(const std::vector<PointId>& ids) {
 // What a group of writes does, while it is being put together.
 struct Collection::GroupPlan {
   std::unique_ptr<StoreBatch> batch;
-  uint64_t next_slot = 0;
   uint64_t sequence = 0;
+  std::vector<Slot> new_slots;  // of every point upserted by the group, in order
   std::vector<Slot> old_slots;  // of every id of the group, in order; kInvalidSlot: not there
   size_t old_slot_cursor = 0;
   // Where the group has put ids so far; kept only if one can come twice.
@@ -186,7 +186,7 @@ void Collection::PlanWrite(PendingWrite& write, GroupPlan& plan) {
     }
     if (old.slot != kInvalidSlot) RemoveRecords(id, old.slot, old.list, upsert, plan);
     GroupPlan::Place place;
-    if (upsert) place.slot = static_cast<Slot>(plan.next_slot++);
+    if (upsert) plan.new_slots.push_back(place.slot = slots_.Take());
     if (upsert && codebook_ != nullptr) place.list = write.encoded.lists[i];
     if (plan.track_moves) plan.moved[id] = place;
     touched += upsert || old.slot != kInvalidSlot;
@@ -232,7 +232,6 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
   if (dropped_.load()) return Missing();
   GroupPlan plan;
   plan.batch = store_.NewBatch();
-  plan.next_slot = next_slot_;
   plan.sequence = sequence_.load();
   // An id can come twice in a group of several writes, and in one delete; not in one upsert.
   plan.track_moves = group.size() > 1 || group[0]->kind == PendingWrite::Kind::kDelete;
@@ -243,7 +242,8 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
     // A new codebook may have been installed since the caller's thread encoded.
     if (write->encoded_version != codebook_version_) EncodeForWrite(*write, *view());
   }
-  if (next_slot_ + upserts > limits::kPointsPerCollectionMax) {
+  ReclaimSlots();
+  if (upserts > slots_.room()) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, "COLLECTION_FULL",
         absl::StrCat("a collection holds at most ", limits::kPointsPerCollectionMax, " points"));
@@ -251,40 +251,56 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
   RETURN_IF_ERROR(LookUpSlots(group, plan));
   for (PendingWrite* write : group) PlanWrite(*write, plan);
   const std::string counter_key = CounterKey(id_);
-  EncodeCounter(counter_key, {plan.sequence, plan.next_slot}, &plan.value);
+  EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
   plan.batch->Put(Family::kMeta, counter_key, plan.value);
-  RETURN_IF_ERROR(store_.Commit(*plan.batch, Durability::kSync));
+  const absl::Status status = store_.Commit(*plan.batch, Durability::kSync);
+  if (!status.ok()) {
+    slots_.Return(plan.new_slots);
+    return status;
+  }
   ApplyGroup(group, plan);
   return absl::OkStatus();
 }
 
 // The group is on disk: now it becomes visible.
 void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan) {
-  Slot slot = static_cast<Slot>(next_slot_);
-  std::vector<Slot> slots;
+  const Slot* slots = plan.new_slots.data();
   for (const PendingWrite* write : group) {
     if (write->kind != PendingWrite::Kind::kUpsert) continue;
     const size_t n = write->size();
-    slots.resize(n);
     for (size_t i = 0; i < n; ++i) {
-      slots[i] = slot++;
+      dead_.Erase(slots[i]);
       table_.Set(slots[i], (*write->ids)[i], write->vectors + i * vector_bytes());
       if (lists_ != nullptr) table_.SetList(slots[i], write->encoded.lists[i]);
     }
-    if (lists_ != nullptr) lists_->Append(write->encoded, slots.data());
+    if (lists_ != nullptr) lists_->Append(write->encoded, slots);
+    slots += n;
   }
-  next_slot_ = plan.next_slot;
+  BuryPoints(plan.died);
   sequence_.store(plan.sequence);
   points_.fetch_add(static_cast<uint64_t>(plan.points_change));
-  // The new points become visible before the ones they replace vanish: a search in between may
-  // meet both, which it sees and mends, and never neither.
-  Publish(static_cast<Slot>(next_slot_));
-  for (Slot died : plan.died) dead_.Insert(died);
+  Publish();
 }
 
-void Collection::Publish(Slot slot_end) {
+// The points of these slots are gone from the store, and from the view that is published next.
+void Collection::BuryPoints(std::span<const Slot> died) {
+  for (Slot slot : died) dead_.Insert(slot);
+  if (lists_ == nullptr) {
+    slots_.Retire({died.begin(), died.end()}, epochs_.next());
+    return;
+  }
+  for (Slot slot : died) {
+    const uint32_t list = table_.list(slot);
+    tombstones_.Add(slot, list, lists_->list_size(list));
+  }
+  if (tombstones_.HasWork()) wake_();
+}
+
+void Collection::Publish() {
   auto view = std::make_shared<CollectionView>();
-  view->slot_end = slot_end;
+  view->token = epochs_.Open();
+  view->slot_end = static_cast<Slot>(slots_.end());
+  view->dead = dead_.Snapshot();
   view->codebook_version = codebook_version_;
   view->codebook = codebook_;
   view->defaults = defaults_;

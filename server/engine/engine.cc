@@ -15,6 +15,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/collection_spec.h"
 #include "server/engine/errors.h"
+#include "server/engine/maintenance.h"
 #include "server/engine/operations.h"
 #include "server/engine/records.h"
 
@@ -29,7 +30,8 @@ class EngineImpl final : public Engine {
       : store_(std::move(store)),
         executor_(executor),
         options_(options),
-        collections_(std::make_shared<CollectionMap>()) {}
+        collections_(std::make_shared<CollectionMap>()),
+        maintenance_([this] { return Maintain(); }) {}
   ~EngineImpl() override { Close().IgnoreError(); }
 
   absl::Status Recover();
@@ -83,6 +85,11 @@ class EngineImpl final : public Engine {
 
  private:
   absl::StatusOr<std::shared_ptr<Collection>> Find(const std::string& name) const;
+  std::shared_ptr<Collection> NewCollection(const CatalogRecord& record) {
+    return std::make_shared<Collection>(*store_, executor_, record,
+                                        [this] { maintenance_.Wake(); });
+  }
+  bool Maintain();
   CollectionInfo InfoOf(const Collection& collection);
   absl::Status RecoverFormat();
   absl::Status SweepOrphans(const std::set<uint32_t>& known);
@@ -98,7 +105,9 @@ class EngineImpl final : public Engine {
   absl::Mutex catalog_mutex_;
   uint32_t next_collection_id_ ABSL_GUARDED_BY(catalog_mutex_) = 1;
   bool closed_ ABSL_GUARDED_BY(catalog_mutex_) = false;
-  Operations operations_;  // last: its threads end before what they use
+  // Last: their threads end before what they use.
+  Operations operations_;
+  Maintenance maintenance_;
 };
 
 absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& name) const {
@@ -154,7 +163,7 @@ absl::Status EngineImpl::Recover() {
     CatalogRecord record;
     RETURN_IF_ERROR(DecodeCatalog(it->key(), it->value(), &record));
     const absl::Time start = absl::Now();
-    auto collection = std::make_shared<Collection>(*store_, executor_, record);
+    auto collection = NewCollection(record);
     RETURN_IF_ERROR(collection->Recover());
     Log(absl::StrCat("recovered collection ", record.spec.name, ": ", collection->points(),
                      " points, codebook ", record.codebook_version, ", in ",
@@ -190,8 +199,17 @@ absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
   return orphans ? store_->Commit(*batch, Durability::kSync) : absl::OkStatus();
 }
 
+// A step of work for each collection that has some.
+bool EngineImpl::Maintain() {
+  const auto collections = collections_.load();
+  bool more = false;
+  for (const auto& [name, collection] : *collections) more |= collection->Maintain();
+  return more;
+}
+
 absl::Status EngineImpl::Close() {
   operations_.Shutdown();
+  maintenance_.Stop();
   absl::MutexLock lock(&catalog_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;
@@ -229,7 +247,7 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
   RETURN_IF_ERROR(store_->Commit(*batch, Durability::kSync));
 
   ++next_collection_id_;
-  auto collection = std::make_shared<Collection>(*store_, executor_, record);
+  auto collection = NewCollection(record);
   auto next = std::make_shared<CollectionMap>(*collections);
   (*next)[spec.name] = collection;
   collections_.store(std::move(next));

@@ -2,19 +2,41 @@
 
 #include <cstring>
 #include <string>
-
-#include "index/base/limits.h"
+#include <string_view>
 
 namespace tessera {
 namespace {
 
-constexpr size_t kStringBlockBytes = 64 << 10;
-static_assert(kStringBlockBytes > limits::kStringIdBytesMax + sizeof(uint16_t));
+// A string as a two-byte length and the bytes, on the heap.
+uint64_t NewString(std::string_view text) {
+  const auto length = static_cast<uint16_t>(text.size());
+  char* place = new char[sizeof(length) + text.size()];
+  std::memcpy(place, &length, sizeof(length));
+  std::memcpy(place + sizeof(length), text.data(), text.size());
+  return reinterpret_cast<uint64_t>(place);
+}
+
+std::string_view StringAt(uint64_t address) {
+  const char* place = reinterpret_cast<const char*>(address);
+  uint16_t length;
+  std::memcpy(&length, place, sizeof(length));
+  return {place + sizeof(length), length};
+}
+
+// What the allocator takes for a string: its bytes, the length, a header, in units of 16.
+size_t HeapBytes(std::string_view text) {
+  return (text.size() + sizeof(uint16_t) + sizeof(size_t) + 15) / 16 * 16;
+}
 
 }  // namespace
 
 SlotTable::~SlotTable() {
-  for (auto& chunk : chunks_) delete chunk.load(std::memory_order_relaxed);
+  for (auto& entry : chunks_) {
+    Chunk* chunk = entry.load(std::memory_order_relaxed);
+    if (chunk == nullptr) continue;
+    for (size_t i = 0; i < chunk->ids.size(); ++i) ClearId(*chunk, i);
+    delete chunk;
+  }
 }
 
 SlotTable::Chunk& SlotTable::EnsureChunk(Slot slot) {
@@ -30,52 +52,41 @@ SlotTable::Chunk& SlotTable::EnsureChunk(Slot slot) {
   return *chunk;
 }
 
-uint64_t SlotTable::InternString(std::string_view text) {
-  const size_t bytes = sizeof(uint16_t) + text.size();
-  if (string_blocks_.empty() || string_block_used_ + bytes > kStringBlockBytes) {
-    string_blocks_.push_back(std::make_unique<char[]>(kStringBlockBytes));
-    string_block_used_ = 0;
-  }
-  char* place = string_blocks_.back().get() + string_block_used_;
-  string_block_used_ += bytes;
-  const uint16_t length = static_cast<uint16_t>(text.size());
-  std::memcpy(place, &length, sizeof(length));
-  std::memcpy(place + sizeof(length), text.data(), text.size());
-  return reinterpret_cast<uint64_t>(place);
+void SlotTable::ClearId(Chunk& chunk, size_t offset) {
+  if (!chunk.is_string[offset]) return;
+  string_bytes_.fetch_sub(HeapBytes(StringAt(chunk.ids[offset])), std::memory_order_relaxed);
+  delete[] reinterpret_cast<char*>(chunk.ids[offset]);
+  chunk.is_string[offset] = 0;
 }
+
+void SlotTable::ClearId(Slot slot) { ClearId(ChunkOf(slot), OffsetIn(slot)); }
 
 void SlotTable::Set(Slot slot, const PointId& id, const std::byte* vector) {
   Chunk& chunk = EnsureChunk(slot);
   const uint32_t offset = OffsetIn(slot);
+  ClearId(chunk, offset);
   if (const uint64_t* number = std::get_if<uint64_t>(&id)) {
     chunk.ids[offset] = *number;
-    chunk.is_string[offset] = 0;
   } else {
-    chunk.ids[offset] = InternString(std::get<std::string>(id));
+    const std::string& text = std::get<std::string>(id);
+    chunk.ids[offset] = NewString(text);
     chunk.is_string[offset] = 1;
+    string_bytes_.fetch_add(HeapBytes(text), std::memory_order_relaxed);
   }
-  SetVector(slot, vector);
-}
-
-void SlotTable::SetVector(Slot slot, const std::byte* vector) {
   if (vector_bytes_ == 0 || vector == nullptr) return;
-  Chunk& chunk = EnsureChunk(slot);
-  std::memcpy(chunk.vectors.data() + size_t{OffsetIn(slot)} * vector_bytes_, vector, vector_bytes_);
+  std::memcpy(chunk.vectors.data() + size_t{offset} * vector_bytes_, vector, vector_bytes_);
 }
 
 PointId SlotTable::id(Slot slot) const {
   const Chunk& chunk = ChunkOf(slot);
   const uint32_t offset = OffsetIn(slot);
   if (!chunk.is_string[offset]) return chunk.ids[offset];
-  const char* place = reinterpret_cast<const char*>(chunk.ids[offset]);
-  uint16_t length;
-  std::memcpy(&length, place, sizeof(length));
-  return std::string(place + sizeof(length), length);
+  return std::string(StringAt(chunk.ids[offset]));
 }
 
 size_t SlotTable::memory_bytes(Slot end) const {
   const size_t per_slot = sizeof(uint64_t) + sizeof(uint8_t) + sizeof(uint32_t) + vector_bytes_;
-  return size_t{end} * per_slot + string_blocks_.size() * kStringBlockBytes;
+  return size_t{end} * per_slot + string_bytes_.load(std::memory_order_relaxed);
 }
 
 }  // namespace tessera

@@ -6,10 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "index/base/buffer.h"
 #include "index/base/types.h"
@@ -18,9 +14,10 @@
 namespace tessera {
 
 // What is kept in memory of each slot: its point's id, its inverted list, and its vector if the
-// collection keeps vectors in memory. 13 bytes a slot and the vector.
+// collection keeps vectors in memory. 13 bytes a slot and the vector, and strings on the heap.
 //
-// One writer; readers without a lock, of slots below an end that the writer has published to them.
+// One writer; readers without a lock, of slots that the writer has published to them and does not
+// set again as long as they may read them (SlotAllocator).
 // Chunks double in size and never move, so pointers stay valid for the table's life.
 class SlotTable {
  public:
@@ -35,7 +32,8 @@ class SlotTable {
 
   // `vector` has vector_bytes() bytes; ignored if vectors are not kept.
   void Set(Slot slot, const PointId& id, const std::byte* vector);
-  void SetVector(Slot slot, const std::byte* vector);
+  // Frees the memory of an id that is not needed any more; harmless when called twice.
+  void ClearId(Slot slot);
   void SetList(Slot slot, uint32_t list) { ChunkOf(slot).lists[OffsetIn(slot)] = list; }
 
   PointId id(Slot slot) const;
@@ -57,7 +55,7 @@ class SlotTable {
   static constexpr size_t kChunks = 23;
 
   struct Chunk {
-    AlignedBuffer<uint64_t> ids;  // the number, or the address of the string's StringId
+    AlignedBuffer<uint64_t> ids;  // the number, or the address of a two-byte length and the bytes
     AlignedBuffer<uint8_t> is_string;
     AlignedBuffer<uint32_t> lists;
     AlignedBuffer<std::byte> vectors;
@@ -75,13 +73,11 @@ class SlotTable {
     return *chunks_[ChunkIndex(slot)].load(std::memory_order_acquire);
   }
   Chunk& EnsureChunk(Slot slot);
-  uint64_t InternString(std::string_view text);
+  void ClearId(Chunk& chunk, size_t offset);
 
   const size_t vector_bytes_;
   std::array<std::atomic<Chunk*>, kChunks> chunks_{};
-  // String ids lie in blocks that never move: a two-byte length and the bytes.
-  std::vector<std::unique_ptr<char[]>> string_blocks_;
-  size_t string_block_used_ = 0;
+  std::atomic<size_t> string_bytes_{0};
 };
 
 }  // namespace tessera

@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "index/ivf/lists_snapshot.h"
@@ -80,6 +81,7 @@ class InvertedListsTest : public testing::TestWithParam<uint32_t> {
   std::shared_ptr<const Codebook> codebook_;
   InvertedLists lists_;
   SlotSet deleted_;
+  std::vector<Slot> removed_;
   Contents model_;
 };
 
@@ -114,7 +116,7 @@ TEST_P(InvertedListsTest, SnapshotsNeverChange) {
     if (rng() % 4 == 0) Delete(static_cast<Slot>(rng() % at));
     if (rng() % 10 == 0) {
       const auto list = static_cast<uint32_t>(rng() % 70);
-      lists_.Compact(list, deleted_);
+      lists_.Compact(list, deleted_, &removed_);
     }
     if (rng() % 4 == 0) kept.emplace_back(lists_.Snapshot(), Read(*lists_.Snapshot()));
   }
@@ -136,15 +138,15 @@ TEST_P(InvertedListsTest, CompactDropsDeletedEntries) {
   std::mt19937 rng(7);
   for (int i = 0; i < 2000; ++i) Delete(static_cast<Slot>(rng() % 5500));
   const size_t before = lists_.size();
-  size_t gone = 0;
-  for (uint32_t l = 0; l < codebook_->nlist(); ++l) gone += lists_.Compact(l, deleted_);
-  EXPECT_EQ(gone, deleted_.size());
-  EXPECT_EQ(lists_.size(), before - gone);
+  for (uint32_t l = 0; l < codebook_->nlist(); ++l) lists_.Compact(l, deleted_, &removed_);
+  EXPECT_EQ(removed_.size(), deleted_.size());
+  for (Slot slot : removed_) EXPECT_TRUE(deleted_.Contains(slot)) << slot;
+  EXPECT_EQ(lists_.size(), before - removed_.size());
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
   Append(5500, 700);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
   for (int i = 0; i < 2000; ++i) Delete(static_cast<Slot>(rng() % 6200));
-  lists_.CompactAll(deleted_);
+  lists_.CompactAll(deleted_, &removed_);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
   EXPECT_EQ(lists_.size(), model_.size());
 }
@@ -152,7 +154,7 @@ TEST_P(InvertedListsTest, CompactDropsDeletedEntries) {
 TEST_P(InvertedListsTest, EverythingDeletedLeavesEmptyLists) {
   Append(0, 300);
   for (Slot slot = 0; slot < 300; ++slot) Delete(slot);
-  lists_.CompactAll(deleted_);
+  lists_.CompactAll(deleted_, &removed_);
   EXPECT_EQ(lists_.size(), 0u);
   Append(300, 300);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
@@ -169,8 +171,36 @@ TEST_P(InvertedListsTest, MemoryFollowsTheVectors) {
   EXPECT_LE(used, 12'000 * per_vector + codebook_->nlist() * shape.block_bytes());
   for (Slot slot = 0; slot < 11'000; ++slot) Delete(slot);
   const auto snapshot = lists_.Snapshot();
-  lists_.CompactAll(deleted_);
+  lists_.CompactAll(deleted_, &removed_);
   EXPECT_GE(lists_.memory_bytes() - empty, used) << "the snapshot still holds the old memory";
+}
+
+// Replaces all entries many times over, as a server that runs for long does.
+TEST_P(InvertedListsTest, MemoryStaysBoundedThroughTurnovers) {
+  const LutScanShape shape{codebook_->subquantizers(), codebook_->nbits()};
+  Append(0, 6000);
+  const size_t fresh = lists_.memory_bytes();
+  std::mt19937 rng(8);
+  std::vector<Slot> live(6000);
+  std::iota(live.begin(), live.end(), 0);
+  size_t packed = 0;
+  for (int step = 0; step < 300; ++step) {
+    // Slots are given again once their entries are gone, as an engine does it.
+    std::vector<Slot> removed;
+    for (int i = 0; i < 200; ++i) Delete(live[rng() % live.size()]);
+    for (uint32_t l = 0; l < codebook_->nlist(); ++l) lists_.Compact(l, deleted_, &removed);
+    for (Slot slot : removed) deleted_.Erase(slot);
+    for (Slot slot : removed) Append(slot, 1);
+    if (lists_.HasSpareMemory()) {
+      lists_.CompactAll(deleted_, &removed);
+      EXPECT_FALSE(lists_.HasSpareMemory());
+      ++packed;
+    }
+    ASSERT_EQ(lists_.size(), 6000u);
+    ASSERT_LE(lists_.memory_bytes(),
+              fresh + fresh / 4 + 3 * codebook_->nlist() * shape.block_bytes());
+  }
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
 }
 
 TEST_P(InvertedListsTest, ReadersScanWhileTheWriterAppends) {

@@ -29,6 +29,22 @@ TEST(SlotTable, KeepsWhatWasSetAcrossChunks) {
   }
 }
 
+TEST(SlotTable, StringsOfReusedSlotsAreFreed) {
+  SlotTable table(0);
+  for (Slot slot = 0; slot < 100; ++slot) table.Set(slot, PointId(std::string(200, 'a')), nullptr);
+  const size_t full = table.memory_bytes(100);
+  for (int round = 0; round < 10; ++round) {
+    for (Slot slot = 0; slot < 100; ++slot) {
+      if (slot % 3 == 0) table.ClearId(slot);
+      table.Set(slot, PointId(std::string(200, static_cast<char>('b' + round))), nullptr);
+    }
+  }
+  EXPECT_EQ(table.id(7), PointId(std::string(200, 'k')));
+  EXPECT_EQ(table.memory_bytes(100), full);
+  for (Slot slot = 0; slot < 100; ++slot) table.Set(slot, PointId(uint64_t{slot}), nullptr);
+  EXPECT_LT(table.memory_bytes(100) + 100 * 200, full);
+}
+
 TEST(SlotTable, ContiguousRunsCoverTheTable) {
   SlotTable table(8);
   for (Slot slot = 0; slot < 10'000; ++slot) table.Set(slot, PointId(uint64_t{1}), nullptr);

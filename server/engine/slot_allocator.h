@@ -1,0 +1,65 @@
+#ifndef TESSERA_SERVER_ENGINE_SLOT_ALLOCATOR_H_
+#define TESSERA_SERVER_ENGINE_SLOT_ALLOCATOR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <queue>
+#include <vector>
+
+#include "index/base/slot_set.h"
+#include "index/base/types.h"
+
+namespace tessera {
+
+// Gives slots to points, and gives the slots of deleted points again.
+//
+// A slot may be given again only when nothing can lead from it to the point that it had: its
+// records are deleted from the store, no inverted list has an entry of it, and no search holds a
+// view in which that point exists. The caller retires a slot once the first two hold; Reclaim()
+// frees it once the third does. Not thread-safe: it belongs to the writer.
+class SlotAllocator {
+ public:
+  // Starts over: slots below `end` have been given, of which `free` can be given again.
+  void Reset(uint64_t end, std::vector<Slot> free);
+
+  // Slots below it have been given.
+  uint64_t end() const { return end_; }
+  // How many more points there is room for.
+  uint64_t room() const;
+
+  // The lowest free slot. There must be room.
+  Slot Take();
+  // Takes back slots of a write that was not committed.
+  void Return(const std::vector<Slot>& slots);
+
+  // `slots` are in no list; views from `epoch` on, which never decreases, do not show their points.
+  void Retire(std::vector<Slot> slots, uint64_t epoch);
+  // Frees the retired slots that no view from `oldest_epoch` on can lead to, telling of each.
+  void Reclaim(uint64_t oldest_epoch, const std::function<void(Slot)>& freed);
+
+  // Takes back the retirement of those slots in `slots` that are not freed yet: new lists have
+  // entries of them.
+  void Withdraw(const SlotSet& slots);
+
+  // While reuse is off, nothing is freed and only slots that were never given are taken: a slot
+  // keeps its point or loses it, but never has another.
+  void SetReuse(bool reuse) { reuse_ = reuse; }
+
+ private:
+  struct Retired {
+    uint64_t epoch;
+    std::vector<Slot> slots;
+  };
+
+  uint64_t end_ = 0;
+  bool reuse_ = true;
+  // The lowest first, which keeps what is in use together.
+  std::priority_queue<Slot, std::vector<Slot>, std::greater<>> free_;
+  std::deque<Retired> retired_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_SLOT_ALLOCATOR_H_

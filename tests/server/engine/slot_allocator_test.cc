@@ -1,0 +1,97 @@
+#include "server/engine/slot_allocator.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "server/engine/list_tombstones.h"
+#include "server/engine/view_epochs.h"
+
+namespace tessera {
+namespace {
+
+std::vector<Slot> Reclaim(SlotAllocator& slots, uint64_t oldest_epoch) {
+  std::vector<Slot> freed;
+  slots.Reclaim(oldest_epoch, [&](Slot slot) { freed.push_back(slot); });
+  return freed;
+}
+
+TEST(SlotAllocator, GivesTheLowestFreeSlotFirst) {
+  SlotAllocator slots;
+  slots.Reset(10, {7, 2, 5});
+  EXPECT_EQ(slots.Take(), 2u);
+  EXPECT_EQ(slots.Take(), 5u);
+  EXPECT_EQ(slots.Take(), 7u);
+  EXPECT_EQ(slots.Take(), 10u);
+  EXPECT_EQ(slots.end(), 11u);
+  slots.Return({10, 2});
+  EXPECT_EQ(slots.Take(), 2u);
+  EXPECT_EQ(slots.Take(), 10u);
+}
+
+TEST(SlotAllocator, FreesASlotOnlyWhenNoOlderViewIsLeft) {
+  SlotAllocator slots;
+  slots.Reset(4, {});
+  slots.Retire({1}, 5);
+  slots.Retire({3}, 6);
+  EXPECT_TRUE(Reclaim(slots, 4).empty());
+  EXPECT_EQ(slots.Take(), 4u);
+  EXPECT_EQ(Reclaim(slots, 5), std::vector<Slot>{1});
+  EXPECT_EQ(Reclaim(slots, 9), std::vector<Slot>{3});
+  EXPECT_EQ(slots.Take(), 1u);
+  EXPECT_EQ(slots.Take(), 3u);
+  EXPECT_EQ(slots.Take(), 5u);
+}
+
+TEST(SlotAllocator, WithReuseOffOnlyNewSlotsAreGiven) {
+  SlotAllocator slots;
+  slots.Reset(4, {0});
+  slots.Retire({1, 2}, 1);
+  slots.SetReuse(false);
+  EXPECT_TRUE(Reclaim(slots, 8).empty());
+  EXPECT_EQ(slots.Take(), 4u);
+  SlotSet listed;
+  listed.Insert(2);
+  slots.Withdraw(listed);
+  slots.SetReuse(true);
+  EXPECT_EQ(Reclaim(slots, 8), std::vector<Slot>{1});
+  EXPECT_EQ(slots.Take(), 0u);
+  EXPECT_EQ(slots.Take(), 1u);
+  EXPECT_EQ(slots.Take(), 5u);
+}
+
+TEST(ViewEpochs, TheOldestViewThatIsHeldCounts) {
+  ViewEpochs epochs;
+  EXPECT_EQ(epochs.Oldest(), 0u);
+  auto first = epochs.Open();
+  auto second = epochs.Open();
+  auto third = epochs.Open();
+  EXPECT_EQ(epochs.next(), 3u);
+  EXPECT_EQ(epochs.Oldest(), 0u);
+  second.reset();
+  EXPECT_EQ(epochs.Oldest(), 0u);
+  first.reset();
+  EXPECT_EQ(epochs.Oldest(), 2u);
+  third.reset();
+  EXPECT_EQ(epochs.Oldest(), 3u);
+}
+
+TEST(ListTombstones, AListIsCompactedWhenItsDeadShareIsTooLarge) {
+  ListTombstones tombstones;
+  tombstones.Reset(3);
+  for (Slot slot = 0; slot < 10; ++slot) tombstones.Add(slot, 1, 100);
+  EXPECT_FALSE(tombstones.HasWork()) << "a tenth is not more than a tenth";
+  tombstones.Add(10, 1, 100);
+  tombstones.Add(11, 1, 100);
+  tombstones.Add(12, 2, 1);
+  EXPECT_EQ(tombstones.NextList(), 1u);
+  EXPECT_EQ(tombstones.NextList(), 2u);
+  EXPECT_EQ(tombstones.NextList(), std::nullopt);
+  EXPECT_EQ(tombstones.slots().size(), 13u);
+  tombstones.Remove(std::vector<Slot>{0, 12});
+  EXPECT_FALSE(tombstones.slots().Contains(12));
+  EXPECT_EQ(tombstones.slots().size(), 11u);
+}
+
+}  // namespace
+}  // namespace tessera
