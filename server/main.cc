@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "index/base/status_macros.h"
@@ -152,6 +153,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& confi
 void QuietGrpc() { setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0); }
 
 int Serve(const ServerConfig& config) {
+  // Debian builds absl with its search for lock cycles on, which costs a search some microseconds.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   BlockStopSignals();
   Log log(config.log_level, config.log_format);
   log.Info("starting", {{"version", TESSERA_VERSION}, {"pid", getpid()}});

@@ -72,6 +72,8 @@ class Collection {
   absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
                                     PointFields fields) const;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
+  // As Engine::SearchIsQuick.
+  bool SearchIsQuick(const SearchRequest& request) const;
 
   // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
   // step. False if nothing is left to do.
@@ -146,6 +148,8 @@ class Collection {
 
   // Searches (collection_search.cc).
   absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
+  IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
+                               size_t k) const;
   absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
                              std::span<std::vector<Neighbor>> results) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,

@@ -6,6 +6,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/base/top_k.h"
+#include "index/ivf/lists_snapshot.h"
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
 #include "server/engine/collection.h"
@@ -16,6 +17,8 @@ namespace {
 
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
 constexpr size_t kExactBlockRows = 128;
+// Codes and vectors read by a search that counts as quick: a fraction of a millisecond.
+constexpr size_t kQuickBytes = size_t{2} << 20;
 
 // What the request says, else what the collection says, else what the server has chosen.
 uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
@@ -66,6 +69,31 @@ absl::Status Collection::QueryMatrix(const SearchRequest& request, Matrix* queri
   return WidenVectors(request.vectors, queries);
 }
 
+IvfSearchParams Collection::SearchParams(const SearchRequest& request, const CollectionView& view,
+                                         size_t k) const {
+  IvfSearchParams params;
+  params.k = k;
+  params.nprobe = FirstSet(request.nprobe, spec_.index.default_nprobe, view.defaults.nprobe);
+  const uint64_t chosen =
+      FirstSet(request.rerank, spec_.index.default_rerank, RerankFor(view.defaults, k));
+  params.rerank = request.no_rerank ? 0 : std::max<uint64_t>(chosen, k);
+  return params;
+}
+
+bool Collection::SearchIsQuick(const SearchRequest& request) const {
+  const bool reads_store = !request.ids.empty() || request.fields.payload ||
+                           request.fields.vector ||
+                           (spec_.index.vectors == VectorPlacement::kDisk && !request.no_rerank);
+  const std::shared_ptr<const CollectionView> now = view();
+  if (request.exact || reads_store || now->codebook == nullptr) return false;
+  const IvfSearchParams params = SearchParams(request, *now, request.limit);
+  const size_t nlist = now->codebook->nlist();
+  const size_t code_bytes = now->lists->tables().shape.block_bytes() / kLutScanBlockVectors;
+  const size_t codes = std::min<size_t>(params.nprobe, nlist) * (now->lists->size() / nlist + 1);
+  return request.vectors.rows * (codes * code_bytes + params.rerank * vector_bytes()) <=
+         kQuickBytes;
+}
+
 absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) const {
   const size_t queries_count = request.ids.empty() ? request.vectors.rows : request.ids.size();
   if (!request.ids.empty() && request.vectors.rows > 0) {
@@ -100,15 +128,10 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   if (exact) {
     RETURN_IF_ERROR(SearchExactly(*now, queries, k, found));
   } else {
-    IvfSearchParams params;
-    params.k = k;
-    params.nprobe = FirstSet(request.nprobe, spec_.index.default_nprobe, now->defaults.nprobe);
-    const uint64_t chosen =
-        FirstSet(request.rerank, spec_.index.default_rerank, RerankFor(now->defaults, k));
-    params.rerank = rerank ? std::max<uint64_t>(chosen, k) : 0;
     CollectionVectors vectors(*this);
     IvfSearchStats stats;
-    RETURN_IF_ERROR(SearchIvf(*now->lists, queries, params, *now->dead, &vectors, found, &stats));
+    RETURN_IF_ERROR(SearchIvf(*now->lists, queries, SearchParams(request, *now, k), *now->dead,
+                              &vectors, found, &stats));
   }
   SearchResult result;
   result.element_type = spec_.element_type;

@@ -55,6 +55,7 @@ class EngineImpl final : public Engine {
   absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
                                           const std::string& page_token, PointFields fields,
                                           ElementType* element_type) override;
+  bool SearchIsQuick(const SearchRequest& request) override;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
 
   absl::StatusOr<OperationInfo> Train(const TrainRequest& request) override;
@@ -334,6 +335,11 @@ absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collectio
 absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
   ASSIGN_OR_RETURN(auto found, Find(request.collection));
   return found->Search(request);
+}
+
+bool EngineImpl::SearchIsQuick(const SearchRequest& request) {
+  const auto found = Find(request.collection);
+  return found.ok() && (*found)->SearchIsQuick(request);
 }
 
 absl::StatusOr<OperationInfo> EngineImpl::Train(const TrainRequest& request) {

@@ -64,6 +64,8 @@ class Engine {
                                                   const std::string& page_token, PointFields fields,
                                                   ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
+  // Whether the search is sure to take well below a millisecond and to wait for nothing.
+  virtual bool SearchIsQuick(const SearchRequest& request) = 0;
 
   virtual absl::StatusOr<OperationInfo> Train(const TrainRequest& request) = 0;
   virtual absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,

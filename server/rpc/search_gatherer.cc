@@ -32,14 +32,14 @@ bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
 // One Points.Search on its way: parsed, searched and answered on a worker's thread.
 class SearchGatherer::Call final : public grpc::ServerUnaryReactor {
  public:
-  Call(const ServiceEnv& env, const RawCall& raw) : env_(env), raw_(raw) {}
+  Call(const ServiceEnv& env, const RawCall& raw) : env_(env), hold_(env.calls), raw_(raw) {}
 
   size_t request_bytes() const { return raw_.request->Valid() ? raw_.request->Length() : 0; }
   const SearchRequest& search() const { return search_; }
   size_t queries() const { return search_.vectors.rows; }
 
-  // False, and answered, if there is nothing to search for.
-  bool Prepare(Engine& engine) {
+  // False, and answered, if nobody waits for the answer any more.
+  bool StillWanted() {
     if (cancelled_.load(std::memory_order_relaxed)) {
       Answer(absl::CancelledError("the client has cancelled the call"));
       return false;
@@ -48,6 +48,11 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor {
       Answer(absl::DeadlineExceededError("the deadline passed while the request was waiting"));
       return false;
     }
+    return true;
+  }
+
+  // False, and answered, if there is nothing to search for.
+  bool Parse(Engine& engine) {
     const absl::Status status = RunGuarded([&]() -> absl::Status {
       // gRPC keeps the buffer for this call alone: parsing may free it.
       RETURN_IF_ERROR(ParseRequest(const_cast<grpc::ByteBuffer*>(raw_.request), &request_));
@@ -84,6 +89,7 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
   const ServiceEnv& env_;
+  const CallCounter::Hold hold_;
   const RawCall raw_;
   std::atomic<bool> cancelled_{false};
   v1::SearchRequest request_;
@@ -97,32 +103,77 @@ grpc::ServerUnaryReactor* SearchGatherer::Start(const RawCall& raw) {
     call->Answer(engine.status());
     return call;
   }
-  const size_t bytes = call->request_bytes();
-  // One turn is queued for every call, so that whatever waits is taken by some turn.
-  absl::MutexLock lock(&mutex_);
-  if (env_.search_pool.Submit(bytes, [this, engine = *engine] { RunShare(*engine); })) {
-    waiting_.push_back(call);
-  } else {
-    call->Answer(ServerBusyError());
+  if (call->request_bytes() > limits::kGatheredSearchBytesMax) {
+    const auto run = [call, engine = *engine] {
+      if (call->StillWanted() && call->Parse(*engine)) call->RunAlone(*engine);
+    };
+    if (!env_.search_pool.Submit(call->request_bytes(), run)) call->Answer(ServerBusyError());
+    return call;
+  }
+  if (!call->Parse(**engine)) return call;
+  switch (Enter(**engine, call)) {
+    case Turn::kHere:
+      call->RunAlone(**engine);
+      Leave();
+      break;
+    case Turn::kRefused:
+      call->Answer(ServerBusyError());
+      break;
+    case Turn::kQueued:
+      break;
   }
   return call;
 }
 
+SearchGatherer::Turn SearchGatherer::Enter(Engine& engine, Call* call) {
+  const bool quick = engine.SearchIsQuick(call->search());
+  absl::MutexLock lock(&mutex_);
+  if (quick && !here_ && workers_ == 0) {
+    here_ = true;
+    return Turn::kHere;
+  }
+  if (waiting_.size() >= limits::kSearchQueueMax) return Turn::kRefused;
+  // With a worker on its way, the call will be taken whether one more can be started or not.
+  if (workers_ < env_.search_pool.threads() && !StartWorker(engine) && workers_ == 0) {
+    return Turn::kRefused;
+  }
+  waiting_.push_back(call);
+  return Turn::kQueued;
+}
+
+void SearchGatherer::Leave() {
+  absl::MutexLock lock(&mutex_);
+  here_ = false;
+}
+
+bool SearchGatherer::StartWorker(Engine& engine) {
+  if (!env_.search_pool.Submit(0, [this, &engine] { RunWaiting(engine); })) return false;
+  ++workers_;
+  return true;
+}
+
+void SearchGatherer::RunWaiting(Engine& engine) {
+  while (true) {
+    std::vector<Call*> calls = TakeShare();
+    if (calls.empty()) return;
+    RunShare(engine, std::move(calls));
+  }
+}
+
+// Nothing, and one worker less, if nothing waits.
 std::vector<SearchGatherer::Call*> SearchGatherer::TakeShare() {
   absl::MutexLock lock(&mutex_);
+  if (waiting_.empty()) --workers_;
   const size_t workers = env_.search_pool.threads();
   const size_t share =
       std::min((waiting_.size() + workers - 1) / workers, limits::kGatheredSearchesMax);
-  std::vector<Call*> calls(waiting_.begin(), waiting_.begin() + share);
-  waiting_.erase(waiting_.begin(), waiting_.begin() + share);
+  std::vector<Call*> calls(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(share));
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(share));
   return calls;
 }
 
-void SearchGatherer::RunShare(Engine& engine) {
-  std::vector<Call*> calls;
-  for (Call* call : TakeShare()) {
-    if (call->Prepare(engine)) calls.push_back(call);
-  }
+void SearchGatherer::RunShare(Engine& engine, std::vector<Call*> calls) {
+  std::erase_if(calls, [](Call* call) { return !call->StillWanted(); });
   while (!calls.empty()) {
     // Those that run like the first go together.
     const Call* first = calls.front();

@@ -69,6 +69,12 @@ absl::StatusOr<std::vector<char>> ReadNpy(const std::string& path, const std::st
 
 }  // namespace
 
+Matrix Dataset::Floats(size_t begin, size_t n) const {
+  Matrix floats(n, base.dim);
+  ToFloat(base.type, base.row(begin), n * base.dim, floats.data());
+  return floats;
+}
+
 absl::StatusOr<Dataset> LoadDataset(const std::string& folder, size_t queries_max) {
   Dataset out;
   const std::filesystem::path path(folder);
@@ -93,8 +99,6 @@ absl::StatusOr<Dataset> LoadDataset(const std::string& folder, size_t queries_ma
   out.base_bytes = AlignedBuffer<std::byte>(base.size());
   std::memcpy(out.base_bytes.data(), base.data(), base.size());
   out.base = {out.base_bytes.data(), out.type, rows, dim};
-  out.base_floats = Matrix(rows, dim);
-  ToFloat(out.type, out.base_bytes.data(), rows * dim, out.base_floats.data());
 
   const ElementType query_type = bytes ? ElementType::kUint8 : ElementType::kFloat32;
   const size_t num_queries =

@@ -18,9 +18,11 @@ struct Dataset {
   ElementType type = ElementType::kUint8;
   AlignedBuffer<std::byte> base_bytes;  // as stored
   VectorsView base;
-  Matrix base_floats;
   Matrix queries;
   std::vector<std::vector<uint32_t>> truth;
+
+  // Rows [begin, begin + n) of the base.
+  Matrix Floats(size_t begin, size_t n) const;
 };
 
 // Reads a folder that holds either base.bvecs and query.bvecs (squared L2) or vectors.npy (float16)

@@ -25,8 +25,9 @@ class FaissContender final : public Contender {
         static_cast<int>(data.base.dim), factory.c_str(),
         data.metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT));
     const auto n = static_cast<faiss::Index::idx_t>(data.base.rows);
-    index_->train(std::min<faiss::Index::idx_t>(n, 262'144), data.base_floats.data());
-    index_->add(n, data.base_floats.data());
+    const Matrix floats = data.Floats(0, data.base.rows);
+    index_->train(std::min<faiss::Index::idx_t>(n, 262'144), floats.data());
+    index_->add(n, floats.data());
     build_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     refine_ = dynamic_cast<faiss::IndexRefine*>(index_.get());
     ivf_ = dynamic_cast<faiss::IndexIVF*>(refine_ ? refine_->base_index : index_.get());

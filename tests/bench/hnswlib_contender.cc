@@ -32,8 +32,9 @@ class HnswlibContender final : public Contender {
     const auto start = std::chrono::steady_clock::now();
     std::atomic<size_t> next{0};
     const auto work = [&] {
-      for (size_t i; (i = next.fetch_add(1)) < n;)
-        index_->addPoint(data.base_floats.row(i).data(), i);
+      for (size_t i; (i = next.fetch_add(1)) < n;) {
+        index_->addPoint(data.Floats(i, 1).data(), i);
+      }
     };
     std::vector<std::thread> threads;
     for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) threads.emplace_back(work);

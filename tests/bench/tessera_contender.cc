@@ -16,7 +16,9 @@
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/searcher.h"
+#include "index/simd/convert.h"
 #include "tests/bench/contender.h"
+#include "tests/bench/memory_source.h"
 
 namespace tessera::bench {
 namespace {
@@ -41,22 +43,6 @@ class ThreadExecutor final : public Executor {
     work();
     for (std::thread& thread : threads) thread.join();
   }
-};
-
-class MemorySource final : public VectorSource {
- public:
-  explicit MemorySource(VectorsView vectors) : vectors_(vectors) {}
-  ElementType element_type() const override { return vectors_.type; }
-  void Locate(std::span<const Slot> slots, const std::byte** rows) const override {
-    const size_t bytes = vectors_.row_bytes();
-    for (size_t i = 0; i < slots.size(); ++i) rows[i] = vectors_.data + slots[i] * bytes;
-  }
-  absl::Status Read(std::span<const Slot>, std::byte*, bool*) const override {
-    return absl::InternalError("every vector is in memory");
-  }
-
- private:
-  VectorsView vectors_;
 };
 
 double Seconds() {
@@ -139,8 +125,11 @@ class TesseraContender final : public Contender {
       if (in) return encoded;
       encoded = {};
     }
+    constexpr size_t kRowsAtOnce = 65'536;
     ThreadExecutor executor;
-    codebook.Encode(data_.base_floats, executor, &encoded);
+    for (size_t begin = 0; begin < n; begin += kRowsAtOnce) {
+      codebook.Encode(data_.Floats(begin, std::min(kRowsAtOnce, n - begin)), executor, &encoded);
+    }
     if (!options_.cache_folder.empty()) {
       std::ofstream out(path, std::ios::binary);
       out.write(reinterpret_cast<const char*>(encoded.lists.data()),
@@ -171,17 +160,26 @@ class TesseraContender final : public Contender {
     }
     const double start = Seconds();
     ThreadExecutor executor;
-    const size_t sample =
-        std::min<size_t>(data_.base.rows, size_t{spec.nlist} * spec.training_vectors_per_list);
-    // The order of the data sets is random: the first rows are a sample.
-    auto codebook =
-        Codebook::Train(spec, data_.base_floats.view().Rows(0, sample), executor, nullptr);
+    auto codebook = Codebook::Train(spec, Sample(spec), executor, nullptr);
     Check(codebook.status());
     train_seconds_ = Seconds() - start;
     if (!options_.cache_folder.empty()) {
       std::ofstream(path, std::ios::binary) << (*codebook)->Serialize();
     }
     return *codebook;
+  }
+
+  // Vectors to train on, from all over the base.
+  Matrix Sample(const CodebookSpec& spec) const {
+    constexpr size_t kSampleBytes = size_t{2} << 30;
+    const size_t wanted = std::min({data_.base.rows, kSampleBytes / (4 * data_.base.dim),
+                                    size_t{spec.nlist} * spec.training_vectors_per_list});
+    Matrix sample(wanted, data_.base.dim);
+    for (size_t i = 0; i < wanted; ++i) {
+      ToFloat(data_.base.type, data_.base.row(i * data_.base.rows / wanted), data_.base.dim,
+              sample.row(i).data());
+    }
+    return sample;
   }
 
   void MakeSettings() {
