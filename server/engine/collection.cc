@@ -52,6 +52,12 @@ CollectionInfo Collection::Info() const {
   info.codebook_version = now->codebook_version;
   info.sequence = sequence_.load();
   info.create_time_ms = create_time_ms_;
+  for (const auto& [key, field] : now->indexes->fields) {
+    const size_t bytes = field.index->memory_bytes();
+    info.payload_indexes.push_back(
+        {field.index->spec(), field.ready, field.index->valued().cardinality(), bytes});
+    info.memory_bytes += bytes;
+  }
   return info;
 }
 

@@ -26,6 +26,7 @@
 #include "server/engine/types.h"
 #include "server/engine/view_epochs.h"
 #include "server/engine/write_queue.h"
+#include "server/filter/payload_indexes.h"
 #include "server/storage/store.h"
 
 namespace tessera {
@@ -40,6 +41,22 @@ struct CollectionView {
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
   SearchDefaults defaults;
+  std::shared_ptr<const PayloadIndexes> indexes;  // never null
+};
+
+// A payload index that is to be built from what the store held when it was added.
+struct PayloadIndexBuild {
+  PayloadIndexSpec spec;
+  uint64_t generation = 0;  // tells it from one of the same key that comes after it
+  uint64_t points = 0;      // about as many are to be read
+  std::shared_ptr<const StoreSnapshot> snapshot;
+};
+
+// The points of a view that match a filter.
+struct FilterMatches {
+  Roaring slots;
+  uint64_t payloads_read = 0;
+  std::vector<std::string> unindexed;
 };
 
 // One collection: its points in the store, and in memory what searches need.
@@ -74,6 +91,14 @@ class Collection {
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
   // As Engine::SearchIsQuick.
   bool SearchIsQuick(const SearchRequest& request) const;
+
+  // Adds a payload index, which BuildPayloadIndex then fills. ALREADY_EXISTS if the field has one.
+  absl::StatusOr<PayloadIndexBuild> AddPayloadIndex(const PayloadIndexSpec& spec);
+  // Long: run as an operation. Drops the index if it fails.
+  absl::Status BuildPayloadIndex(const PayloadIndexBuild& build, Operations::Context& operation);
+  absl::Status DropPayloadIndex(const std::string& key);
+  // How many points match.
+  absl::StatusOr<uint64_t> Count(const Filter& filter) const;
 
   // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
   // step. False if nothing is left to do.
@@ -146,6 +171,29 @@ class Collection {
   absl::Status ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                                 const RowVisitor& visitor) const;
 
+  // Payload indexes (collection_payload_indexes.cc). What they touch belongs to the queue's turn.
+  absl::Status PlanIndexChanges(std::span<PendingWrite* const> group,
+                                std::span<const Slot> new_slots, std::span<const Slot> died,
+                                IndexChanges* changes) const;
+  absl::Status CheckNewPayloadIndex(const PayloadIndexSpec& spec) const;
+  absl::Status RecoverPayloadIndexes();
+  absl::Status ForEachPayload(
+      const StoreSnapshot* snapshot,
+      const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const;
+  absl::StatusOr<FieldColumn> ReadColumn(const PayloadIndexBuild& build,
+                                         Operations::Context& operation) const;
+
+  // Filters (collection_filter.cc).
+  absl::StatusOr<FilterMatches> FindMatches(const CollectionView& view, const Filter& filter) const;
+  absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
+                             Roaring* matching) const;
+  absl::Status SearchFiltered(const SearchRequest& request, const CollectionView& view,
+                              MatrixView queries, size_t k,
+                              std::span<std::vector<Neighbor>> results, SearchReport* report) const;
+  absl::Status SearchMatching(const CollectionView& view, MatrixView queries, size_t k,
+                              const Roaring& matching,
+                              std::span<std::vector<Neighbor>> results) const;
+
   // Searches (collection_search.cc).
   absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
   IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
@@ -215,6 +263,7 @@ class Collection {
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;
   SearchDefaults defaults_;
+  std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 
   WriteQueue queue_;
 };

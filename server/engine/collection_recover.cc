@@ -37,14 +37,17 @@ absl::Status Collection::Recover() {
   EncodedSlots encoded;
   absl::Status points_status;
   absl::Status codes_status;
-  executor_.ParallelFor(2, 1, [&](size_t begin, size_t end) {
+  absl::Status indexes_status;
+  executor_.ParallelFor(3, 1, [&](size_t begin, size_t end) {
     for (size_t part = begin; part < end; ++part) {
       if (part == 0 && read_points) points_status = RecoverPoints(&points_seen);
       if (part == 1 && codebook_ != nullptr) codes_status = RecoverCodes(&encoded, &codes_seen);
+      if (part == 2) indexes_status = RecoverPayloadIndexes();
     }
   });
   RETURN_IF_ERROR(points_status);
   RETURN_IF_ERROR(codes_status);
+  RETURN_IF_ERROR(indexes_status);
   if (read_points && codebook_ != nullptr && points_seen != codes_seen) {
     return Damaged(spec_.name, "points and codes do not match");
   }

@@ -85,7 +85,9 @@ bool Collection::SearchIsQuick(const SearchRequest& request) const {
                            request.fields.vector ||
                            (spec_.index.vectors == VectorPlacement::kDisk && !request.no_rerank);
   const std::shared_ptr<const CollectionView> now = view();
-  if (request.exact || reads_store || now->codebook == nullptr) return false;
+  if (request.exact || reads_store || now->codebook == nullptr || !request.filter.empty()) {
+    return false;
+  }
   const IvfSearchParams params = SearchParams(request, *now, request.limit);
   const size_t nlist = now->codebook->nlist();
   const size_t code_bytes = now->lists->tables().shape.block_bytes() / kLutScanBlockVectors;
@@ -123,17 +125,24 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   // A stored point is not its own neighbour: look for one more and leave it out.
   const size_t k = request.limit + (request.ids.empty() ? 0 : 1);
   std::vector<std::vector<Neighbor>> found(queries.rows());
-  const bool exact = request.exact || now->codebook == nullptr;
+  bool exact = request.exact || now->codebook == nullptr;
   const bool rerank = !request.no_rerank;
-  if (exact) {
+  SearchResult result;
+  if (!request.filter.empty()) {
+    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, found, &result.report));
+    exact = result.report.plan == SearchPlan::kExactMatching;
+  } else if (exact) {
     RETURN_IF_ERROR(SearchExactly(*now, queries, k, found));
   } else {
     CollectionVectors vectors(*this);
     IvfSearchStats stats;
     RETURN_IF_ERROR(SearchIvf(*now->lists, queries, SearchParams(request, *now, k), *now->dead,
                               &vectors, found, &stats));
+    result.report.plan = SearchPlan::kLists;
+    result.report.lists_scanned = stats.lists_scanned;
+    result.report.codes_scanned = stats.codes_scanned;
+    result.report.candidates_reranked = stats.candidates_reranked;
   }
-  SearchResult result;
   result.element_type = spec_.element_type;
   ToHits(request, found, exact || rerank, &result);
   RETURN_IF_ERROR(FillFields(request.fields, &result));

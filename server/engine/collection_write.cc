@@ -118,7 +118,9 @@ absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
     if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
     write.vectors = converted.data();
   }
-  EncodeForWrite(write, *view());
+  const auto now = view();
+  EncodeForWrite(write, *now);
+  write.columns = ExtractColumns(*now->indexes, batch.payloads, batch.ids.size());
   RETURN_IF_ERROR(queue_.Submit(write));
   return write.result;
 }
@@ -250,14 +252,17 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
   }
   RETURN_IF_ERROR(LookUpSlots(group, plan));
   for (PendingWrite* write : group) PlanWrite(*write, plan);
+  IndexChanges index_changes(*indexes_);
   const std::string counter_key = CounterKey(id_);
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
   plan.batch->Put(Family::kMeta, counter_key, plan.value);
-  const absl::Status status = store_.Commit(*plan.batch, Durability::kSync);
+  absl::Status status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
+  if (status.ok()) status = store_.Commit(*plan.batch, Durability::kSync);
   if (!status.ok()) {
     slots_.Return(plan.new_slots);
     return status;
   }
+  if (!indexes_->fields.empty()) indexes_ = index_changes.ApplyTo(*indexes_);
   ApplyGroup(group, plan);
   return absl::OkStatus();
 }
@@ -304,6 +309,7 @@ void Collection::Publish() {
   view->codebook_version = codebook_version_;
   view->codebook = codebook_;
   view->defaults = defaults_;
+  view->indexes = indexes_;
   if (lists_ != nullptr) {
     view->lists = lists_->Snapshot();
     lists_bytes_.store(lists_->memory_bytes());
@@ -321,6 +327,8 @@ absl::Status Collection::Drop() {
     }
     batch->Delete(Family::kMeta, CatalogKey(id_));
     batch->Delete(Family::kMeta, CounterKey(id_));
+    const KeyRange indexes = PayloadIndexRange(id_);
+    batch->DeleteRange(Family::kMeta, indexes.begin, indexes.end);
     RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
     dropped_.store(true);
     return absl::OkStatus();

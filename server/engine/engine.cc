@@ -18,9 +18,18 @@
 #include "server/engine/maintenance.h"
 #include "server/engine/operations.h"
 #include "server/engine/records.h"
+#include "server/filter/check.h"
 
 namespace tessera {
 namespace {
+
+// What evaluation asks of a filter: checked, with its lists in order.
+absl::StatusOr<Filter> CheckedFilter(Filter filter) {
+  if (auto violation = CheckFilter(&filter)) {
+    return InvalidField("filter." + violation->field, violation->description);
+  }
+  return filter;
+}
 
 using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
 
@@ -43,6 +52,10 @@ class EngineImpl final : public Engine {
   std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) override;
   absl::Status DeleteCollection(const std::string& name) override;
 
+  absl::StatusOr<OperationInfo> CreatePayloadIndex(const std::string& collection,
+                                                   const PayloadIndexSpec& spec) override;
+  absl::Status DropPayloadIndex(const std::string& collection, const std::string& key) override;
+
   absl::StatusOr<WriteResult> Upsert(const std::string& collection,
                                      const UpsertBatch& batch) override;
   absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
@@ -51,7 +64,8 @@ class EngineImpl final : public Engine {
                                                    const std::vector<PointId>& ids,
                                                    PointFields fields,
                                                    ElementType* element_type) override;
-  absl::StatusOr<uint64_t> CountPoints(const std::string& collection) override;
+  absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
+                                       const Filter& filter) override;
   absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
                                           const std::string& page_token, PointFields fields,
                                           ElementType* element_type) override;
@@ -290,6 +304,25 @@ absl::Status EngineImpl::DeleteCollection(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<OperationInfo> EngineImpl::CreatePayloadIndex(const std::string& collection,
+                                                             const PayloadIndexSpec& spec) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  ASSIGN_OR_RETURN(const PayloadIndexBuild build, found->AddPayloadIndex(spec));
+  auto operation = operations_.Start(
+      "create_payload_index", collection,
+      [found, build](Operations::Context& context) {
+        return found->BuildPayloadIndex(build, context);
+      },
+      Operations::Kind::kBeside);
+  if (!operation.ok()) found->DropPayloadIndex(spec.key.text()).IgnoreError();
+  return operation;
+}
+
+absl::Status EngineImpl::DropPayloadIndex(const std::string& collection, const std::string& key) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->DropPayloadIndex(FieldPath(key).text());
+}
+
 absl::StatusOr<WriteResult> EngineImpl::Upsert(const std::string& collection,
                                                const UpsertBatch& batch) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
@@ -315,9 +348,11 @@ absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& 
   return found->Get(ids, fields);
 }
 
-absl::StatusOr<uint64_t> EngineImpl::CountPoints(const std::string& collection) {
+absl::StatusOr<uint64_t> EngineImpl::CountPoints(const std::string& collection,
+                                                 const Filter& filter) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->points();
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return found->Count(checked);
 }
 
 absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collection, size_t page_size,
@@ -334,6 +369,11 @@ absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collectio
 
 absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
   ASSIGN_OR_RETURN(auto found, Find(request.collection));
+  if (!request.filter.empty()) {
+    SearchRequest checked = request;
+    ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
+    return found->Search(checked);
+  }
   return found->Search(request);
 }
 

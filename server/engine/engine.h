@@ -49,6 +49,11 @@ class Engine {
   virtual std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) = 0;
   virtual absl::Status DeleteCollection(const std::string& name) = 0;
 
+  // Starts the building of an index of one field of the payload. ALREADY_EXISTS if there is one.
+  virtual absl::StatusOr<OperationInfo> CreatePayloadIndex(const std::string& collection,
+                                                           const PayloadIndexSpec& spec) = 0;
+  virtual absl::Status DropPayloadIndex(const std::string& collection, const std::string& key) = 0;
+
   virtual absl::StatusOr<WriteResult> Upsert(const std::string& collection,
                                              const UpsertBatch& batch) = 0;
   virtual absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
@@ -58,7 +63,8 @@ class Engine {
                                                            const std::vector<PointId>& ids,
                                                            PointFields fields,
                                                            ElementType* element_type) = 0;
-  virtual absl::StatusOr<uint64_t> CountPoints(const std::string& collection) = 0;
+  virtual absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
+                                               const Filter& filter) = 0;
   // page_size 0 is the default. The token is opaque; a damaged one is INVALID_ARGUMENT.
   virtual absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
                                                   const std::string& page_token, PointFields fields,

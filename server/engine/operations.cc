@@ -38,22 +38,27 @@ std::shared_ptr<Operations::Entry> Operations::Find(const std::string& id) {
   return nullptr;
 }
 
-std::shared_ptr<Operations::Entry> Operations::Running(const std::string& collection) {
+std::shared_ptr<Operations::Entry> Operations::Running(const std::string& collection,
+                                                       std::optional<Kind> kind) {
   for (const auto& entry : entries_) {
     const OperationInfo& info = entry->context.info_;
-    if (info.state == OperationState::kRunning && info.collection == collection) return entry;
+    if (info.state == OperationState::kRunning && info.collection == collection &&
+        entry->kind == kind.value_or(entry->kind)) {
+      return entry;
+    }
   }
   return nullptr;
 }
 
-absl::StatusOr<OperationInfo> Operations::Start(std::string_view kind,
-                                                const std::string& collection, Work work) {
+absl::StatusOr<OperationInfo> Operations::Start(std::string_view name,
+                                                const std::string& collection, Work work,
+                                                Kind kind) {
   absl::MutexLock lock(&mutex_);
   if (shut_down_) {
     return ErrorWithReason(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
                            "the server is shutting down");
   }
-  if (auto running = Running(collection)) {
+  if (auto running = kind == Kind::kAlone ? Running(collection, kind) : nullptr) {
     return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "OPERATION_RUNNING",
                            absl::StrCat("operation ", running->context.info_.id,
                                         " is running on collection ", collection));
@@ -71,10 +76,11 @@ absl::StatusOr<OperationInfo> Operations::Start(std::string_view kind,
   auto entry = std::make_shared<Entry>();
   OperationInfo& info = entry->context.info_;
   entry->context.owner_ = this;
+  entry->kind = kind;
   // Operations do not outlive the process: the start time keeps ids of two runs apart.
   info.start_time_ms = NowMs();
   info.id = absl::StrCat(absl::Hex(info.start_time_ms), "-", next_id_++);
-  info.kind = std::string(kind);
+  info.kind = std::string(name);
   info.collection = collection;
   info.phase = "starting";
   info.revision = 1;
@@ -152,16 +158,16 @@ absl::StatusOr<OperationInfo> Operations::Cancel(const std::string& id) {
 
 void Operations::CancelAndWait(const std::string& collection) {
   absl::MutexLock lock(&mutex_);
-  auto entry = Running(collection);
-  if (entry == nullptr) return;
-  entry->context.cancelled_.store(true, std::memory_order_relaxed);
-  const auto ended = [&entry] { return entry->context.info_.state != OperationState::kRunning; };
-  mutex_.Await(absl::Condition(&ended));
+  while (auto entry = Running(collection, std::nullopt)) {
+    entry->context.cancelled_.store(true, std::memory_order_relaxed);
+    const auto ended = [&entry] { return entry->context.info_.state != OperationState::kRunning; };
+    mutex_.Await(absl::Condition(&ended));
+  }
 }
 
 bool Operations::IsRunning(const std::string& collection) {
   absl::MutexLock lock(&mutex_);
-  return Running(collection) != nullptr;
+  return Running(collection, Kind::kAlone) != nullptr;
 }
 
 void Operations::Shutdown() {

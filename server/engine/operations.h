@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -36,14 +37,18 @@ class Operations {
     std::atomic<bool> cancelled_{false};
     OperationInfo info_;  // guarded by owner_->mutex_
   };
+  // On one collection one kAlone runs at a time, and any number of kBeside beside it.
+  enum class Kind { kAlone, kBeside };
   // CANCELLED ends the operation as cancelled, any other error as failed.
   using Work = std::function<absl::Status(Context&)>;
 
   ~Operations() { Shutdown(); }
 
-  // RESOURCE_EXHAUSTED if too many run already, FAILED_PRECONDITION if one runs on the collection.
-  absl::StatusOr<OperationInfo> Start(std::string_view kind, const std::string& collection,
-                                      Work work) ABSL_LOCKS_EXCLUDED(mutex_);
+  // RESOURCE_EXHAUSTED if too many run already; FAILED_PRECONDITION if it is kAlone and another of
+  // that kind runs on the collection.
+  absl::StatusOr<OperationInfo> Start(std::string_view name, const std::string& collection,
+                                      Work work, Kind kind = Kind::kAlone)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<OperationInfo> Get(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<OperationInfo> List(const std::string& collection) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<OperationInfo> Await(const std::string& id, uint64_t after_revision,
@@ -51,6 +56,7 @@ class Operations {
   absl::StatusOr<OperationInfo> Cancel(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
   // Cancels what runs on the collection and waits for its end.
   void CancelAndWait(const std::string& collection) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether a kAlone runs.
   bool IsRunning(const std::string& collection) ABSL_LOCKS_EXCLUDED(mutex_);
   // Cancels everything and joins the threads; Start then returns UNAVAILABLE.
   void Shutdown() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -58,11 +64,12 @@ class Operations {
  private:
   struct Entry {
     Context context;
+    Kind kind = Kind::kAlone;
     std::thread thread;
   };
 
   std::shared_ptr<Entry> Find(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::shared_ptr<Entry> Running(const std::string& collection)
+  std::shared_ptr<Entry> Running(const std::string& collection, std::optional<Kind> kind)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(Entry& entry, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   void ForgetOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kCounterPrefix = "counter/";
+constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
@@ -85,6 +86,25 @@ std::string CounterKey(uint32_t collection_id) {
   std::string key(kCounterPrefix);
   AppendBigEndian(collection_id, &key);
   return key;
+}
+
+std::string PayloadIndexKey(uint32_t collection_id, std::string_view field) {
+  std::string key(kPayloadIndexPrefix);
+  AppendBigEndian(collection_id, &key);
+  key.append(field);
+  return key;
+}
+
+KeyRange PayloadIndexRange(uint32_t collection_id) {
+  return PrefixRange(PayloadIndexKey(collection_id, ""));
+}
+
+absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field) {
+  if (!key.starts_with(kPayloadIndexPrefix) || key.size() <= kPayloadIndexPrefix.size() + 4) {
+    return Damaged("meta", key);
+  }
+  *field = key.substr(kPayloadIndexPrefix.size() + 4);
+  return absl::OkStatus();
 }
 
 KeyRange CatalogRange() { return PrefixRange(std::string(kCatalogPrefix)); }

@@ -37,6 +37,10 @@ std::string FormatKey();
 std::string NextCollectionIdKey();
 std::string CatalogKey(uint32_t collection_id);
 std::string CounterKey(uint32_t collection_id);
+// The definition of a payload index; `field` is the text of its key.
+std::string PayloadIndexKey(uint32_t collection_id, std::string_view field);
+KeyRange PayloadIndexRange(uint32_t collection_id);
+absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field);
 KeyRange CatalogRange();  // the catalog records of all collections, by id
 absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
 

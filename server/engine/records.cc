@@ -27,6 +27,7 @@ enum class RecordKind : uint8_t {
   kSlot = 6,
   kPoint = 7,
   kCode = 8,
+  kPayloadIndex = 9,
 };
 
 constexpr uint8_t kRecordVersion = 1;
@@ -52,6 +53,8 @@ const char* Name(RecordKind kind) {
       return "point";
     case RecordKind::kCode:
       return "code";
+    case RecordKind::kPayloadIndex:
+      return "payload index";
   }
   return "unknown";
 }
@@ -294,6 +297,22 @@ absl::Status DecodeCounter(std::string_view key, std::string_view value, Counter
   return reader.Finish(reader.body().ReadU64(&record->sequence) &&
                        reader.body().ReadU64(&record->next_slot) &&
                        record->next_slot <= limits::kPointsPerCollectionMax);
+}
+
+void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string* value) {
+  ValueWriter writer(RecordKind::kPayloadIndex, key, value);
+  writer.Write(static_cast<uint8_t>(type));
+  writer.Finish();
+}
+
+absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
+                                PayloadIndexType* type) {
+  ValueReader reader(RecordKind::kPayloadIndex, key, value);
+  RETURN_IF_ERROR(reader.status());
+  uint8_t number = 0;
+  const bool ok = reader.body().ReadU8(&number) && number >= 1 && number <= 5;
+  *type = static_cast<PayloadIndexType>(number);
+  return reader.Finish(ok);
 }
 
 void EncodeCodebook(std::string_view key, const CodebookRecordView& record, std::string* value) {

@@ -10,6 +10,7 @@
 #include "index/base/types.h"
 #include "server/engine/record_keys.h"
 #include "server/engine/types.h"
+#include "server/filter/field_column.h"
 
 // The values of the store; README.md, section "Records", has the grammar. Every value starts with
 // its version and ends with a CRC-32C over the kind of record, the key and the value, so that a
@@ -47,6 +48,11 @@ struct CounterRecord {
 };
 void EncodeCounter(std::string_view key, const CounterRecord& record, std::string* value);
 absl::Status DecodeCounter(std::string_view key, std::string_view value, CounterRecord* record);
+
+// Of a payload index; its field is in the key.
+void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string* value);
+absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
+                                PayloadIndexType* type);
 
 struct CodebookRecordView {
   int64_t create_time_ms = 0;

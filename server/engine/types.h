@@ -10,6 +10,8 @@
 #include "absl/status/status.h"
 #include "index/base/matrix.h"
 #include "index/base/types.h"
+#include "server/filter/field_column.h"
+#include "server/filter/filter.h"
 
 namespace tessera {
 
@@ -40,6 +42,13 @@ struct CollectionSpec {
   IndexConfig index;
 };
 
+struct PayloadIndexInfo {
+  PayloadIndexSpec spec;
+  bool ready = false;   // else it is being built, and filters read payloads
+  uint64_t points = 0;  // that have a value at the key
+  uint64_t memory_bytes = 0;
+};
+
 enum class CollectionState { kUntrained, kTraining, kReady };
 
 struct CollectionInfo {
@@ -50,7 +59,8 @@ struct CollectionInfo {
   uint64_t disk_bytes = 0;
   uint32_t codebook_version = 0;
   uint64_t sequence = 0;
-  int64_t create_time_ms = 0;  // since the epoch
+  int64_t create_time_ms = 0;                     // since the epoch
+  std::vector<PayloadIndexInfo> payload_indexes;  // by key
 };
 
 // Columns: the i-th id has the i-th vector and payload. Views: the caller keeps the bytes alive.
@@ -93,6 +103,7 @@ struct SearchRequest {
   bool exact = false;
   bool no_rerank = false;
   PointFields fields;
+  Filter filter;  // empty: every point
 };
 
 struct Hit {
@@ -103,9 +114,31 @@ struct Hit {
   std::string vector;
 };
 
+enum class SearchPlan {
+  kExact,          // every vector
+  kLists,          // inverted lists
+  kExactMatching,  // every vector that matches the filter
+  kMaskedLists,    // inverted lists, of which only what matches counts
+};
+
+// How a search was done; numbers are of all its queries together.
+struct SearchReport {
+  SearchPlan plan = SearchPlan::kExact;
+  uint64_t lists_scanned = 0;
+  uint64_t codes_scanned = 0;
+  uint64_t candidates_reranked = 0;  // or compared exactly
+  bool exhausted = false;            // nothing was left to search: what is not here does not match
+  // Of a filter.
+  double selectivity = 1;              // the share of the points that match
+  uint64_t matching = 0;               // points
+  uint64_t payloads_read = 0;          // because no index could tell
+  std::vector<std::string> unindexed;  // keys for which payloads had to be read
+};
+
 struct SearchResult {
   std::vector<std::vector<Hit>> hits;                // one row per query, nearest first, ties by id
   ElementType element_type = ElementType::kFloat32;  // of the hits' vectors
+  SearchReport report;
 };
 
 struct CodebookInfo {

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "index/ivf/codebook.h"
 #include "server/engine/types.h"
+#include "server/filter/index_changes.h"
 
 namespace tessera {
 
@@ -26,6 +27,7 @@ struct PendingWrite {
   const std::vector<std::string>* payloads = nullptr;  // as UpsertBatch has them
   EncodedVectors encoded;                              // under encoded_version, if it is not 0
   uint32_t encoded_version = 0;
+  PayloadColumns columns;  // what the payload indexes take
   WriteResult result;
 
   size_t size() const { return ids->size(); }

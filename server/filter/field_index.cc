@@ -73,6 +73,30 @@ std::shared_ptr<const FieldIndex> FieldIndex::With(const FieldColumn& removed,
   return changed;
 }
 
+FieldColumn FieldIndex::Column() const {
+  FieldColumn column(spec_.type);
+  std::visit(
+      [&](auto& entries) {
+        using Key = typename std::decay_t<decltype(entries)>::value_type::first_type;
+        std::get<PostingTree<Key>>(tree_).ForEach([&](const Key& key, const Posting& posting) {
+          Roaring slots;
+          posting.AddTo(&slots);
+          for (Slot slot : slots) entries.emplace_back(key, slot);
+        });
+      },
+      column.entries);
+  const auto list = [](const Bitmap& bitmap, std::vector<Slot>* slots) {
+    slots->resize(bitmap->cardinality());
+    bitmap->toUint32Array(slots->data());
+  };
+  list(covered_, &column.covered);
+  list(exists_, &column.exists);
+  list(valued_, &column.valued);
+  list(nulls_, &column.nulls);
+  list(others_, &column.others);
+  return column;
+}
+
 SlotAnswer FieldIndex::Answer(const FieldTest& test) const {
   return std::visit([&](const auto& kind) { return AnswerTest(kind); }, test);
 }

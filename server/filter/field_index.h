@@ -30,6 +30,9 @@ class FieldIndex {
   std::shared_ptr<const FieldIndex> With(const FieldColumn& removed,
                                          const FieldColumn& added) const;
 
+  // All that it holds, sorted: the column that it would be made from.
+  FieldColumn Column() const;
+
   // Which slots meet a condition on this field. Never leaves open what the type of index decides.
   SlotAnswer Answer(const FieldTest& test) const;
 
@@ -39,6 +42,8 @@ class FieldIndex {
   void ForEachValue(const Visit& visit) const {
     std::visit([&](const auto& tree) { tree.ForEach(visit); }, tree_);
   }
+  // Slots that hold some value but null.
+  const Roaring& valued() const { return *valued_; }
   // Slots that hold some value but null that is not among the values.
   const Roaring& others() const { return *others_; }
 

@@ -10,8 +10,7 @@ namespace {
 
 class Answerer {
  public:
-  Answerer(const PayloadIndexes& indexes, const Roaring& universe,
-           const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of,
+  Answerer(const PayloadIndexes& indexes, const Roaring& universe, const SlotsOfIds& slots_of,
            std::vector<std::string>* unindexed)
       : indexes_(indexes), universe_(universe), slots_of_(slots_of), unindexed_(unindexed) {}
 
@@ -69,7 +68,7 @@ class Answerer {
 
   const PayloadIndexes& indexes_;
   const Roaring& universe_;
-  const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of_;
+  const SlotsOfIds& slots_of_;
   std::vector<std::string>* unindexed_;
 };
 
@@ -81,13 +80,46 @@ size_t PayloadIndexes::memory_bytes() const {
   return bytes;
 }
 
-absl::StatusOr<IndexedAnswer> AnswerByIndexes(
-    const PayloadIndexes& indexes, const Filter& filter, const Roaring& universe,
-    const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of) {
+absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, const Filter& filter,
+                                              const Roaring& universe, const SlotsOfIds& slots_of) {
   IndexedAnswer answer;
   ASSIGN_OR_RETURN(answer.slots,
                    Answerer(indexes, universe, slots_of, &answer.unindexed).Answer(filter));
   return answer;
+}
+
+std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,
+                                                   const PayloadIndexSpec& spec) {
+  auto changed = std::make_shared<PayloadIndexes>(indexes);
+  IndexedField& field = changed->fields[spec.key.text()];
+  field.index = std::make_shared<FieldIndex>(spec, FieldColumn(spec.type));
+  field.ready = false;
+  field.removed = std::make_shared<const Roaring>();
+  field.added_generation = ++changed->generation;
+  return changed;
+}
+
+std::shared_ptr<const PayloadIndexes> WithBuilt(const PayloadIndexes& indexes,
+                                                const std::string& key, FieldColumn column) {
+  auto changed = std::make_shared<PayloadIndexes>(indexes);
+  IndexedField& field = changed->fields.at(key);
+  column.Remove(*field.removed);
+  const FieldColumn since = field.index->Column();
+  field.index = std::make_shared<FieldIndex>(field.index->spec(), column);
+  if (!since.covered.empty()) {
+    field.index = field.index->With(FieldColumn(field.index->spec().type), since);
+  }
+  field.removed = nullptr;
+  field.ready = true;
+  return changed;
+}
+
+std::shared_ptr<const PayloadIndexes> WithoutField(const PayloadIndexes& indexes,
+                                                   const std::string& key) {
+  auto changed = std::make_shared<PayloadIndexes>(indexes);
+  changed->fields.erase(key);
+  ++changed->generation;
+  return changed;
 }
 
 }  // namespace tessera

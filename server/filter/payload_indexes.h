@@ -20,6 +20,7 @@ struct IndexedField {
   bool ready = false;  // else it is being built, and holds only what was written since
   // While it is built: slots whose points have gone since the building began.
   std::shared_ptr<const Roaring> removed;
+  uint64_t added_generation = 0;  // tells it from one that was dropped and created again
 };
 
 // The payload indexes of a collection at one moment, by field.
@@ -37,9 +38,18 @@ struct IndexedAnswer {
 
 // Which slots match the filter, as far as the indexes know. `universe` holds every live slot;
 // `slots_of` gives the slots of the points of these ids that are there.
-absl::StatusOr<IndexedAnswer> AnswerByIndexes(
-    const PayloadIndexes& indexes, const Filter& filter, const Roaring& universe,
-    const std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>& slots_of);
+using SlotsOfIds = std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>;
+absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, const Filter& filter,
+                                              const Roaring& universe, const SlotsOfIds& slots_of);
+
+// The indexes with one more field, which is to be built.
+std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,
+                                                   const PayloadIndexSpec& spec);
+// The indexes with a field's index, of `column` and what was written since it was added.
+std::shared_ptr<const PayloadIndexes> WithBuilt(const PayloadIndexes& indexes,
+                                                const std::string& key, FieldColumn column);
+std::shared_ptr<const PayloadIndexes> WithoutField(const PayloadIndexes& indexes,
+                                                   const std::string& key);
 
 }  // namespace tessera
 

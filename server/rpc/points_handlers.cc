@@ -69,7 +69,7 @@ absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
 
 absl::Status HandleCount(Engine& engine, v1::CountRequest& request, v1::CountResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
-  ASSIGN_OR_RETURN(const uint64_t points, engine.CountPoints(request.collection_name()));
+  ASSIGN_OR_RETURN(const uint64_t points, engine.CountPoints(request.collection_name(), {}));
   response->set_points(points);
   return absl::OkStatus();
 }

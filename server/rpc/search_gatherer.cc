@@ -20,11 +20,11 @@ namespace {
 
 // Whether two searches may run as one: the answers are then the same as apart.
 bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
-  return a.ids.empty() && b.ids.empty() && a.collection == b.collection && a.limit == b.limit &&
-         a.nprobe == b.nprobe && a.rerank == b.rerank && a.exact == b.exact &&
-         a.no_rerank == b.no_rerank && a.fields.payload == b.fields.payload &&
-         a.fields.vector == b.fields.vector && a.vectors.type == b.vectors.type &&
-         a.vectors.dim == b.vectors.dim;
+  return a.filter.empty() && b.filter.empty() && a.ids.empty() && b.ids.empty() &&
+         a.collection == b.collection && a.limit == b.limit && a.nprobe == b.nprobe &&
+         a.rerank == b.rerank && a.exact == b.exact && a.no_rerank == b.no_rerank &&
+         a.fields.payload == b.fields.payload && a.fields.vector == b.fields.vector &&
+         a.vectors.type == b.vectors.type && a.vectors.dim == b.vectors.dim;
 }
 
 }  // namespace

@@ -48,8 +48,10 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<Slot>(key, value, DecodeSlot, EncodeSlot);
     case 7:
       return RoundTrip<PointRecordView>(key, value, DecodePoint, EncodePoint);
-    default:
+    case 8:
       return RoundTrip<CodeRecordView>(key, value, DecodeCode, EncodeCode);
+    default:
+      return RoundTrip<PayloadIndexType>(key, value, DecodePayloadIndex, EncodePayloadIndex);
   }
 }
 
@@ -71,6 +73,8 @@ void ParseKeys(std::string_view key) {
   if (ParseCodebookKey(key, &codebook).ok()) {
     FUZZ_CHECK(CodebookKey(codebook.collection_id, codebook.version) == key);
   }
+  std::string_view field;
+  if (ParsePayloadIndexKey(key, &field).ok()) FUZZ_CHECK(key.ends_with(field) && !field.empty());
   uint32_t collection_id = 0;
   if (ParseCatalogKey(key, &collection_id).ok()) FUZZ_CHECK(CatalogKey(collection_id) == key);
 }
@@ -80,7 +84,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 8);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 9);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

@@ -63,7 +63,7 @@ TEST_F(EnginePoints, UpsertReplacesAndDeleteRemoves) {
   ASSERT_TRUE(UpsertRows("c", 1, Row({1, 0}), R"({"v":1})").ok());
   ASSERT_TRUE(UpsertRows("c", 2, Row({5, 0})).ok());
   ASSERT_TRUE(UpsertRows("c", 1, Row({9, 0}), R"({"v":2})").ok());
-  EXPECT_EQ(*engine_->CountPoints("c"), 2u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 2u);
   EXPECT_THAT(Ids(Search("c", Row({1, 0}), 5).hits[0]), ElementsAre(2, 1));
 
   ElementType type;
@@ -78,7 +78,7 @@ TEST_F(EnginePoints, UpsertReplacesAndDeleteRemoves) {
   EXPECT_EQ(deleted->points, 1u);
   EXPECT_THAT(Ids(Search("c", Row({1, 0}), 5).hits[0]), ElementsAre(2));
   Reopen();
-  EXPECT_EQ(*engine_->CountPoints("c"), 1u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 1u);
   EXPECT_THAT(Ids(Search("c", Row({1, 0}), 5).hits[0]), ElementsAre(2));
 }
 
@@ -87,7 +87,7 @@ TEST_F(EnginePoints, AnIdThatADeleteRepeatsCountsOnce) {
   ASSERT_TRUE(UpsertRows("c", 0, Matrix(3, 2)).ok());
   const PointId one(uint64_t{1});
   EXPECT_EQ(engine_->DeletePoints("c", {one, one, one})->points, 1u);
-  EXPECT_EQ(*engine_->CountPoints("c"), 2u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 2u);
 }
 
 TEST_F(EnginePoints, RecordsOfUnknownCollectionsAreSweptAway) {
@@ -100,7 +100,7 @@ TEST_F(EnginePoints, RecordsOfUnknownCollectionsAreSweptAway) {
   Reopen();
   EXPECT_FALSE(store_->Get(Family::kCodes, CodeKey(77, 1, 0, 5))->has_value());
   EXPECT_FALSE(store_->Get(Family::kPoints, PointKey(0, 5))->has_value());
-  EXPECT_EQ(*engine_->CountPoints("c"), 3u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 3u);
 }
 
 TEST_F(EnginePoints, NumbersAndStringsAreDifferentIds) {
@@ -178,7 +178,7 @@ TEST_F(EnginePoints, BadWritesAreRefusedByFieldAndChangeNothing) {
   batch.vectors = FloatView(rows);
   EXPECT_EQ(refused(batch), "ids");
   EXPECT_EQ(engine_->GetCollection("c")->sequence, 1u);
-  EXPECT_EQ(*engine_->CountPoints("c"), 1u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 1u);
   EXPECT_TRUE(absl::IsNotFound(engine_->Upsert("nope", batch).status()));
 }
 
@@ -205,10 +205,10 @@ TEST_F(EnginePoints, WritersOfTheSameIdsLeaveOnePointEach) {
   }
   for (auto& writer : writers) writer.join();
   ASSERT_TRUE(UpsertRows("c", 3, Row({0, 0})).ok());
-  EXPECT_EQ(*engine_->CountPoints("c"), 10u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 10u);
   EXPECT_EQ(Search("c", Row({0, 0}), 100).hits[0].size(), 10u);
   Reopen();
-  EXPECT_EQ(*engine_->CountPoints("c"), 10u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 10u);
   EXPECT_EQ(Search("c", Row({0, 0}), 100).hits[0].size(), 10u);
 }
 
@@ -217,12 +217,12 @@ TEST_F(EnginePoints, DeletedCollectionIsGoneAndItsNameFree) {
   ASSERT_TRUE(UpsertRows("c", 1, Row({1, 2})).ok());
   ASSERT_TRUE(engine_->DeleteCollection("c").ok());
   EXPECT_TRUE(absl::IsNotFound(engine_->DeleteCollection("c")));
-  EXPECT_TRUE(absl::IsNotFound(engine_->CountPoints("c").status()));
+  EXPECT_TRUE(absl::IsNotFound(engine_->CountPoints("c", {}).status()));
   Create("c", 3);
-  EXPECT_EQ(*engine_->CountPoints("c"), 0u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 0u);
   Reopen();
   EXPECT_EQ(engine_->GetCollection("c")->spec.dimension, 3u);
-  EXPECT_EQ(*engine_->CountPoints("c"), 0u);
+  EXPECT_EQ(*engine_->CountPoints("c", {}), 0u);
 }
 
 }  // namespace

@@ -52,11 +52,11 @@ TEST_F(EngineTrain, WritesGoOnWhileItRuns) {
     ASSERT_TRUE(engine_->DeletePoints("c", {PointId(i % 5000)}).ok());
   }
   ASSERT_EQ(Await(operation)->state, OperationState::kSucceeded);
-  const uint64_t points = *engine_->CountPoints("c");
+  const uint64_t points = *engine_->CountPoints("c", {});
   EXPECT_LE(points, 9000u);
   // All lists and all candidates: codes and points must be the same set.
   for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(*engine_->CountPoints("c"), points);
+    EXPECT_EQ(*engine_->CountPoints("c", {}), points);
     EXPECT_EQ(Search("c", Matrix(1, 16), 10'000, false, 1 << 20).hits[0].size(), points);
     Reopen();
   }

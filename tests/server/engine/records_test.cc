@@ -79,6 +79,10 @@ std::vector<Case> Cases() {
       [](K k, V v) { EncodeCounter(k, {.sequence = 5, .next_slot = 0xA1B2C3D4}, v); },
       Decoder(DecodeCounter));
   add(
+      "payload index", PayloadIndexKey(7, "a.b"), "0104ae2323d2",
+      [](K k, V v) { EncodePayloadIndex(k, PayloadIndexType::kDatetime, v); },
+      Decoder(DecodePayloadIndex));
+  add(
       "codebook", CodebookKey(7, 3), "01010000000000000003616263636f6465626f6f6b9898bc08",
       [](K k, V v) {
         EncodeCodebook(k, {.create_time_ms = 1, .content_hash = "abc", .bytes = "codebook"}, v);

@@ -101,7 +101,7 @@ class ServerFixture : public EngineFixture {
   }
 
   uint64_t Count(const std::string& collection) {
-    auto count = engine_->CountPoints(collection);
+    auto count = engine_->CountPoints(collection, {});
     EXPECT_TRUE(count.ok()) << count.status();
     return count.value_or(0);
   }

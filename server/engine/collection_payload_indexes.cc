@@ -1,0 +1,186 @@
+// Payload indexes: definitions in the store, contents in memory. Built from a snapshot of the store
+// while writes go on, kept up to date by the commits, and built again at a start.
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/errors.h"
+#include "server/filter/json_value.h"
+
+namespace tessera {
+namespace {
+
+// Points between two looks at whether the operation has been cancelled.
+constexpr uint64_t kProgressPoints = 4096;
+
+}  // namespace
+
+absl::Status Collection::CheckNewPayloadIndex(const PayloadIndexSpec& spec) const {
+  if (std::string problem = spec.key.Violation(); !problem.empty()) {
+    return InvalidField("key", problem);
+  }
+  if (dropped_.load()) return Missing();
+  if (indexes_->fields.contains(spec.key.text())) {
+    return ErrorWithReason(
+        absl::StatusCode::kAlreadyExists, "PAYLOAD_INDEX_EXISTS",
+        absl::StrCat("collection ", spec_.name, " has an index of ", spec.key.text(), " already"));
+  }
+  if (indexes_->fields.size() >= limits::kPayloadIndexesMax) {
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, "TOO_MANY_PAYLOAD_INDEXES",
+        absl::StrCat("a collection has at most ", limits::kPayloadIndexesMax, " payload indexes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PayloadIndexBuild> Collection::AddPayloadIndex(const PayloadIndexSpec& spec) {
+  PayloadIndexBuild build;
+  build.spec = spec;
+  RETURN_IF_ERROR(queue_.RunExclusive([&]() -> absl::Status {
+    RETURN_IF_ERROR(CheckNewPayloadIndex(spec));
+    auto batch = store_.NewBatch();
+    const std::string key = PayloadIndexKey(id_, spec.key.text());
+    std::string value;
+    EncodePayloadIndex(key, spec.type, &value);
+    batch->Put(Family::kMeta, key, value);
+    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    // From here on every commit reaches the index; the snapshot holds what came before.
+    indexes_ = WithBuilding(*indexes_, spec);
+    build.generation = indexes_->generation;
+    build.points = points();
+    build.snapshot = store_.Snapshot();
+    Publish();
+    return absl::OkStatus();
+  }));
+  return build;
+}
+
+absl::Status Collection::ForEachPayload(
+    const StoreSnapshot* snapshot,
+    const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const {
+  const KeyRange range = CollectionRange(id_);
+  auto it = store_.Scan(Family::kPoints, range.begin, range.end, snapshot, /*bulk=*/true);
+  for (; it->Valid(); it->Next()) {
+    PointKeyParts key;
+    PointRecordView record;
+    RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
+    RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
+    RETURN_IF_ERROR(visitor(key.slot, record));
+  }
+  return it->status();
+}
+
+absl::StatusOr<FieldColumn> Collection::ReadColumn(const PayloadIndexBuild& build,
+                                                   Operations::Context& operation) const {
+  FieldColumn column(build.spec.type);
+  uint64_t done = 0;
+  RETURN_IF_ERROR(ForEachPayload(
+      build.snapshot.get(), [&](Slot slot, const PointRecordView& record) -> absl::Status {
+        column.Add(build.spec, ParsePayload(record.payload), slot);
+        if (++done % kProgressPoints != 0) return absl::OkStatus();
+        if (operation.OnProgress("reading payloads", done, std::max(done, build.points))) {
+          return absl::OkStatus();
+        }
+        return absl::CancelledError("cancelled");
+      }));
+  column.Sort();
+  return column;
+}
+
+absl::Status Collection::BuildPayloadIndex(const PayloadIndexBuild& build,
+                                           Operations::Context& operation) {
+  const std::string& key = build.spec.key.text();
+  absl::StatusOr<FieldColumn> column = ReadColumn(build, operation);
+  if (!column.ok()) {
+    DropPayloadIndex(key).IgnoreError();  // it may be gone already
+    return column.status();
+  }
+  return queue_.RunExclusive([&]() -> absl::Status {
+    const auto field = indexes_->fields.find(key);
+    if (field == indexes_->fields.end() || field->second.added_generation != build.generation) {
+      return absl::CancelledError(absl::StrCat("the index of ", key, " was dropped meanwhile"));
+    }
+    indexes_ = WithBuilt(*indexes_, key, *std::move(column));
+    Publish();
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Collection::DropPayloadIndex(const std::string& key) {
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    if (!indexes_->fields.contains(key)) return NotFound("payload index", key);
+    auto batch = store_.NewBatch();
+    batch->Delete(Family::kMeta, PayloadIndexKey(id_, key));
+    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    indexes_ = WithoutField(*indexes_, key);
+    Publish();
+    return absl::OkStatus();
+  });
+}
+
+// What a group of writes takes from the indexes and gives to them. Reads the payloads of the points
+// that go: slots are given again, so their values must not stay behind.
+absl::Status Collection::PlanIndexChanges(std::span<PendingWrite* const> group,
+                                          std::span<const Slot> new_slots,
+                                          std::span<const Slot> died, IndexChanges* changes) const {
+  if (indexes_->fields.empty()) return absl::OkStatus();
+  const Slot* slots = new_slots.data();
+  for (PendingWrite* write : group) {
+    if (write->kind != PendingWrite::Kind::kUpsert) continue;
+    if (write->columns.generation != indexes_->generation) {
+      write->columns = ExtractColumns(*indexes_, *write->payloads, write->size());
+    }
+    changes->Add(std::move(write->columns), {slots, write->size()});
+    slots += write->size();
+  }
+  const absl::flat_hash_set<Slot> own(new_slots.begin(), new_slots.end());
+  std::vector<Slot> old;
+  for (Slot slot : died) {
+    if (own.contains(slot)) {
+      changes->Forget(slot);
+    } else {
+      old.push_back(slot);
+    }
+  }
+  return ReadPoints(old, [&](size_t i, const PointRecordView& record) {
+    changes->Remove(old[i], record.payload);
+  });
+}
+
+absl::Status Collection::RecoverPayloadIndexes() {
+  const KeyRange range = PayloadIndexRange(id_);
+  auto it = store_.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  for (; it->Valid(); it->Next()) {
+    std::string_view key;
+    PayloadIndexSpec spec;
+    RETURN_IF_ERROR(ParsePayloadIndexKey(it->key(), &key));
+    RETURN_IF_ERROR(DecodePayloadIndex(it->key(), it->value(), &spec.type));
+    spec.key = FieldPath(key);
+    indexes_ = WithBuilding(*indexes_, spec);
+  }
+  RETURN_IF_ERROR(it->status());
+  if (indexes_->fields.empty()) return absl::OkStatus();
+  std::vector<PayloadIndexSpec> specs;
+  std::vector<FieldColumn> columns;
+  for (const auto& [key, field] : indexes_->fields) {
+    specs.push_back(field.index->spec());
+    columns.emplace_back(specs.back().type);
+  }
+  RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
+    const nlohmann::json payload = ParsePayload(record.payload);
+    for (size_t i = 0; i < specs.size(); ++i) columns[i].Add(specs[i], payload, slot);
+    return absl::OkStatus();
+  }));
+  for (size_t i = 0; i < specs.size(); ++i) {
+    columns[i].Sort();
+    indexes_ = WithBuilt(*indexes_, specs[i].key.text(), std::move(columns[i]));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tessera
