@@ -145,7 +145,7 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
   const size_t full_after = (l.size + n) / kBlock;
   const bool tail_in_place = l.num_blocks > full_before;
   if (full_after > full_before && (tail_in_place || full_after > room.capacity)) {
-    const size_t capacity = full_after + full_after / 8 + 1;
+    const size_t capacity = full_after + full_after / 8;
     auto extent = NewExtent(capacity);
     if (full_before > 0) std::memcpy(extent->data(), l.blocks, full_before * block_bytes);
     const uint8_t* old_tail = Block(l, full_before);

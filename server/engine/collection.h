@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "index/base/executor.h"
 #include "index/base/slot_set.h"
 #include "index/ivf/codebook.h"
@@ -103,6 +104,11 @@ class Collection {
   // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
   // step. False if nothing is left to do.
   bool Maintain();
+  // Whether the records of deleted and replaced points take so much of the disk that CompactDisk is
+  // worth its work: as much as the points, or, without a write since `quiet_since`, a tenth of it.
+  bool HasSpareDisk(absl::Time quiet_since) const;
+  // Rewrites what is on disk without such records, beside searches and writes. Long.
+  absl::Status CompactDisk(std::atomic<bool>* cancelled);
 
   // Trains a codebook on the points and installs it. Long: run as an operation.
   absl::Status Train(const TrainRequest& request, Operations::Context& operation);
@@ -252,6 +258,8 @@ class Collection {
   std::atomic<uint64_t> sequence_{0};
   std::atomic<bool> dropped_{false};
   std::atomic<size_t> lists_bytes_{0};
+  std::atomic<uint64_t> dead_records_{0};  // of points, since the disk was last compacted
+  std::atomic<int64_t> last_write_ms_{0};
   std::atomic<std::shared_ptr<const CollectionView>> view_;
 
   // Belong to whoever has the turn in queue_ (and to Recover before there is any).

@@ -1,8 +1,12 @@
 // Upkeep: dead entries leave the inverted lists, and what dead points held is given again.
+#include "index/base/status_macros.h"
 #include "server/engine/collection.h"
 
 namespace tessera {
 namespace {
+
+// Deletions that are not worth a compaction, however few points there are.
+constexpr uint64_t kDeadRecordsMin = 1'000;
 
 // Entries that one step copies at the most, but for the last list: a millisecond or so of work.
 constexpr size_t kCompactionStepEntries = 16'384;
@@ -19,6 +23,22 @@ bool Collection::Maintain() {
     return absl::OkStatus();
   });
   return status.ok() && more;
+}
+
+bool Collection::HasSpareDisk(absl::Time quiet_since) const {
+  const uint64_t dead = dead_records_.load(std::memory_order_relaxed);
+  if (dropped_.load() || dead < kDeadRecordsMin) return false;
+  const bool quiet = absl::FromUnixMillis(last_write_ms_.load()) < quiet_since;
+  return dead > (quiet ? points() / 10 : points());
+}
+
+absl::Status Collection::CompactDisk(std::atomic<bool>* cancelled) {
+  dead_records_.store(0, std::memory_order_relaxed);
+  const KeyRange range = CollectionRange(id_);
+  for (Family family : {Family::kIds, Family::kPoints, Family::kCodes}) {
+    RETURN_IF_ERROR(store_.Compact(family, range.begin, range.end, cancelled));
+  }
+  return absl::OkStatus();
 }
 
 void Collection::ReclaimSlots() {

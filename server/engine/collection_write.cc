@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
@@ -282,6 +283,8 @@ void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& pla
     slots += n;
   }
   BuryPoints(plan.died);
+  dead_records_.fetch_add(plan.died.size(), std::memory_order_relaxed);
+  last_write_ms_.store(absl::ToUnixMillis(absl::Now()), std::memory_order_relaxed);
   sequence_.store(plan.sequence);
   points_.fetch_add(static_cast<uint64_t>(plan.points_change));
   Publish();
@@ -312,9 +315,10 @@ void Collection::Publish() {
   view->indexes = indexes_;
   if (lists_ != nullptr) {
     view->lists = lists_->Snapshot();
-    lists_bytes_.store(lists_->memory_bytes());
   }
   view_.store(std::move(view));
+  // Now that the view before is gone, unless a search holds it.
+  if (lists_ != nullptr) lists_bytes_.store(lists_->memory_bytes());
 }
 
 absl::Status Collection::Drop() {

@@ -31,6 +31,8 @@ absl::StatusOr<Filter> CheckedFilter(Filter filter) {
   return filter;
 }
 
+constexpr absl::Duration kDiskMaintenancePeriod = absl::Seconds(1);
+
 using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
 
 class EngineImpl final : public Engine {
@@ -40,7 +42,8 @@ class EngineImpl final : public Engine {
         executor_(executor),
         options_(options),
         collections_(std::make_shared<CollectionMap>()),
-        maintenance_([this] { return Maintain(); }) {}
+        list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
+        disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }) {}
   ~EngineImpl() override { Close().IgnoreError(); }
 
   absl::Status Recover();
@@ -102,9 +105,10 @@ class EngineImpl final : public Engine {
   absl::StatusOr<std::shared_ptr<Collection>> Find(const std::string& name) const;
   std::shared_ptr<Collection> NewCollection(const CatalogRecord& record) {
     return std::make_shared<Collection>(*store_, executor_, record,
-                                        [this] { maintenance_.Wake(); });
+                                        [this] { list_maintenance_.Wake(); });
   }
-  bool Maintain();
+  bool MaintainLists();
+  bool MaintainDisk();
   CollectionInfo InfoOf(const Collection& collection);
   absl::Status RecoverFormat();
   absl::Status SweepOrphans(const std::set<uint32_t>& known);
@@ -122,7 +126,9 @@ class EngineImpl final : public Engine {
   bool closed_ ABSL_GUARDED_BY(catalog_mutex_) = false;
   // Last: their threads end before what they use.
   Operations operations_;
-  Maintenance maintenance_;
+  std::atomic<bool> closing_{false};
+  Maintenance list_maintenance_;
+  Maintenance disk_maintenance_;
 };
 
 absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& name) const {
@@ -215,16 +221,32 @@ absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
 }
 
 // A step of work for each collection that has some.
-bool EngineImpl::Maintain() {
+bool EngineImpl::MaintainLists() {
   const auto collections = collections_.load();
   bool more = false;
   for (const auto& [name, collection] : *collections) more |= collection->Maintain();
   return more;
 }
 
+bool EngineImpl::MaintainDisk() {
+  const auto collections = collections_.load();
+  const absl::Time quiet_since = absl::Now() - options_.quiet_before_compaction;
+  for (const auto& [name, collection] : *collections) {
+    if (closing_.load()) break;
+    if (!collection->HasSpareDisk(quiet_since)) continue;
+    if (absl::Status status = collection->CompactDisk(&closing_); !status.ok()) {
+      if (!absl::IsCancelled(status))
+        Log(absl::StrCat("compacting ", name, ": ", status.ToString()));
+    }
+  }
+  return false;
+}
+
 absl::Status EngineImpl::Close() {
   operations_.Shutdown();
-  maintenance_.Stop();
+  closing_.store(true);
+  list_maintenance_.Stop();
+  disk_maintenance_.Stop();
   absl::MutexLock lock(&catalog_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;

@@ -21,6 +21,9 @@ namespace tessera {
 struct EngineOptions {
   // Told how far recovery has come; may be empty.
   std::function<void(std::string_view message)> log;
+  // A collection that has not been written to for this long has the space on disk returned that
+  // deleted and replaced points took.
+  absl::Duration quiet_before_compaction = absl::Seconds(10);
 };
 
 // The state machine: collections of points over a Store, and the indexes that search them.

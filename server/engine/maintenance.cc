@@ -4,8 +4,8 @@
 
 namespace tessera {
 
-Maintenance::Maintenance(std::function<bool()> step)
-    : step_(std::move(step)), thread_([this] { Run(); }) {}
+Maintenance::Maintenance(absl::Duration period, std::function<bool()> step)
+    : period_(period), step_(std::move(step)), thread_([this] { Run(); }) {}
 
 void Maintenance::Wake() {
   absl::MutexLock lock(&mutex_);
@@ -25,7 +25,7 @@ void Maintenance::Run() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      if (!more) mutex_.Await(absl::Condition(this, &Maintenance::HasReason));
+      if (!more) mutex_.AwaitWithTimeout(absl::Condition(this, &Maintenance::HasReason), period_);
       if (stopped_) return;
       awake_ = false;
     }

@@ -6,15 +6,16 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 namespace tessera {
 
-// A thread that does small steps of background work when it is told that there is some.
-// Thread-safe.
+// A thread that does background work step by step. Thread-safe.
 class Maintenance {
  public:
-  // Calls step() after each Wake(), and again at once as long as it returns true.
-  explicit Maintenance(std::function<bool()> step);
+  // Calls step() after each Wake() and whenever `period` has passed, and again at once as long as
+  // it returns true.
+  Maintenance(absl::Duration period, std::function<bool()> step);
   ~Maintenance() { Stop(); }
   Maintenance(const Maintenance&) = delete;
   Maintenance& operator=(const Maintenance&) = delete;
@@ -28,6 +29,7 @@ class Maintenance {
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
   bool HasReason() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return awake_ || stopped_; }
 
+  const absl::Duration period_;
   const std::function<bool()> step_;
   absl::Mutex mutex_;
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;

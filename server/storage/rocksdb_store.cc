@@ -73,6 +73,8 @@ class RocksDbStore final : public Store {
                                       const StoreSnapshot* snapshot, bool bulk) override;
   uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override;
   StoreUsage Usage() override;
+  absl::Status Compact(Family family, std::string_view begin, std::string_view end,
+                       std::atomic<bool>* cancelled) override;
   absl::Status Close() override;
 
  private:
@@ -276,6 +278,22 @@ StoreUsage RocksDbStore::Usage() {
     }
   }
   return usage;
+}
+
+absl::Status RocksDbStore::Compact(Family family, std::string_view begin, std::string_view end,
+                                   std::atomic<bool>* cancelled) {
+  if (read_only()) {
+    absl::MutexLock lock(&mutex_);
+    return StoreReadOnly(read_only_cause_);
+  }
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.canceled = cancelled;
+  const rocksdb::Slice first = ToSlice(begin), last = ToSlice(end);
+  const rocksdb::Status status = db_->CompactRange(options, handle(family), &first, &last);
+  if (cancelled->load()) return absl::CancelledError("the compaction was cancelled");
+  return Map(status, absl::StrCat("compact family ", FamilyName(family)));
 }
 
 absl::Status RocksDbStore::Flush() {

@@ -1,6 +1,7 @@
 #ifndef TESSERA_SERVER_STORAGE_STORE_H_
 #define TESSERA_SERVER_STORAGE_STORE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -95,6 +96,11 @@ class Store {
   virtual uint64_t ApproximateBytes(Family family, std::string_view begin,
                                     std::string_view end) = 0;
   virtual StoreUsage Usage() = 0;
+
+  // Rewrites the files of [begin, end) without what has been deleted or overwritten, beside reads
+  // and commits. Takes long; ends soon with CANCELLED once *cancelled is true.
+  virtual absl::Status Compact(Family family, std::string_view begin, std::string_view end,
+                               std::atomic<bool>* cancelled) = 0;
 
   // Flushes and closes cleanly. Nothing else may be called afterwards.
   virtual absl::Status Close() = 0;

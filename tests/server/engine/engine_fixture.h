@@ -42,7 +42,7 @@ class EngineFixture : public ::testing::Test {
     auto store = OpenRocksDbStore(options);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = store->get();
-    auto engine = Engine::Open(*std::move(store), executor_, {});
+    auto engine = Engine::Open(*std::move(store), executor_, engine_options_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
   }
@@ -132,6 +132,7 @@ class EngineFixture : public ::testing::Test {
 
   std::string directory_;
   InlineExecutor executor_;
+  EngineOptions engine_options_;
   Store* store_ = nullptr;  // of engine_
   std::unique_ptr<Engine> engine_;
 };

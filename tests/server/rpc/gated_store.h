@@ -73,6 +73,10 @@ class GatedStore final : public Store {
     return store_->ApproximateBytes(family, begin, end);
   }
   StoreUsage Usage() override { return store_->Usage(); }
+  absl::Status Compact(Family family, std::string_view begin, std::string_view end,
+                       std::atomic<bool>* cancelled) override {
+    return store_->Compact(family, begin, end, cancelled);
+  }
   absl::Status Close() override { return store_->Close(); }
 
  private:

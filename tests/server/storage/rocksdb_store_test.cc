@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -244,6 +245,21 @@ TEST_F(RocksDbStoreTest, ConcurrentCommitsAreAllKept) {
   for (std::thread& thread : threads) thread.join();
   Reopen();
   EXPECT_EQ(ScanAll(Family::kIds, "", "").size(), size_t{kThreads * kCommits});
+}
+
+TEST_F(RocksDbStoreTest, CompactReturnsTheSpaceOfWhatWasReplaced) {
+  std::string value(100'000, '\0');
+  for (int round = 0; round < 40; ++round) {
+    for (size_t i = 0; i < value.size(); i += 3) value[i] = static_cast<char>(i * 31 + round);
+    Put(Family::kPoints, "key", value);
+  }
+  EXPECT_GT(store_->ApproximateBytes(Family::kPoints, "a", "z"), 30 * value.size());
+  std::atomic<bool> cancelled{true};
+  EXPECT_TRUE(absl::IsCancelled(store_->Compact(Family::kPoints, "a", "z", &cancelled)));
+  cancelled = false;
+  ASSERT_EQ(store_->Compact(Family::kPoints, "a", "z", &cancelled), absl::OkStatus());
+  EXPECT_LT(store_->ApproximateBytes(Family::kPoints, "a", "z"), 2 * value.size());
+  EXPECT_EQ(Get(Family::kPoints, "key"), value);
 }
 
 TEST_F(RocksDbStoreTest, UsageAndApproximateBytesFollowTheData) {
