@@ -82,14 +82,26 @@ class Collection {
 
   absl::StatusOr<WriteResult> Upsert(const UpsertBatch& batch);
   absl::StatusOr<WriteResult> Delete(const std::vector<PointId>& ids);
+  // Deletes what matches, in steps; a point that is written meanwhile may stay.
+  absl::StatusOr<WriteResult> DeleteMatching(const Filter& filter);
+  // Changes points as they are in one moment: their payloads, or their vectors too. Ids that are
+  // not there are passed over. `edit` may be called more than once for a point.
+  absl::StatusOr<WriteResult> Rewrite(const std::vector<PointId>& ids, const PointEdit& edit);
   // Deletes the collection from the store. Later writes are NOT_FOUND.
   absl::Status Drop();
 
   absl::StatusOr<std::vector<PointData>> Get(const std::vector<PointId>& ids,
-                                             PointFields fields) const;
+                                             const PointFields& fields) const;
+  // A page may be short of `page_size` before the last one: a page looks at a bounded number of
+  // points.
   absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
-                                    PointFields fields) const;
+                                    const Filter& filter, const PointFields& fields) const;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
+  absl::StatusOr<FacetResult> Facet(const FacetRequest& request) const;
+  absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) const;
+  // The points that match now.
+  absl::StatusOr<std::vector<PointId>> MatchingIds(const Filter& filter) const;
+  absl::StatusOr<WriteResult> UpdateVectors(const std::vector<PointId>& ids, VectorsView vectors);
   // As Engine::SearchIsQuick.
   bool SearchIsQuick(const SearchRequest& request) const;
 
@@ -146,9 +158,12 @@ class Collection {
   absl::Status Missing() const;
 
   // Writes (collection_write.cc). What they touch belongs to the queue's turn.
+  absl::StatusOr<WriteResult> UpsertExpected(const UpsertBatch& batch,
+                                             const std::vector<Slot>* expected_slots);
   absl::Status ValidateUpsert(const UpsertBatch& batch) const;
   void EncodeForWrite(PendingWrite& write, const CollectionView& view) const;
   absl::Status CommitGroup(std::span<PendingWrite* const> group);
+  absl::Status CheckWrite(const PendingWrite& write, const GroupPlan& plan) const;
   void PlanWrite(PendingWrite& write, GroupPlan& plan);
   void PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupPlan& plan);
   absl::Status LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const;
@@ -190,17 +205,27 @@ class Collection {
                                          Operations::Context& operation) const;
 
   // Filters (collection_filter.cc).
+  absl::StatusOr<std::vector<PointId>> NextMatchingIds(const Filter& filter, std::string* begin,
+                                                       const std::string& end,
+                                                       size_t ids_max) const;
   absl::StatusOr<FilterMatches> FindMatches(const CollectionView& view, const Filter& filter) const;
   absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
                              Roaring* matching) const;
+  void ReportMatches(const FilterMatches& matches, SearchReport* report) const;
   absl::Status SearchFiltered(const SearchRequest& request, const CollectionView& view,
-                              MatrixView queries, size_t k,
+                              MatrixView queries, size_t k, const Roaring& matching,
                               std::span<std::vector<Neighbor>> results, SearchReport* report) const;
   absl::Status SearchMatching(const CollectionView& view, MatrixView queries, size_t k,
                               const Roaring& matching,
                               std::span<std::vector<Neighbor>> results) const;
 
   // Searches (collection_search.cc).
+  absl::Status CheckSearch(const SearchRequest& request) const;
+  absl::Status StoredVectors(const std::vector<PointId>& ids, Matrix* rows) const;
+  absl::Status RecommendVector(const SearchRequest& request, Matrix* query) const;
+  void ReportLists(const CollectionView& view, const IvfSearchStats& stats, size_t queries,
+                   SearchReport* report) const;
+  void Explain(const CollectionView& view, SearchReport* report) const;
   absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
   IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
                                size_t k) const;
@@ -208,7 +233,7 @@ class Collection {
                              std::span<std::vector<Neighbor>> results) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
               bool exact, SearchResult* result) const;
-  absl::Status FillFields(PointFields fields, SearchResult* result) const;
+  absl::Status FillFields(const PointFields& fields, SearchResult* result) const;
 
   // Training (collection_train.cc).
   absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;

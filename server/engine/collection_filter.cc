@@ -89,6 +89,16 @@ absl::StatusOr<FilterMatches> Collection::FindMatches(const CollectionView& view
   return matches;
 }
 
+absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filter) const {
+  const auto now = view();
+  ASSIGN_OR_RETURN(const FilterMatches matches, FindMatches(*now, filter));
+  std::vector<PointId> ids;
+  for (Slot slot : matches.slots) {
+    if (!now->dead->Contains(slot)) ids.push_back(table_.id(slot));
+  }
+  return ids;
+}
+
 absl::StatusOr<uint64_t> Collection::Count(const Filter& filter) const {
   if (filter.empty()) return points();
   const auto now = view();
@@ -98,22 +108,23 @@ absl::StatusOr<uint64_t> Collection::Count(const Filter& filter) const {
   return count;
 }
 
+void Collection::ReportMatches(const FilterMatches& matches, SearchReport* report) const {
+  report->matching = matches.slots.cardinality();
+  const double share =
+      static_cast<double>(report->matching) / static_cast<double>(std::max<uint64_t>(points(), 1));
+  report->selectivity = std::min(1.0, share);
+  report->payloads_read = matches.payloads_read;
+  report->unindexed = matches.unindexed;
+}
+
 absl::Status Collection::SearchFiltered(const SearchRequest& request, const CollectionView& view,
-                                        MatrixView queries, size_t k,
+                                        MatrixView queries, size_t k, const Roaring& matching,
                                         std::span<std::vector<Neighbor>> results,
                                         SearchReport* report) const {
-  ASSIGN_OR_RETURN(FilterMatches matches, FindMatches(view, request.filter));
-  report->matching = matches.slots.cardinality();
-  report->selectivity =
-      points() == 0
-          ? 0
-          : std::min(1.0, static_cast<double>(report->matching) / static_cast<double>(points()));
-  report->payloads_read = matches.payloads_read;
-  report->unindexed = std::move(matches.unindexed);
   report->plan = SearchPlan::kExactMatching;
   report->exhausted = true;
   report->candidates_reranked = queries.rows * report->matching;
-  return SearchMatching(view, queries, k, matches.slots, results);
+  return SearchMatching(view, queries, k, matching, results);
 }
 
 // Compares the queries with every vector that matches.

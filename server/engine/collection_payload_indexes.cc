@@ -131,7 +131,7 @@ absl::Status Collection::PlanIndexChanges(std::span<PendingWrite* const> group,
   if (indexes_->fields.empty()) return absl::OkStatus();
   const Slot* slots = new_slots.data();
   for (PendingWrite* write : group) {
-    if (write->kind != PendingWrite::Kind::kUpsert) continue;
+    if (!write->adds_points()) continue;
     if (write->columns.generation != indexes_->generation) {
       write->columns = ExtractColumns(*indexes_, *write->payloads, write->size());
     }

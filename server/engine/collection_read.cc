@@ -8,7 +8,6 @@
 #include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
-#include "server/engine/page_token.h"
 
 namespace tessera {
 namespace {
@@ -135,44 +134,19 @@ absl::Status Collection::ReadByIds(
 }
 
 absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
-                                                       PointFields fields) const {
+                                                       const PointFields& fields) const {
   std::vector<std::optional<PointData>> found(ids.size());
   RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
     PointData& point = found[i].emplace();
     point.id = ids[i];
     if (fields.vector) point.vector = std::string(record.vector);
-    if (fields.payload) point.payload = std::string(record.payload);
+    point.payload = SelectPayload(record.payload, fields.payload);
   }));
   std::vector<PointData> points;
   for (auto& point : found) {
     if (point.has_value()) points.push_back(*std::move(point));
   }
   return points;
-}
-
-absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::string& page_token,
-                                              PointFields fields) const {
-  const KeyRange range = CollectionRange(id_);
-  std::string begin = range.begin;
-  if (!page_token.empty()) {
-    ASSIGN_OR_RETURN(std::string last, DecodePageToken(page_token, range.begin));
-    begin = last + '\0';  // the first key after the last one of the page before
-  }
-  if (page_size == 0) page_size = limits::kPageSizeDefault;
-  std::vector<PointId> ids;
-  ScrollPage page;
-  std::string last_key;
-  auto it = store_.Scan(Family::kIds, begin, range.end, nullptr, /*bulk=*/false);
-  for (; it->Valid() && ids.size() < page_size; it->Next()) {
-    IdKeyParts parts;
-    RETURN_IF_ERROR(ParseIdKey(it->key(), &parts));
-    ids.push_back(ToPointId(parts.id));
-    last_key = std::string(it->key());
-  }
-  RETURN_IF_ERROR(it->status());
-  if (it->Valid()) page.next_page_token = EncodePageToken(last_key);
-  ASSIGN_OR_RETURN(page.points, Get(ids, fields));
-  return page;
 }
 
 absl::Status Collection::ForEachLiveRow(const CollectionView& view, Slot begin, Slot end,

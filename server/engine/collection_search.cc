@@ -1,7 +1,11 @@
 // Searching: through the inverted lists, or exactly over every vector.
 #include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -10,6 +14,7 @@
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
 #include "server/engine/collection.h"
+#include "server/engine/collection_vectors.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
@@ -20,54 +25,31 @@ constexpr size_t kExactBlockRows = 128;
 // Codes and vectors read by a search that counts as quick: a fraction of a millisecond.
 constexpr size_t kQuickBytes = size_t{2} << 20;
 
+// Microseconds between laps; costs nothing when off.
+class Stopwatch {
+ public:
+  explicit Stopwatch(bool on) : on_(on) {
+    if (on_) last_ = std::chrono::steady_clock::now();
+  }
+  uint64_t Lap() {
+    if (!on_) return 0;
+    const auto now = std::chrono::steady_clock::now();
+    const auto lap = std::chrono::duration_cast<std::chrono::microseconds>(now - last_);
+    last_ = now;
+    return static_cast<uint64_t>(lap.count());
+  }
+
+ private:
+  const bool on_;
+  std::chrono::steady_clock::time_point last_;
+};
+
 // What the request says, else what the collection says, else what the server has chosen.
 uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
   return requested != 0 ? requested : configured != 0 ? configured : chosen;
 }
 
 }  // namespace
-
-// The vectors of a collection as the reranking step reads them.
-class CollectionVectors final : public VectorSource {
- public:
-  explicit CollectionVectors(const Collection& collection) : collection_(collection) {}
-
-  ElementType element_type() const override { return collection_.spec_.element_type; }
-
-  void Locate(std::span<const Slot> slots, const std::byte** rows) const override {
-    for (size_t i = 0; i < slots.size(); ++i) rows[i] = collection_.table_.vector(slots[i]);
-  }
-
-  absl::Status Read(std::span<const Slot> slots, std::byte* out, bool* found) const override {
-    return collection_.ReadRows(slots, out, found);
-  }
-
- private:
-  const Collection& collection_;
-};
-
-absl::Status Collection::QueryMatrix(const SearchRequest& request, Matrix* queries) const {
-  if (!request.ids.empty()) {
-    ASSIGN_OR_RETURN(std::vector<PointData> points,
-                     Get(request.ids, PointFields{.payload = false, .vector = true}));
-    *queries = Matrix(request.ids.size(), spec_.dimension);
-    for (size_t i = 0; i < request.ids.size(); ++i) {
-      // Get leaves out what is missing: the first difference is the first missing one.
-      if (i >= points.size() || points[i].id != request.ids[i]) {
-        return NotFound("point", DescribePointId(ViewOf(request.ids[i])));
-      }
-      if (points[i].vector.size() != vector_bytes()) {
-        return absl::DataLossError(absl::StrCat("collection ", spec_.name, ": the vector of point ",
-                                                DescribePointId(ViewOf(points[i].id)),
-                                                " has the wrong size"));
-      }
-      ToFloat(spec_.element_type, reinterpret_cast<const std::byte*>(points[i].vector.data()),
-              spec_.dimension, queries->row(i).data());
-    }
-    return absl::OkStatus();
-  }
-  return WidenVectors(request.vectors, queries);
-}
 
 IvfSearchParams Collection::SearchParams(const SearchRequest& request, const CollectionView& view,
                                          size_t k) const {
@@ -81,7 +63,7 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
 }
 
 bool Collection::SearchIsQuick(const SearchRequest& request) const {
-  const bool reads_store = !request.ids.empty() || request.fields.payload ||
+  const bool reads_store = !request.ids.empty() || request.fields.payload.enabled ||
                            request.fields.vector ||
                            (spec_.index.vectors == VectorPlacement::kDisk && !request.no_rerank);
   const std::shared_ptr<const CollectionView> now = view();
@@ -97,56 +79,64 @@ bool Collection::SearchIsQuick(const SearchRequest& request) const {
 }
 
 absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) const {
-  const size_t queries_count = request.ids.empty() ? request.vectors.rows : request.ids.size();
-  if (!request.ids.empty() && request.vectors.rows > 0) {
-    return InvalidField("ids", "is filled beside vectors: fill one of the two");
-  }
-  if (request.limit == 0 || request.limit > limits::kSearchLimitMax) {
-    return InvalidField("limit", absl::StrCat("is ", request.limit, "; 1 to ",
-                                              limits::kSearchLimitMax, " are allowed"));
-  }
-  if (queries_count > limits::kSearchQueriesMax) {
-    return InvalidField(request.ids.empty() ? "vectors" : "ids",
-                        absl::StrCat("has ", queries_count, " queries; at most ",
-                                     limits::kSearchQueriesMax, " go into one request"));
-  }
-  if (queries_count * request.limit > limits::kSearchResultsMax) {
-    return InvalidField(
-        "limit", absl::StrCat("times the number of queries is ", queries_count * request.limit,
-                              "; at most ", limits::kSearchResultsMax, " is allowed"));
-  }
-  if (request.rerank > limits::kRerankMax) {
-    return InvalidField("params.rerank", absl::StrCat("is ", request.rerank, "; at most ",
-                                                      limits::kRerankMax, " is allowed"));
-  }
+  RETURN_IF_ERROR(CheckSearch(request));
   const std::shared_ptr<const CollectionView> now = view();
   Matrix queries;
   RETURN_IF_ERROR(QueryMatrix(request, &queries));
-  // A stored point is not its own neighbour: look for one more and leave it out.
-  const size_t k = request.limit + (request.ids.empty() ? 0 : 1);
+  // Stored points that are searched for are not among the hits: look for as many more.
+  const size_t left_out =
+      request.ids.empty() ? request.positive.size() + request.negative.size() : 1;
+  const size_t k = request.offset + request.limit + left_out;
   std::vector<std::vector<Neighbor>> found(queries.rows());
-  bool exact = request.exact || now->codebook == nullptr;
-  const bool rerank = !request.no_rerank;
   SearchResult result;
+  SearchReport& report = result.report;
+  Stopwatch stopwatch(request.explain);
+  std::optional<FilterMatches> matches;
   if (!request.filter.empty()) {
-    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, found, &result.report));
-    exact = result.report.plan == SearchPlan::kExactMatching;
-  } else if (exact) {
+    ASSIGN_OR_RETURN(matches, FindMatches(*now, request.filter));
+    ReportMatches(*matches, &report);
+    report.filter_us = stopwatch.Lap();
+  }
+  if (matches.has_value()) {
+    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, matches->slots, found, &report));
+  } else if (request.exact || now->codebook == nullptr) {
     RETURN_IF_ERROR(SearchExactly(*now, queries, k, found));
+    report.exhausted = true;
+    report.candidates_reranked = queries.rows() * points();
   } else {
     CollectionVectors vectors(*this);
     IvfSearchStats stats;
     RETURN_IF_ERROR(SearchIvf(*now->lists, queries, SearchParams(request, *now, k), *now->dead,
                               &vectors, found, &stats));
-    result.report.plan = SearchPlan::kLists;
-    result.report.lists_scanned = stats.lists_scanned;
-    result.report.codes_scanned = stats.codes_scanned;
-    result.report.candidates_reranked = stats.candidates_reranked;
+    ReportLists(*now, stats, queries.rows(), &report);
   }
+  report.search_us = stopwatch.Lap();
+  const bool from_codes =
+      (report.plan == SearchPlan::kLists || report.plan == SearchPlan::kMaskedLists) &&
+      request.no_rerank;
   result.element_type = spec_.element_type;
-  ToHits(request, found, exact || rerank, &result);
+  ToHits(request, found, !from_codes, &result);
   RETURN_IF_ERROR(FillFields(request.fields, &result));
+  report.fetch_us = stopwatch.Lap();
+  if (request.explain) Explain(*now, &report);
   return result;
+}
+
+void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& stats,
+                             size_t queries, SearchReport* report) const {
+  report->plan = SearchPlan::kLists;
+  report->lists_scanned = stats.lists_scanned;
+  report->codes_scanned = stats.codes_scanned;
+  report->candidates_reranked = stats.candidates_reranked;
+  report->exhausted = stats.lists_scanned >= queries * view.codebook->nlist();
+}
+
+void Collection::Explain(const CollectionView& view, SearchReport* report) const {
+  report->explained = true;
+  report->bytes_read = report->candidates_reranked * vector_bytes();
+  if (view.lists == nullptr) return;
+  const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
+  report->bytes_read += report->codes_scanned * code_bytes;
 }
 
 absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
@@ -177,6 +167,11 @@ void Collection::ToHits(const SearchRequest& request,
                         const std::vector<std::vector<Neighbor>>& found, bool exact,
                         SearchResult* result) const {
   const float sign = spec_.metric == Metric::kL2 ? 1.0f : -1.0f;
+  const float farthest = request.score_threshold.has_value()
+                             ? sign * *request.score_threshold
+                             : std::numeric_limits<float>::infinity();
+  absl::flat_hash_set<PointId> examples(request.positive.begin(), request.positive.end());
+  examples.insert(request.negative.begin(), request.negative.end());
   result->hits.resize(found.size());
   for (size_t q = 0; q < found.size(); ++q) {
     std::vector<Hit>& hits = result->hits[q];
@@ -187,18 +182,22 @@ void Collection::ToHits(const SearchRequest& request,
       hit.score = sign * neighbor.distance;
       hit.score_is_exact = exact;
       if (!request.ids.empty() && hit.id == request.ids[q]) continue;
+      if (examples.contains(hit.id)) continue;
+      if (sign * hit.score > farthest) continue;
       hits.push_back(std::move(hit));
     }
     std::stable_sort(hits.begin(), hits.end(), [sign](const Hit& a, const Hit& b) {
       if (a.score != b.score) return sign * a.score < sign * b.score;
       return a.id < b.id;
     });
+    hits.erase(hits.begin(),
+               hits.begin() + static_cast<std::ptrdiff_t>(std::min(request.offset, hits.size())));
     if (hits.size() > request.limit) hits.resize(request.limit);
   }
 }
 
-absl::Status Collection::FillFields(PointFields fields, SearchResult* result) const {
-  if (!fields.payload && !fields.vector) return absl::OkStatus();
+absl::Status Collection::FillFields(const PointFields& fields, SearchResult* result) const {
+  if (!fields.payload.enabled && !fields.vector) return absl::OkStatus();
   // By id and not by slot: a point replaced meanwhile answers with what it holds now.
   std::vector<PointId> ids;
   for (const auto& hits : result->hits) {

@@ -19,6 +19,7 @@ namespace {
 
 // Below this many vectors, spreading the encoding over threads costs more than it gains.
 constexpr size_t kParallelEncodeRows = 512;
+constexpr uint32_t kUnknownList = 0xFFFF'FFFF;
 
 absl::Status ValidateIds(const std::vector<PointId>& ids) {
   absl::flat_hash_set<PointId> seen;
@@ -59,6 +60,12 @@ struct Collection::GroupPlan {
   int64_t points_change = 0;
   std::string key;
   std::string value;
+
+  // Where the i-th id of the next write is now.
+  Place Find(const PointId& id, size_t i) const {
+    const auto it = moved.find(id);
+    return it != moved.end() ? it->second : Place{old_slots[old_slot_cursor + i], kUnknownList};
+  }
 };
 
 absl::Status Collection::Missing() const { return NotFound("collection", spec_.name); }
@@ -106,11 +113,18 @@ void Collection::EncodeForWrite(PendingWrite& write, const CollectionView& view)
 }
 
 absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
+  return UpsertExpected(batch, nullptr);
+}
+
+absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
+                                                       const std::vector<Slot>* expected_slots) {
   RETURN_IF_ERROR(ValidateUpsert(batch));
   std::vector<std::byte> converted;
   PendingWrite write;
   write.ids = &batch.ids;
   write.payloads = &batch.payloads;
+  write.condition = batch.condition;
+  write.expected_slots = expected_slots;
   if (batch.vectors.type == spec_.element_type && ElementSize(spec_.element_type) == 1) {
     write.vectors = batch.vectors.data;  // bytes are always finite, and need no conversion
   } else {
@@ -123,6 +137,7 @@ absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
   EncodeForWrite(write, *now);
   write.columns = ExtractColumns(*now->indexes, batch.payloads, batch.ids.size());
   RETURN_IF_ERROR(queue_.Submit(write));
+  RETURN_IF_ERROR(write.refusal);
   return write.result;
 }
 
@@ -174,18 +189,42 @@ void Collection::RemoveRecords(const PointId& id, Slot slot, uint32_t list, bool
   --plan.points_change;
 }
 
+// Whether an upsert finds what it asks for. ABORTED, which no caller of the engine sees, if a point
+// has moved since the write was made.
+absl::Status Collection::CheckWrite(const PendingWrite& write, const GroupPlan& plan) const {
+  if (write.kind == PendingWrite::Kind::kDelete) return absl::OkStatus();
+  const bool expects = write.expected_slots != nullptr;
+  if (write.condition == WriteCondition::kNone && !expects) return absl::OkStatus();
+  for (size_t i = 0; i < write.size(); ++i) {
+    const PointId& id = (*write.ids)[i];
+    const Slot slot = plan.Find(id, i).slot;
+    if (expects && slot != (*write.expected_slots)[i]) {
+      return absl::AbortedError("a point was written meanwhile");
+    }
+    if (write.condition == WriteCondition::kInsertOnly && slot != kInvalidSlot) {
+      return ErrorWithReason(absl::StatusCode::kAlreadyExists, "POINT_EXISTS",
+                             absl::StrCat("point ", DescribePointId(ViewOf(id)),
+                                          " exists already; nothing was written"));
+    }
+    if (write.condition == WriteCondition::kUpdateOnly && slot == kInvalidSlot) {
+      return NotFound("point", DescribePointId(ViewOf(id)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Adds one write to the batch and to the plan.
 void Collection::PlanWrite(PendingWrite& write, GroupPlan& plan) {
   const bool upsert = write.kind == PendingWrite::Kind::kUpsert;
   uint64_t touched = 0;
   for (size_t i = 0; i < write.size(); ++i) {
     const PointId& id = (*write.ids)[i];
-    GroupPlan::Place old{plan.old_slots[plan.old_slot_cursor++], 0};
-    const auto moved = plan.moved.find(id);
-    if (moved != plan.moved.end()) {
-      old = moved->second;
-    } else if (old.slot != kInvalidSlot && codebook_ != nullptr) {
+    GroupPlan::Place old = plan.Find(id, i);
+    if (old.list == kUnknownList && old.slot != kInvalidSlot && codebook_ != nullptr) {
       old.list = table_.list(old.slot);
+    }
+    if (!upsert && write.expected_slots != nullptr && old.slot != (*write.expected_slots)[i]) {
+      continue;
     }
     if (old.slot != kInvalidSlot) RemoveRecords(id, old.slot, old.list, upsert, plan);
     GroupPlan::Place place;
@@ -195,6 +234,7 @@ void Collection::PlanWrite(PendingWrite& write, GroupPlan& plan) {
     touched += upsert || old.slot != kInvalidSlot;
     if (upsert) PutPoint(write, i, place.slot, plan);
   }
+  plan.old_slot_cursor += write.size();
   write.result.points = touched;
   write.result.sequence = ++plan.sequence;
 }
@@ -252,7 +292,14 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
         absl::StrCat("a collection holds at most ", limits::kPointsPerCollectionMax, " points"));
   }
   RETURN_IF_ERROR(LookUpSlots(group, plan));
-  for (PendingWrite* write : group) PlanWrite(*write, plan);
+  for (PendingWrite* write : group) {
+    write->refusal = CheckWrite(*write, plan);
+    if (write->refusal.ok()) {
+      PlanWrite(*write, plan);
+    } else {
+      plan.old_slot_cursor += write->size();
+    }
+  }
   IndexChanges index_changes(*indexes_);
   const std::string counter_key = CounterKey(id_);
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
@@ -272,7 +319,7 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
 void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan) {
   const Slot* slots = plan.new_slots.data();
   for (const PendingWrite* write : group) {
-    if (write->kind != PendingWrite::Kind::kUpsert) continue;
+    if (!write->adds_points()) continue;
     const size_t n = write->size();
     for (size_t i = 0; i < n; ++i) {
       dead_.Erase(slots[i]);

@@ -65,13 +65,26 @@ class EngineImpl final : public Engine {
                                            const std::vector<PointId>& ids) override;
   absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
                                                    const std::vector<PointId>& ids,
-                                                   PointFields fields,
+                                                   const PointFields& fields,
                                                    ElementType* element_type) override;
   absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
                                        const Filter& filter) override;
   absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
-                                          const std::string& page_token, PointFields fields,
+                                          const std::string& page_token, const Filter& filter,
+                                          const PointFields& fields,
                                           ElementType* element_type) override;
+  absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection,
+                                             const Filter& filter) override;
+  absl::StatusOr<WriteResult> EditPoints(const std::string& collection,
+                                         const std::vector<PointId>& ids,
+                                         const PointEdit& edit) override;
+  absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) override;
+  absl::StatusOr<FacetResult> Facet(const FacetRequest& request) override;
+  absl::StatusOr<WriteResult> UpdateVectors(const std::string& collection,
+                                            const std::vector<PointId>& ids,
+                                            VectorsView vectors) override;
+  absl::StatusOr<std::vector<PointId>> MatchingIds(const std::string& collection,
+                                                   const Filter& filter) override;
   bool SearchIsQuick(const SearchRequest& request) override;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
 
@@ -359,7 +372,7 @@ absl::StatusOr<WriteResult> EngineImpl::DeletePoints(const std::string& collecti
 
 absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& collection,
                                                              const std::vector<PointId>& ids,
-                                                             PointFields fields,
+                                                             const PointFields& fields,
                                                              ElementType* element_type) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   *element_type = found->spec().element_type;
@@ -379,14 +392,60 @@ absl::StatusOr<uint64_t> EngineImpl::CountPoints(const std::string& collection,
 
 absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collection, size_t page_size,
                                                     const std::string& page_token,
-                                                    PointFields fields, ElementType* element_type) {
+                                                    const Filter& filter, const PointFields& fields,
+                                                    ElementType* element_type) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   *element_type = found->spec().element_type;
   if (page_size > limits::kPageSizeMax) {
     return InvalidField("page_size", absl::StrCat("is ", page_size, "; at most ",
                                                   limits::kPageSizeMax, " is allowed"));
   }
-  return found->Scroll(page_size, page_token, fields);
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return found->Scroll(page_size, page_token, checked, fields);
+}
+
+absl::StatusOr<WriteResult> EngineImpl::DeleteByFilter(const std::string& collection,
+                                                       const Filter& filter) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  if (filter.empty())
+    return InvalidField("filter", "is empty; to delete all, delete the collection");
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return found->DeleteMatching(checked);
+}
+
+absl::StatusOr<WriteResult> EngineImpl::EditPoints(const std::string& collection,
+                                                   const std::vector<PointId>& ids,
+                                                   const PointEdit& edit) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->Rewrite(ids, edit);
+}
+
+absl::StatusOr<WriteResult> EngineImpl::UpdateVectors(const std::string& collection,
+                                                      const std::vector<PointId>& ids,
+                                                      VectorsView vectors) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->UpdateVectors(ids, vectors);
+}
+
+absl::StatusOr<std::vector<PointId>> EngineImpl::MatchingIds(const std::string& collection,
+                                                             const Filter& filter) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return found->MatchingIds(checked);
+}
+
+absl::StatusOr<GroupsResult> EngineImpl::SearchGroups(const GroupsRequest& request) {
+  ASSIGN_OR_RETURN(auto found, Find(request.search.collection));
+  GroupsRequest checked = request;
+  ASSIGN_OR_RETURN(checked.search.filter, CheckedFilter(request.search.filter));
+  return found->SearchGroups(checked);
+}
+
+absl::StatusOr<FacetResult> EngineImpl::Facet(const FacetRequest& request) {
+  ASSIGN_OR_RETURN(auto found, Find(request.collection));
+  FacetRequest checked = request;
+  ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
+  return found->Facet(checked);
 }
 
 absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {

@@ -61,18 +61,32 @@ class Engine {
                                              const UpsertBatch& batch) = 0;
   virtual absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
                                                    const std::vector<PointId>& ids) = 0;
+  virtual absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection,
+                                                     const Filter& filter) = 0;
+  // Changes those of the points that exist. As Upsert, else.
+  virtual absl::StatusOr<WriteResult> EditPoints(const std::string& collection,
+                                                 const std::vector<PointId>& ids,
+                                                 const PointEdit& edit) = 0;
+  virtual absl::StatusOr<WriteResult> UpdateVectors(const std::string& collection,
+                                                    const std::vector<PointId>& ids,
+                                                    VectorsView vectors) = 0;
+  virtual absl::StatusOr<std::vector<PointId>> MatchingIds(const std::string& collection,
+                                                           const Filter& filter) = 0;
   // The points that exist, in the order of `ids`. *element_type is the collection's.
   virtual absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
                                                            const std::vector<PointId>& ids,
-                                                           PointFields fields,
+                                                           const PointFields& fields,
                                                            ElementType* element_type) = 0;
   virtual absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
                                                const Filter& filter) = 0;
   // page_size 0 is the default. The token is opaque; a damaged one is INVALID_ARGUMENT.
   virtual absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
-                                                  const std::string& page_token, PointFields fields,
+                                                  const std::string& page_token,
+                                                  const Filter& filter, const PointFields& fields,
                                                   ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
+  virtual absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) = 0;
+  virtual absl::StatusOr<FacetResult> Facet(const FacetRequest& request) = 0;
   // Whether the search is sure to take well below a millisecond and to wait for nothing.
   virtual bool SearchIsQuick(const SearchRequest& request) = 0;
 

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "index/base/types.h"
 #include "server/filter/field_column.h"
 #include "server/filter/filter.h"
+#include "server/filter/payload_edit.h"
 
 namespace tessera {
 
@@ -63,11 +66,19 @@ struct CollectionInfo {
   std::vector<PayloadIndexInfo> payload_indexes;  // by key
 };
 
+// What must be so of every point of an upsert, or nothing is written.
+enum class WriteCondition {
+  kNone,
+  kInsertOnly,  // it is not there: ALREADY_EXISTS
+  kUpdateOnly,  // it is there: NOT_FOUND
+};
+
 // Columns: the i-th id has the i-th vector and payload. Views: the caller keeps the bytes alive.
 struct UpsertBatch {
   std::vector<PointId> ids;
   VectorsView vectors;                // of any element type
   std::vector<std::string> payloads;  // JSON objects or ""; one per id, or none at all
+  WriteCondition condition = WriteCondition::kNone;
 };
 
 struct WriteResult {
@@ -81,9 +92,13 @@ struct PointData {
   std::string payload;  // JSON, if asked for
 };
 
+// Changes the payload or the vector of a point (of the collection's element type) that is the i-th
+// of a request. An error ends the write.
+using PointEdit = std::function<absl::Status(size_t i, PointData* point)>;
+
 // What to read of each point.
 struct PointFields {
-  bool payload = false;
+  PayloadSelection payload;
   bool vector = false;
 };
 
@@ -97,13 +112,18 @@ struct SearchRequest {
   // Either query vectors of any element type, or the ids of stored points.
   VectorsView vectors;
   std::vector<PointId> ids;
+  // Or, for one query, stored points to be near to and others to be far from.
+  std::vector<PointId> positive, negative;
   size_t limit = 10;
-  uint32_t nprobe = 0;  // 0: the collection's default
-  uint32_t rerank = 0;  // 0: the collection's default
+  size_t offset = 0;
+  std::optional<float> score_threshold;  // hits are at least as near
+  uint32_t nprobe = 0;                   // 0: the collection's default
+  uint32_t rerank = 0;                   // 0: the collection's default
   bool exact = false;
   bool no_rerank = false;
   PointFields fields;
   Filter filter;  // empty: every point
+  bool explain = false;
 };
 
 struct Hit {
@@ -133,12 +153,47 @@ struct SearchReport {
   uint64_t matching = 0;               // points
   uint64_t payloads_read = 0;          // because no index could tell
   std::vector<std::string> unindexed;  // keys for which payloads had to be read
+  // If an explanation was asked for.
+  bool explained = false;
+  uint64_t filter_us = 0, search_us = 0, fetch_us = 0;
+  uint64_t bytes_read = 0;
 };
 
 struct SearchResult {
   std::vector<std::vector<Hit>> hits;                // one row per query, nearest first, ties by id
   ElementType element_type = ElementType::kFloat32;  // of the hits' vectors
   SearchReport report;
+};
+
+using FacetValue = std::variant<bool, int64_t, std::string>;
+
+struct FacetRequest {
+  std::string collection;
+  FieldPath key;
+  Filter filter;
+  size_t limit = 100;
+};
+struct FacetCount {
+  FacetValue value;
+  uint64_t points = 0;
+};
+struct FacetResult {
+  std::vector<FacetCount> counts;  // the most frequent first, ties by value
+  bool indexed = false;
+};
+
+struct GroupsRequest {
+  SearchRequest search;  // one query; its limit is the number of groups
+  FieldPath group_by;
+  size_t group_size = 1;
+};
+struct HitGroup {
+  FacetValue value;
+  std::vector<Hit> hits;
+};
+struct GroupsResult {
+  std::vector<HitGroup> groups;  // the one with the nearest hit first
+  ElementType element_type = ElementType::kFloat32;
 };
 
 struct CodebookInfo {

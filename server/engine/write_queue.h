@@ -28,9 +28,16 @@ struct PendingWrite {
   EncodedVectors encoded;                              // under encoded_version, if it is not 0
   uint32_t encoded_version = 0;
   PayloadColumns columns;  // what the payload indexes take
+  // What must be so when the write has its turn. An upsert is refused whole if it is not, a delete
+  // passes over the ids for which it is not.
+  WriteCondition condition = WriteCondition::kNone;
+  const std::vector<Slot>* expected_slots =
+      nullptr;           // where the ids must be, kInvalidSlot: nowhere
+  absl::Status refusal;  // not OK: the write has changed nothing, its group has gone on without it
   WriteResult result;
 
   size_t size() const { return ids->size(); }
+  bool adds_points() const { return kind == Kind::kUpsert && refusal.ok(); }
 };
 
 // Puts the writes of many threads into one order and lets one of the waiting threads at a time

@@ -6,6 +6,8 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/rpc/convert_collections.h"
+#include "server/rpc/convert_filter.h"
+#include "server/rpc/convert_operations.h"
 #include "server/rpc/convert_types.h"
 #include "server/rpc/unary_call.h"
 #include "tessera/v1/collections.grpc.pb.h"
@@ -51,9 +53,27 @@ absl::Status HandleDelete(Engine& engine, v1::DeleteCollectionRequest& request,
   return engine.DeleteCollection(request.collection_name());
 }
 
+absl::Status HandleCreatePayloadIndex(Engine& engine, v1::CreatePayloadIndexRequest& request,
+                                      v1::Operation* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const PayloadIndexSpec spec, ToPayloadIndexSpec(request.key(), request.type()));
+  ASSIGN_OR_RETURN(const OperationInfo info,
+                   engine.CreatePayloadIndex(request.collection_name(), spec));
+  FromOperationInfo(info, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleDropPayloadIndex(Engine& engine, v1::DropPayloadIndexRequest& request,
+                                    v1::DropPayloadIndexResponse*) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  return engine.DropPayloadIndex(request.collection_name(), request.key());
+}
+
 using Service = v1::Collections;
-using RawService = Service::WithRawCallbackMethod_Create<Service::WithRawCallbackMethod_Get<
-    Service::WithRawCallbackMethod_List<Service::WithRawCallbackMethod_Delete<Service::Service>>>>;
+using RawService = Service::WithRawCallbackMethod_Create<
+    Service::WithRawCallbackMethod_Get<Service::WithRawCallbackMethod_List<
+        Service::WithRawCallbackMethod_Delete<Service::WithRawCallbackMethod_CreatePayloadIndex<
+            Service::WithRawCallbackMethod_DropPayloadIndex<Service::Service>>>>>>;
 
 class CollectionsService final : public RawService {
  public:
@@ -82,6 +102,20 @@ class CollectionsService final : public RawService {
                                    grpc::ByteBuffer* response) override {
     return RunUnary(env_, env_.admin_pool, {"Collections.Delete", context, request, response},
                     HandleDelete);
+  }
+  grpc::ServerUnaryReactor* CreatePayloadIndex(grpc::CallbackServerContext* context,
+                                               const grpc::ByteBuffer* request,
+                                               grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool,
+                    {"Collections.CreatePayloadIndex", context, request, response},
+                    HandleCreatePayloadIndex);
+  }
+  grpc::ServerUnaryReactor* DropPayloadIndex(grpc::CallbackServerContext* context,
+                                             const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool,
+                    {"Collections.DropPayloadIndex", context, request, response},
+                    HandleDropPayloadIndex);
   }
 
  private:

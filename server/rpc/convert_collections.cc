@@ -5,6 +5,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_types.h"
 
 namespace tessera {
@@ -85,6 +86,9 @@ void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out) {
   out->set_codebook_version(info.codebook_version);
   out->set_sequence(info.sequence);
   FromTimeMs(info.create_time_ms, out->mutable_create_time());
+  for (const PayloadIndexInfo& index : info.payload_indexes) {
+    FromPayloadIndexInfo(index, out->add_payload_indexes());
+  }
 }
 
 std::string ToCollectionsToken(const std::string& last) {

@@ -1,6 +1,7 @@
 #include "server/rpc/convert_points.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_types.h"
 
 namespace tessera {
@@ -23,11 +25,36 @@ absl::Status CheckVectorBytes(size_t results, const CollectionSpec& spec) {
                                    limits::kMessageBytesMax, " bytes"));
 }
 
+v1::SearchPlan FromSearchPlan(SearchPlan plan) {
+  switch (plan) {
+    case SearchPlan::kExact:
+      return v1::EXACT;
+    case SearchPlan::kLists:
+      return v1::LISTS;
+    case SearchPlan::kExactMatching:
+      return v1::EXACT_MATCHING;
+    case SearchPlan::kMaskedLists:
+      return v1::MASKED_LISTS;
+  }
+  return v1::SEARCH_PLAN_UNSPECIFIED;
+}
+
 // What is searched for: vectors or ids, one of the two.
 absl::Status ReadQueries(const v1::SearchRequest& request, const CollectionSpec& spec,
                          SearchRequest* out) {
   if (request.has_vectors() && request.has_ids()) {
     return InvalidField("vectors", "is there beside ids, must be one of the two");
+  }
+  if (request.has_recommend()) {
+    if (request.has_vectors() || request.has_ids()) {
+      return InvalidField("recommend", "is there beside vectors or ids, must be alone");
+    }
+    ASSIGN_OR_RETURN(out->positive, ToPointIds(request.recommend().positive(), "recommend.positive",
+                                               limits::kRecommendExamplesMax));
+    if (!request.recommend().has_negative()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(out->negative, ToPointIds(request.recommend().negative(), "recommend.negative",
+                                               limits::kRecommendExamplesMax));
+    return absl::OkStatus();
   }
   if (request.has_ids()) {
     ASSIGN_OR_RETURN(out->ids, ToPointIds(request.ids(), "ids", limits::kSearchQueriesMax));
@@ -46,6 +73,12 @@ absl::StatusOr<UpsertBatch> ToUpsertBatch(v1::UpsertRequest& request, const Coll
   const size_t rows = batch.ids.size();
   ASSIGN_OR_RETURN(batch.vectors, ToVectors(request.vectors(), "vectors", spec.dimension, rows,
                                             limits::kUpsertPointsMax));
+  if (request.condition() < v1::UPSERT_CONDITION_UNSPECIFIED ||
+      request.condition() > v1::UPDATE_ONLY) {
+    return InvalidField("condition", "must be INSERT_ONLY, UPDATE_ONLY or nothing");
+  }
+  // The numbers of the two enumerations are the same.
+  batch.condition = static_cast<WriteCondition>(request.condition());
   if (request.payloads_size() == 0) return batch;
   if (static_cast<size_t>(request.payloads_size()) != rows) {
     return InvalidField("payloads", absl::StrCat("has ", request.payloads_size(), " entries for ",
@@ -74,10 +107,21 @@ absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
   search.rerank = params.rerank();
   search.exact = params.exact();
   search.no_rerank = params.no_rerank();
-  search.fields = ToPointFields(request.with_payload(), request.with_vectors());
+  ASSIGN_OR_RETURN(search.filter, ToFilter(request.filter(), "filter"));
+  ASSIGN_OR_RETURN(search.fields, ToPointFields(request.with_payload(), request.with_vectors()));
+  RETURN_IF_ERROR(CheckAtMost("offset", request.offset(), limits::kSearchLimitMax));
+  search.offset = request.offset();
+  if (request.has_score_threshold()) {
+    if (!std::isfinite(request.score_threshold())) {
+      return InvalidField("score_threshold", "is not a finite number");
+    }
+    search.score_threshold = request.score_threshold();
+  }
+  search.explain = request.explain();
 
   RETURN_IF_ERROR(ReadQueries(request, spec, &search));
-  const size_t queries = std::max(search.ids.size(), search.vectors.rows);
+  const size_t queries =
+      search.positive.empty() ? std::max(search.ids.size(), search.vectors.rows) : 1;
   if (queries * search.limit > limits::kSearchResultsMax) {
     return InvalidField("limit", absl::StrCat(queries, " queries x limit ", search.limit, " are ",
                                               queries * search.limit, " results, the limit is ",
@@ -87,8 +131,12 @@ absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
   return search;
 }
 
-PointFields ToPointFields(const v1::PayloadSelector& payload, bool with_vectors) {
-  return PointFields{.payload = payload.enable(), .vector = with_vectors};
+absl::StatusOr<PointFields> ToPointFields(const v1::PayloadSelector& payload, bool with_vectors) {
+  PointFields fields{.vector = with_vectors};
+  ASSIGN_OR_RETURN(fields.payload.include, ToFieldPaths(payload.include(), "with_payload.include"));
+  ASSIGN_OR_RETURN(fields.payload.exclude, ToFieldPaths(payload.exclude(), "with_payload.exclude"));
+  fields.payload.enabled = payload.enable() || !fields.payload.whole();
+  return fields;
 }
 
 void FromWriteResult(const WriteResult& result, v1::UpsertResponse* out) {
@@ -110,22 +158,43 @@ void FromPoint(PointData&& point, ElementType type, v1::Point* out) {
   if (!point.payload.empty()) out->set_payload(std::move(point.payload));
 }
 
+void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out) {
+  FromPointId(hit.id, out->mutable_id());
+  out->set_score(hit.score);
+  out->set_score_is_exact(hit.score_is_exact);
+  if (!hit.payload.empty()) out->set_payload(std::move(hit.payload));
+  if (!hit.vector.empty()) {
+    out->mutable_vector()->set_data(std::move(hit.vector));
+    out->mutable_vector()->set_element_type(FromElementType(type));
+  }
+}
+
+void FromSearchReport(const SearchReport& report, v1::SearchResponse* out) {
+  out->set_plan(FromSearchPlan(report.plan));
+  out->set_lists_scanned(report.lists_scanned);
+  out->set_exhausted(report.exhausted);
+  out->set_filter_selectivity(report.selectivity);
+  if (!report.explained) return;
+  v1::Explanation* explanation = out->mutable_explanation();
+  explanation->set_filter_us(report.filter_us);
+  explanation->set_search_us(report.search_us);
+  explanation->set_fetch_us(report.fetch_us);
+  explanation->set_lists_scanned(report.lists_scanned);
+  explanation->set_codes_scanned(report.codes_scanned);
+  explanation->set_candidates_reranked(report.candidates_reranked);
+  explanation->set_bytes_read(report.bytes_read);
+  explanation->set_points_matching(report.matching);
+  explanation->set_payloads_read(report.payloads_read);
+  for (const std::string& key : report.unindexed) explanation->add_unindexed(key);
+}
+
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out) {
+  FromSearchReport(result.report, out);
   out->mutable_results()->Reserve(static_cast<int>(result.hits.size()));
   for (std::vector<Hit>& row : result.hits) {
     auto* hits = out->add_results()->mutable_hits();
     hits->Reserve(static_cast<int>(row.size()));
-    for (Hit& hit : row) {
-      v1::ScoredPoint* scored = hits->Add();
-      FromPointId(hit.id, scored->mutable_id());
-      scored->set_score(hit.score);
-      scored->set_score_is_exact(hit.score_is_exact);
-      if (!hit.payload.empty()) scored->set_payload(std::move(hit.payload));
-      if (!hit.vector.empty()) {
-        scored->mutable_vector()->set_data(std::move(hit.vector));
-        scored->mutable_vector()->set_element_type(FromElementType(result.element_type));
-      }
-    }
+    for (Hit& hit : row) FromHit(std::move(hit), result.element_type, hits->Add());
   }
 }
 

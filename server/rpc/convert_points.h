@@ -15,13 +15,14 @@ absl::StatusOr<UpsertBatch> ToUpsertBatch(v1::UpsertRequest& request, const Coll
 absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
                                               const CollectionSpec& spec);
 
-PointFields ToPointFields(const v1::PayloadSelector& payload, bool with_vectors);
+absl::StatusOr<PointFields> ToPointFields(const v1::PayloadSelector& payload, bool with_vectors);
 
 void FromWriteResult(const WriteResult& result, v1::UpsertResponse* out);
 void FromWriteResult(const WriteResult& result, v1::DeletePointsResponse* out);
 
 // These take the point's or the hits' bytes.
 void FromPoint(PointData&& point, ElementType type, v1::Point* out);
+void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out);
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out);
 
 }  // namespace tessera

@@ -7,6 +7,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_points.h"
 #include "server/rpc/convert_types.h"
 #include "server/rpc/request_parser.h"
@@ -48,6 +49,16 @@ absl::Status HandleDelete(Engine& engine, v1::DeletePointsRequest& request,
   return absl::OkStatus();
 }
 
+absl::Status HandleDeleteByFilter(Engine& engine, v1::DeleteByFilterRequest& request,
+                                  v1::DeletePointsResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const Filter filter, ToFilter(request.filter(), "filter"));
+  ASSIGN_OR_RETURN(const WriteResult result,
+                   engine.DeleteByFilter(request.collection_name(), filter));
+  FromWriteResult(result, response);
+  return absl::OkStatus();
+}
+
 absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
                        v1::GetPointsResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
@@ -58,18 +69,19 @@ absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
                      engine.DescribeCollection(request.collection_name()));
     RETURN_IF_ERROR(CheckAtMost("ids", ids.size(), PointsPerMessage(spec)));
   }
+  ASSIGN_OR_RETURN(const PointFields fields,
+                   ToPointFields(request.with_payload(), request.with_vectors()));
   ElementType type = ElementType::kFloat32;
-  ASSIGN_OR_RETURN(
-      std::vector<PointData> points,
-      engine.GetPoints(request.collection_name(), ids,
-                       ToPointFields(request.with_payload(), request.with_vectors()), &type));
+  ASSIGN_OR_RETURN(std::vector<PointData> points,
+                   engine.GetPoints(request.collection_name(), ids, fields, &type));
   FromPoints(std::move(points), type, response);
   return absl::OkStatus();
 }
 
 absl::Status HandleCount(Engine& engine, v1::CountRequest& request, v1::CountResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
-  ASSIGN_OR_RETURN(const uint64_t points, engine.CountPoints(request.collection_name(), {}));
+  ASSIGN_OR_RETURN(const Filter filter, ToFilter(request.filter(), "filter"));
+  ASSIGN_OR_RETURN(const uint64_t points, engine.CountPoints(request.collection_name(), filter));
   response->set_points(points);
   return absl::OkStatus();
 }
@@ -87,11 +99,13 @@ absl::Status HandleScroll(Engine& engine, v1::ScrollRequest& request,
                      engine.DescribeCollection(request.collection_name()));
     page = std::clamp<size_t>(PointsPerMessage(spec), 1, page);
   }
+  ASSIGN_OR_RETURN(const Filter filter, ToFilter(request.filter(), "filter"));
+  ASSIGN_OR_RETURN(const PointFields fields,
+                   ToPointFields(request.with_payload(), request.with_vectors()));
   ElementType type = ElementType::kFloat32;
-  ASSIGN_OR_RETURN(
-      ScrollPage points,
-      engine.ScrollPoints(request.collection_name(), page, request.page_token(),
-                          ToPointFields(request.with_payload(), request.with_vectors()), &type));
+  ASSIGN_OR_RETURN(ScrollPage points,
+                   engine.ScrollPoints(request.collection_name(), page, request.page_token(),
+                                       filter, fields, &type));
   FromPoints(std::move(points.points), type, response);
   response->set_next_page_token(std::move(points.next_page_token));
   return absl::OkStatus();

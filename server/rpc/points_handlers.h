@@ -14,6 +14,8 @@ namespace tessera {
 absl::Status HandleUpsert(Engine& engine, v1::UpsertRequest& request, v1::UpsertResponse* response);
 absl::Status HandleDelete(Engine& engine, v1::DeletePointsRequest& request,
                           v1::DeletePointsResponse* response);
+absl::Status HandleDeleteByFilter(Engine& engine, v1::DeleteByFilterRequest& request,
+                                  v1::DeletePointsResponse* response);
 absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
                        v1::GetPointsResponse* response);
 absl::Status HandleCount(Engine& engine, v1::CountRequest& request, v1::CountResponse* response);

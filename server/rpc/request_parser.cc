@@ -28,10 +28,13 @@ std::string ElementPath(const std::string& prefix, const FieldDescriptor& field,
   return field.is_repeated() ? absl::StrCat(path, "[", index, "]") : path;
 }
 
-// Walks one message by its wire format. Only the tree of our own requests is walked, which does
-// not recurse, so the depth is bounded by the schema.
-std::string FindInMessage(std::string_view bytes, const Descriptor& type,
-                          const std::string& prefix) {
+// As deep as Protobuf itself reads; filters nest as deep as a client likes.
+constexpr int kWalkDepth = 100;
+
+// Walks one message by its wire format.
+std::string FindInMessage(std::string_view bytes, const Descriptor& type, const std::string& prefix,
+                          int depth) {
+  if (depth > kWalkDepth) return "";
   CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()),
                          static_cast<int>(bytes.size()));
   std::map<int, int> seen;  // how often each field came
@@ -54,8 +57,8 @@ std::string FindInMessage(std::string_view bytes, const Descriptor& type,
     if (!input.Skip(static_cast<int>(length))) return "";
     const int index = seen[field->number()]++;
     if (field->type() == FieldDescriptor::TYPE_MESSAGE) {
-      std::string inner =
-          FindInMessage(content, *field->message_type(), ElementPath(prefix, *field, index));
+      std::string inner = FindInMessage(content, *field->message_type(),
+                                        ElementPath(prefix, *field, index), depth + 1);
       if (!inner.empty()) return inner;
     } else if (ValidUtf8Prefix(content) != content.size()) {
       return ElementPath(prefix, *field, index);
@@ -85,7 +88,7 @@ absl::Status Undecodable(const grpc::ByteBuffer& buffer, const Descriptor& type)
 }  // namespace
 
 std::string FindInvalidUtf8(std::string_view bytes, const Descriptor& type) {
-  return FindInMessage(bytes, type, "");
+  return FindInMessage(bytes, type, "", 1);
 }
 
 absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* message) {

@@ -20,9 +20,11 @@ namespace {
 
 // Whether two searches may run as one: the answers are then the same as apart.
 bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
-  return a.filter.empty() && b.filter.empty() && a.ids.empty() && b.ids.empty() &&
-         a.collection == b.collection && a.limit == b.limit && a.nprobe == b.nprobe &&
-         a.rerank == b.rerank && a.exact == b.exact && a.no_rerank == b.no_rerank &&
+  return a.positive.empty() && b.positive.empty() && a.filter.empty() && b.filter.empty() &&
+         a.ids.empty() && b.ids.empty() && a.collection == b.collection && a.limit == b.limit &&
+         a.nprobe == b.nprobe && a.rerank == b.rerank && a.exact == b.exact &&
+         a.no_rerank == b.no_rerank && a.offset == b.offset &&
+         a.score_threshold == b.score_threshold && !a.explain && !b.explain &&
          a.fields.payload == b.fields.payload && a.fields.vector == b.fields.vector &&
          a.vectors.type == b.vectors.type && a.vectors.dim == b.vectors.dim;
 }
@@ -217,11 +219,15 @@ void SearchGatherer::RunTogether(Engine& engine, std::vector<Call*> calls) {
     for (Call* call : calls) call->RunAlone(engine);
     return;
   }
+  const size_t total = result->hits.size();
   auto hits = result->hits.begin();
   for (Call* call : calls) {
     const auto end = hits + static_cast<std::ptrdiff_t>(call->queries());
     SearchResult part;
     part.element_type = result->element_type;
+    part.report = result->report;
+    // Gathered searches have no filter: each query has scanned as many lists.
+    part.report.lists_scanned = part.report.lists_scanned * call->queries() / total;
     part.hits.assign(std::make_move_iterator(hits), std::make_move_iterator(end));
     hits = end;
     call->Answer(std::move(part));

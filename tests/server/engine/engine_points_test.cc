@@ -68,7 +68,7 @@ TEST_F(EnginePoints, UpsertReplacesAndDeleteRemoves) {
 
   ElementType type;
   auto points = engine_->GetPoints("c", {PointId(uint64_t{1}), PointId(uint64_t{77})},
-                                   {.payload = true, .vector = true}, &type);
+                                   {.payload = {.enabled = true}, .vector = true}, &type);
   ASSERT_TRUE(points.ok());
   ASSERT_EQ(points->size(), 1u);
   EXPECT_EQ((*points)[0].payload, R"({"v":2})");
@@ -114,12 +114,12 @@ TEST_F(EnginePoints, NumbersAndStringsAreDifferentIds) {
   ASSERT_TRUE(engine_->Upsert("c", batch).ok());
   Reopen();
   ElementType type;
-  auto page = engine_->ScrollPoints("c", 2, "", {}, &type);
+  auto page = engine_->ScrollPoints("c", 2, "", {}, {}, &type);
   ASSERT_TRUE(page.ok());
   ASSERT_EQ(page->points.size(), 2u);
   EXPECT_EQ(page->points[0].id, PointId(uint64_t{7}));
   EXPECT_EQ(page->points[1].id, PointId(std::string("7")));
-  auto last = engine_->ScrollPoints("c", 2, page->next_page_token, {}, &type);
+  auto last = engine_->ScrollPoints("c", 2, page->next_page_token, {}, {}, &type);
   ASSERT_TRUE(last.ok());
   ASSERT_EQ(last->points.size(), 1u);
   EXPECT_EQ(last->points[0].id, PointId(std::string("a")));
@@ -131,13 +131,13 @@ TEST_F(EnginePoints, PageTokensOfOtherCollectionsAndDamagedOnesAreRefused) {
   Create("b", 1);
   ASSERT_TRUE(UpsertRows("a", 0, Matrix(5, 1)).ok());
   ElementType type;
-  const std::string token = engine_->ScrollPoints("a", 2, "", {}, &type)->next_page_token;
-  EXPECT_EQ(GetErrorDetails(engine_->ScrollPoints("b", 2, token, {}, &type).status()).field,
+  const std::string token = engine_->ScrollPoints("a", 2, "", {}, {}, &type)->next_page_token;
+  EXPECT_EQ(GetErrorDetails(engine_->ScrollPoints("b", 2, token, {}, {}, &type).status()).field,
             "page_token");
   for (size_t i = 0; i < token.size(); ++i) {
     std::string damaged = token;
     damaged[i] = damaged[i] == 'A' ? 'B' : 'A';
-    auto page = engine_->ScrollPoints("a", 2, damaged, {}, &type);
+    auto page = engine_->ScrollPoints("a", 2, damaged, {}, {}, &type);
     // The last character of base64 may carry bits that mean nothing.
     EXPECT_TRUE(!page.ok() || i == token.size() - 1);
   }

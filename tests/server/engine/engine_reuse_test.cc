@@ -79,7 +79,7 @@ TEST_P(EngineReuseTest, AReplacedPointNeverVanishesOrTurnsIntoAnother) {
     while (!stop.load() && !HasFailure()) {
       const PointId id = random() % (kIds / 2);
       ElementType type;
-      const auto points = engine_->GetPoints("c", {id}, {.payload = false, .vector = true}, &type);
+      const auto points = engine_->GetPoints("c", {id}, {.vector = true}, &type);
       ASSERT_TRUE(points.ok()) << points.status();
       ASSERT_EQ(points->size(), 1u) << std::get<uint64_t>(id);
       ASSERT_EQ(std::memcmp((*points)[0].vector.data(), rows_.row(std::get<uint64_t>(id)).data(),

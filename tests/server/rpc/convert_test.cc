@@ -271,7 +271,7 @@ TEST(ConvertPointsTest, SearchParameters) {
   EXPECT_EQ(search->nprobe, 1u);
   EXPECT_EQ(search->rerank, 2u);
   EXPECT_TRUE(search->exact && search->no_rerank);
-  EXPECT_TRUE(search->fields.payload && search->fields.vector);
+  EXPECT_TRUE(search->fields.payload.enabled && search->fields.vector);
 }
 
 TEST(ConvertPointsTest, SearchResults) {

@@ -1,0 +1,82 @@
+// Pages of points in the order of their ids.
+#include <algorithm>
+#include <utility>
+
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/page_token.h"
+#include "server/filter/evaluate.h"
+
+namespace tessera {
+namespace {
+
+// Ids whose payloads are read at a time, and in all for one page.
+constexpr size_t kReadIds = 1024;
+constexpr size_t kReadIdsForPage = 64 * kReadIds;
+
+}  // namespace
+
+// At most `ids_max` ids from the key *begin on, of points that match; *begin moves behind the last
+// that was looked at, and becomes empty at the end.
+absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& filter,
+                                                                 std::string* begin,
+                                                                 const std::string& end,
+                                                                 size_t ids_max) const {
+  std::vector<PointId> found;
+  std::vector<PointId> ids;
+  std::vector<std::string> keys;
+  auto it = store_.Scan(Family::kIds, *begin, end, nullptr, /*bulk=*/false);
+  for (size_t read = 0; it->Valid() && found.size() < ids_max && read < kReadIdsForPage;) {
+    ids.clear();
+    keys.clear();
+    const size_t some = filter.empty() ? ids_max : kReadIds;
+    for (; it->Valid() && ids.size() < some; it->Next()) {
+      IdKeyParts parts;
+      RETURN_IF_ERROR(ParseIdKey(it->key(), &parts));
+      ids.push_back(ToPointId(parts.id));
+      keys.emplace_back(it->key());
+    }
+    RETURN_IF_ERROR(it->status());
+    read += ids.size();
+    std::vector<bool> matches(ids.size(), filter.empty());
+    if (!filter.empty()) {
+      RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
+        matches[i] = MatchesText(filter, record.id, record.payload);
+      }));
+    }
+    bool full = false;
+    for (size_t i = 0; i < ids.size() && !full; ++i) {
+      *begin = keys[i] + '\0';  // the first key after this one
+      if (matches[i]) found.push_back(std::move(ids[i]));
+      full = found.size() == ids_max && i + 1 < ids.size();
+    }
+    if (full) return found;
+  }
+  RETURN_IF_ERROR(it->status());
+  if (!it->Valid()) begin->clear();
+  return found;
+}
+
+absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::string& page_token,
+                                              const Filter& filter,
+                                              const PointFields& fields) const {
+  const KeyRange range = CollectionRange(id_);
+  std::string begin = range.begin;
+  if (!page_token.empty()) {
+    ASSIGN_OR_RETURN(std::string last, DecodePageToken(page_token, range.begin));
+    begin = last + '\0';
+  }
+  if (page_size == 0) page_size = limits::kPageSizeDefault;
+  ASSIGN_OR_RETURN(const std::vector<PointId> ids,
+                   NextMatchingIds(filter, &begin, range.end, page_size));
+  ScrollPage page;
+  if (!begin.empty()) {
+    begin.pop_back();
+    page.next_page_token = EncodePageToken(begin);
+  }
+  ASSIGN_OR_RETURN(page.points, Get(ids, fields));
+  return page;
+}
+
+}  // namespace tessera

@@ -1,0 +1,106 @@
+#include "server/rpc/search_handlers.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/errors.h"
+#include "server/rpc/convert_filter.h"
+#include "server/rpc/convert_points.h"
+#include "server/rpc/convert_types.h"
+#include "server/rpc/points_handlers.h"
+
+namespace tessera {
+namespace {
+
+// The status of the i-th search of a batch, with the field at fault as it is in the batch.
+absl::Status InBatch(const absl::Status& status, int i) {
+  const ErrorDetails details = GetErrorDetails(status);
+  if (details.field.empty()) return status;
+  std::string description(status.message());
+  if (description.starts_with(details.field + ": ")) {
+    description.erase(0, details.field.size() + 2);
+  }
+  return InvalidField(absl::StrCat("searches[", i, "].", details.field), description);
+}
+
+void FromFacetValue(const FacetValue& value, v1::FacetValue* out) {
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    out->set_str(*text);
+  } else if (const auto* integer = std::get_if<int64_t>(&value)) {
+    out->set_integer(*integer);
+  } else {
+    out->set_boolean(std::get<bool>(value));
+  }
+}
+
+}  // namespace
+
+absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
+                               v1::SearchBatchResponse* response) {
+  if (request.searches().empty()) return InvalidField("searches", "is empty");
+  RETURN_IF_ERROR(CheckAtMost("searches", static_cast<uint64_t>(request.searches_size()),
+                              limits::kSearchBatchMax));
+  size_t hits = 0;
+  for (int i = 0; i < request.searches_size(); ++i) {
+    v1::SearchRequest& one = *request.mutable_searches(i);
+    if (one.collection_name().empty()) one.set_collection_name(request.collection_name());
+    const absl::StatusOr<SearchRequest> search = ParseSearch(engine, one);
+    if (!search.ok()) return InBatch(search.status(), i);
+    absl::StatusOr<SearchResult> result = engine.Search(*search);
+    if (!result.ok()) return InBatch(result.status(), i);
+    for (const auto& row : result->hits) hits += row.size();
+    if (hits > limits::kSearchResultsMax) {
+      return InvalidField("searches", absl::StrCat("bring more than ", limits::kSearchResultsMax,
+                                                   " hits together"));
+    }
+    FromSearchResult(*std::move(result), response->add_responses());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request,
+                                v1::SearchGroupsResponse* response) {
+  if (request.group_size() == 0 || request.group_size() > limits::kGroupSizeMax) {
+    return InvalidField("group_size", absl::StrCat("is ", request.group_size(), ", must be 1 to ",
+                                                   limits::kGroupSizeMax));
+  }
+  if (request.search().offset() > 0) return InvalidField("search.offset", "must be 0");
+  GroupsRequest groups;
+  ASSIGN_OR_RETURN(groups.search, ParseSearch(engine, request.search()));
+  const bool recommend = !groups.search.positive.empty();
+  if (!recommend && groups.search.ids.size() + groups.search.vectors.rows != 1) {
+    return InvalidField("search", "must have one query");
+  }
+  groups.group_by = FieldPath(request.group_by());
+  groups.group_size = request.group_size();
+  ASSIGN_OR_RETURN(GroupsResult result, engine.SearchGroups(groups));
+  for (HitGroup& group : result.groups) {
+    v1::PointGroup* out = response->add_groups();
+    FromFacetValue(group.value, out->mutable_value());
+    for (Hit& hit : group.hits) FromHit(std::move(hit), result.element_type, out->add_hits());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HandleFacet(Engine& engine, v1::FacetRequest& request, v1::FacetResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  RETURN_IF_ERROR(CheckAtMost("limit", request.limit(), limits::kPageSizeMax));
+  FacetRequest facet;
+  facet.collection = request.collection_name();
+  facet.key = FieldPath(request.key());
+  ASSIGN_OR_RETURN(facet.filter, ToFilter(request.filter(), "filter"));
+  facet.limit = request.limit() == 0 ? limits::kPageSizeDefault : request.limit();
+  ASSIGN_OR_RETURN(const FacetResult result, engine.Facet(facet));
+  for (const FacetCount& count : result.counts) {
+    v1::FacetHit* hit = response->add_hits();
+    FromFacetValue(count.value, hit->mutable_value());
+    hit->set_points(count.points);
+  }
+  response->set_indexed(result.indexed);
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

@@ -1,0 +1,19 @@
+#ifndef TESSERA_SERVER_RPC_SEARCH_HANDLERS_H_
+#define TESSERA_SERVER_RPC_SEARCH_HANDLERS_H_
+
+#include "absl/status/status.h"
+#include "server/engine/engine.h"
+#include "tessera/v1/points.pb.h"
+
+// What the calls of Points do that search, but for Search itself. They block.
+namespace tessera {
+
+absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
+                               v1::SearchBatchResponse* response);
+absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request,
+                                v1::SearchGroupsResponse* response);
+absl::Status HandleFacet(Engine& engine, v1::FacetRequest& request, v1::FacetResponse* response);
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_RPC_SEARCH_HANDLERS_H_
