@@ -9,6 +9,7 @@
 #include "index/base/status_macros.h"
 #include "index/ivf/coarse_quantizer.h"
 #include "index/ivf/lists_snapshot.h"
+#include "index/ivf/masked_scan.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/rerank.h"
 
@@ -33,6 +34,7 @@ struct Scratch {
   std::vector<Neighbor> nearest;       // nprobe lists of each query
   std::vector<uint32_t> probe_begins;  // by list
   std::vector<Probe> probes;           // by list
+  std::vector<bool> list_scanned;      // of a masked search
   CoarseQuantizer::Scratch coarse;
   Reranker reranker;
 };
@@ -49,6 +51,7 @@ class Batch {
         const SlotSet& deleted, Scratch& scratch, IvfSearchStats* stats)
       : lists_(lists),
         queries_(queries),
+        params_(params),
         deleted_(deleted),
         scratch_(scratch),
         stats_(stats),
@@ -61,6 +64,14 @@ class Batch {
   void Scan() {
     Allocate();
     const MatrixView queries = Prepared();
+    if (params_.allowed != nullptr) {
+      for (size_t q = 0; q < queries.rows; ++q) {
+        Prepare(queries.row(q), q);
+        ScanMasked(queries.row(q).data(), q);
+        scratch_.scans[q].Finish();
+      }
+      return;
+    }
     lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
                                    scratch_.nearest.data());
     for (size_t q = 0; q < queries.rows; ++q) Prepare(queries.row(q), q);
@@ -144,6 +155,43 @@ class Batch {
     stats_->codes_scanned += l.size;
   }
 
+  // Scans the lists for the allowed slots alone, as MaskedSearchWidth says how many.
+  void ScanMasked(const float* query, size_t q) {
+    SearchWidth width = MaskedSearchWidth(params_, lists_.nlist(), lists_.size());
+    std::vector<Neighbor>& nearest = scratch_.nearest;
+    scratch_.list_scanned.assign(lists_.nlist(), false);
+    QueryScan& scan = scratch_.scans[q];
+    size_t scanned = 0;
+    size_t met = 0;
+    const auto enough = [&] {
+      return met == params_.allowed_count || (scanned >= width.lists && met >= width.met);
+    };
+    // Where the lists near the query hold few of the allowed, nearness to a list tells little about
+    // nearness to its vectors: then twice as many are met.
+    const auto note_shortfall = [&] {
+      if (params_.widen && scanned == width.lists && met < width.met / 2) width.met *= 2;
+    };
+    for (size_t wanted = width.lists; !enough() && scanned < lists_.nlist(); wanted *= 4) {
+      wanted = std::min(wanted, lists_.nlist());
+      nearest.resize(std::max(nearest.size(), wanted));
+      lists_.tables().coarse.Nearest(query, 1, wanted, scratch_.coarse, nearest.data());
+      std::sort(nearest.data(), nearest.data() + wanted);
+      for (size_t i = 0; i < wanted && !enough(); ++i) {
+        const Slot list = nearest[i].slot;
+        if (scratch_.list_scanned[list]) continue;
+        scratch_.list_scanned[list] = true;
+        if (i + 1 < wanted) PrefetchList(shape_, lists_.list(nearest[i + 1].slot));
+        scan.scan.offset = scan.constant + nearest[i].distance;
+        met += ScanListMasked(shape_, lists_.list(list), *params_.allowed, &scan);
+        stats_->codes_scanned += lists_.list(list).size;
+        ++scanned;
+        note_shortfall();
+      }
+    }
+    stats_->lists_scanned += scanned;
+    stats_->queries_exhausted += met == params_.allowed_count || scanned == lists_.nlist() ? 1 : 0;
+  }
+
   // Scans the lists that many queries probe once for all of them. Each query's nearest lists come
   // first, which leaves it a threshold that few vectors of the other lists pass.
   void ScanShared() {
@@ -198,6 +246,7 @@ class Batch {
 
   const ListsSnapshot& lists_;
   MatrixView queries_;
+  const IvfSearchParams& params_;
   const SlotSet& deleted_;
   Scratch& scratch_;
   IvfSearchStats* stats_;
@@ -226,6 +275,18 @@ absl::Status CheckArguments(const ListsSnapshot& lists, MatrixView queries,
 }
 
 }  // namespace
+
+void NearestLists(const ListsSnapshot& lists, MatrixView queries, size_t count,
+                  std::vector<uint32_t>* nearest) {
+  static thread_local CoarseQuantizer::Scratch scratch;
+  count = std::clamp<size_t>(count, 1, lists.nlist());
+  std::vector<float> prepared(queries.rows * queries.cols);
+  lists.codebook().Prepare(queries, prepared.data());
+  std::vector<Neighbor> found(queries.rows * count);
+  lists.tables().coarse.Nearest(prepared.data(), queries.rows, count, scratch, found.data());
+  nearest->clear();
+  for (const Neighbor& list : found) nearest->push_back(list.slot);
+}
 
 absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
                        const IvfSearchParams& params, const SlotSet& deleted,

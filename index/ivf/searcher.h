@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "index/base/matrix.h"
+#include "index/base/slot_mask.h"
 #include "index/base/slot_set.h"
 #include "index/base/types.h"
 #include "index/ivf/inverted_lists.h"
@@ -34,6 +35,14 @@ struct IvfSearchParams {
   size_t k = 10;
   size_t nprobe = 16;
   size_t rerank = 0;  // candidates whose full vectors are compared; 0: answers come from codes
+
+  // If set, only these slots can be neighbours, and lists are scanned on, nearest first, until k of
+  // them have been met or no list is left.
+  const SlotMask* allowed = nullptr;
+  size_t allowed_count = 0;  // slots in it
+  // Scan as many more lists as make the recall among the allowed what nprobe makes it among all:
+  // the neighbours of a part are farther away than those of the whole.
+  bool widen = true;
 };
 
 // What one search did, summed over its queries.
@@ -41,6 +50,7 @@ struct IvfSearchStats {
   uint64_t lists_scanned = 0;
   uint64_t codes_scanned = 0;
   uint64_t candidates_reranked = 0;
+  uint64_t queries_exhausted = 0;  // that met every allowed slot, or scanned every list
 };
 
 // Searches the lists for each query (rows of `queries`, as the user gave them: not normalised, not
@@ -51,6 +61,17 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
                        const IvfSearchParams& params, const SlotSet& deleted,
                        const VectorSource* vectors, std::span<std::vector<Neighbor>> results,
                        IvfSearchStats* stats);
+
+// How far a masked search goes; README.md, "Filtered search", says why.
+struct SearchWidth {
+  size_t lists = 0;  // scanned at least
+  size_t met = 0;    // allowed vectors that are met at least
+};
+SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size);
+
+// The `count` lists nearest to each query, one query after the other, in no order.
+void NearestLists(const ListsSnapshot& lists, MatrixView queries, size_t count,
+                  std::vector<uint32_t>* nearest);
 
 }  // namespace tessera
 

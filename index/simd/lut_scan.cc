@@ -115,6 +115,10 @@ Slot LutScanSlot(const LutScanShape& shape, const uint8_t* block, size_t lane) {
   return Slots(shape, const_cast<uint8_t*>(block))[lane];
 }
 
+const Slot* LutScanSlots(const LutScanShape& shape, const uint8_t* block) {
+  return Slots(shape, const_cast<uint8_t*>(block));
+}
+
 void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
              LutScanQuery* queries, size_t num_queries) {
   HWY_DYNAMIC_DISPATCH(Scan)(shape, blocks, num_blocks, queries, num_queries);

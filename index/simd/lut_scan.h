@@ -41,6 +41,8 @@ void LutScanPut(const LutScanShape& shape, uint8_t* block, size_t lane, const ui
 void LutScanGet(const LutScanShape& shape, const uint8_t* block, size_t lane, uint8_t* code);
 float LutScanBias(const LutScanShape& shape, const uint8_t* block, size_t lane);
 Slot LutScanSlot(const LutScanShape& shape, const uint8_t* block, size_t lane);
+// The kLutScanBlockVectors slots of a block; kInvalidSlot in empty lanes.
+const Slot* LutScanSlots(const LutScanShape& shape, const uint8_t* block);
 
 // Room that the arrays of survivors need beyond what is counted, for stores of whole vectors.
 inline constexpr size_t kLutScanSlack = 16;

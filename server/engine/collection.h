@@ -19,6 +19,7 @@
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
+#include "server/engine/filter_cache.h"
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
 #include "server/engine/records.h"
@@ -43,6 +44,7 @@ struct CollectionView {
   std::shared_ptr<const ListsSnapshot> lists;
   SearchDefaults defaults;
   std::shared_ptr<const PayloadIndexes> indexes;  // never null
+  uint64_t version = 0;                           // grows with every view
 };
 
 // A payload index that is to be built from what the store held when it was added.
@@ -51,13 +53,6 @@ struct PayloadIndexBuild {
   uint64_t generation = 0;  // tells it from one of the same key that comes after it
   uint64_t points = 0;      // about as many are to be read
   std::shared_ptr<const StoreSnapshot> snapshot;
-};
-
-// The points of a view that match a filter.
-struct FilterMatches {
-  Roaring slots;
-  uint64_t payloads_read = 0;
-  std::vector<std::string> unindexed;
 };
 
 // One collection: its points in the store, and in memory what searches need.
@@ -208,15 +203,24 @@ class Collection {
   absl::StatusOr<std::vector<PointId>> NextMatchingIds(const Filter& filter, std::string* begin,
                                                        const std::string& end,
                                                        size_t ids_max) const;
-  absl::StatusOr<FilterMatches> FindMatches(const CollectionView& view, const Filter& filter) const;
+  absl::StatusOr<std::shared_ptr<const FilterMatches>> FindMatches(const CollectionView& view,
+                                                                   const Filter& filter) const;
+  absl::StatusOr<FilterMatches> ComputeMatches(const CollectionView& view,
+                                               const Filter& filter) const;
+  std::shared_ptr<const SlotMask> MaskOf(const CollectionView& view, const Filter& filter,
+                                         const std::shared_ptr<const FilterMatches>& matches) const;
   absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
                              Roaring* matching) const;
   void ReportMatches(const FilterMatches& matches, SearchReport* report) const;
   absl::Status SearchFiltered(const SearchRequest& request, const CollectionView& view,
-                              MatrixView queries, size_t k, const Roaring& matching,
+                              MatrixView queries, size_t k,
+                              const std::shared_ptr<const FilterMatches>& matches,
                               std::span<std::vector<Neighbor>> results, SearchReport* report) const;
+  absl::Status SearchMatchingOfLists(const CollectionView& view, MatrixView query,
+                                     const IvfSearchParams& params, const FilterMatches& matches,
+                                     std::vector<Neighbor>* result, SearchReport* report) const;
   absl::Status SearchMatching(const CollectionView& view, MatrixView queries, size_t k,
-                              const Roaring& matching,
+                              std::vector<Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;
 
   // Searches (collection_search.cc).
@@ -298,6 +302,9 @@ class Collection {
   SearchDefaults defaults_;
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 
+  uint64_t view_version_ = 0;
+
+  mutable FilterCache filter_cache_;
   WriteQueue queue_;
 };
 

@@ -22,7 +22,7 @@ constexpr size_t kDeleteStep = 10'000;
 absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter) {
   // As long as the view is held, a slot in it is given to no other point.
   const auto held = view();
-  ASSIGN_OR_RETURN(const FilterMatches matches, FindMatches(*held, filter));
+  ASSIGN_OR_RETURN(const auto matches, FindMatches(*held, filter));
   WriteResult total;
   total.sequence = sequence_.load();
   std::vector<PointId> ids;
@@ -40,7 +40,7 @@ absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter) {
     slots.clear();
     return absl::OkStatus();
   };
-  for (Slot slot : matches.slots) {
+  for (Slot slot : matches->slots) {
     if (held->dead->Contains(slot)) continue;
     ids.push_back(table_.id(slot));
     slots.push_back(slot);

@@ -91,14 +91,14 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   SearchResult result;
   SearchReport& report = result.report;
   Stopwatch stopwatch(request.explain);
-  std::optional<FilterMatches> matches;
+  std::shared_ptr<const FilterMatches> matches;
   if (!request.filter.empty()) {
     ASSIGN_OR_RETURN(matches, FindMatches(*now, request.filter));
     ReportMatches(*matches, &report);
     report.filter_us = stopwatch.Lap();
   }
-  if (matches.has_value()) {
-    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, matches->slots, found, &report));
+  if (matches != nullptr) {
+    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, matches, found, &report));
   } else if (request.exact || now->codebook == nullptr) {
     RETURN_IF_ERROR(SearchExactly(*now, queries, k, found));
     report.exhausted = true;

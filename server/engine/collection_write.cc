@@ -360,6 +360,7 @@ void Collection::Publish() {
   view->codebook = codebook_;
   view->defaults = defaults_;
   view->indexes = indexes_;
+  view->version = ++view_version_;
   if (lists_ != nullptr) {
     view->lists = lists_->Snapshot();
   }

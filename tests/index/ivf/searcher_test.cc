@@ -49,6 +49,63 @@ class SearcherTest : public testing::TestWithParam<std::tuple<Metric, uint32_t>>
   IvfSearchStats stats_;
 };
 
+TEST_P(SearcherTest, MaskedSearchFindsTheNearestOfTheAllowed) {
+  for (const size_t every : {2, 30, 700}) {
+    SlotMask mask(kVectors);
+    std::set<Slot> without;
+    size_t allowed = 0;
+    for (Slot slot = 0; slot < kVectors; ++slot) {
+      if (slot % every == 1) {
+        mask.Insert(slot);
+        ++allowed;
+      } else {
+        without.insert(slot);
+      }
+    }
+    IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
+    params.allowed = &mask;
+    params.allowed_count = allowed;
+    const auto all = Search(queries_, params, &source_);
+    EXPECT_EQ(stats_.queries_exhausted, queries_.rows());
+    for (size_t q = 0; q < queries_.rows(); ++q) EXPECT_EQ(all[q], Exact(q, 10, without));
+    // Few probes, and answers from codes: still k, and none that is not allowed.
+    for (const bool widen : {false, true}) {
+      params.nprobe = 1;
+      params.rerank = 0;
+      params.widen = widen;
+      for (const auto& found : Search(queries_, params, nullptr)) {
+        EXPECT_EQ(found.size(), std::min<size_t>(10, allowed));
+        for (const Neighbor& neighbor : found) EXPECT_TRUE(mask.Contains(neighbor.slot));
+      }
+    }
+  }
+}
+
+TEST_P(SearcherTest, MoreProbesNeverMeetFewerOfTheAllowed) {
+  SlotMask mask(kVectors);
+  for (Slot slot = 0; slot < kVectors; slot += 9) mask.Insert(slot);
+  std::set<Slot> without;
+  for (Slot slot = 0; slot < kVectors; ++slot) {
+    if (!mask.Contains(slot)) without.insert(slot);
+  }
+  IvfSearchParams params{.k = 10, .rerank = kVectors};
+  params.allowed = &mask;
+  params.allowed_count = kVectors - without.size();
+  params.widen = false;
+  double last = 0;
+  for (const size_t nprobe : {2, 4, 8, 16, 40}) {
+    params.nprobe = nprobe;
+    const auto found = Search(queries_, params, &source_);
+    double recall = 0;
+    for (size_t q = 0; q < queries_.rows(); ++q) {
+      recall += test::Recall(found[q], Exact(q, 10, without));
+    }
+    EXPECT_GE(recall, last) << nprobe;
+    last = recall;
+  }
+  EXPECT_EQ(last, queries_.rows());
+}
+
 TEST_P(SearcherTest, AllListsAndFullRerankEqualTheExactScan) {
   const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
   const auto together = Search(queries_, params, &source_);

@@ -1,0 +1,89 @@
+#include "server/filter/dense_mask.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "index/base/check.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint32_t kCookie = 12346;          // no container is a list of runs
+constexpr uint32_t kCookieWithRuns = 12347;  // in the low half; the number of containers above
+constexpr size_t kNoOffsetsBelow = 4;        // containers, if some are runs
+constexpr size_t kArrayValues = 4096;           // values; more are a bitset
+constexpr size_t kContainerSlots = 1 << 16;
+constexpr size_t kContainerWords = kContainerSlots / 64;
+
+template <class T>
+T Read(const char*& at) {
+  T value;
+  std::memcpy(&value, at, sizeof(value));
+  at += sizeof(value);
+  return value;
+}
+
+void SetRange(uint64_t* words, uint32_t begin, uint32_t end) {
+  for (; begin < end && begin % 64 != 0; ++begin) words[begin / 64] |= uint64_t{1} << (begin % 64);
+  for (; begin + 64 <= end; begin += 64) words[begin / 64] = ~uint64_t{0};
+  for (; begin < end; ++begin) words[begin / 64] |= uint64_t{1} << (begin % 64);
+}
+
+// Sets the bits of one container, and returns where it ends.
+const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint64_t* words) {
+  if (runs) {
+    for (uint16_t n = Read<uint16_t>(at); n > 0; --n) {
+      const uint32_t begin = Read<uint16_t>(at);
+      const uint32_t more = Read<uint16_t>(at);
+      SetRange(words, begin, begin + more + 1);
+    }
+    return at;
+  }
+  if (cardinality > kArrayValues) {
+    std::memcpy(words, at, kContainerSlots / 8);
+    return at + kContainerSlots / 8;
+  }
+  for (size_t i = 0; i < cardinality; ++i) {
+    const uint32_t value = Read<uint16_t>(at);
+    words[value / 64] |= uint64_t{1} << (value % 64);
+  }
+  return at;
+}
+
+}  // namespace
+
+SlotMask MakeDenseMask(const Roaring& slots, Slot end) {
+  SlotMask mask(end);
+  std::vector<char> bytes(slots.getSizeInBytes());
+  slots.write(bytes.data());
+  const char* at = bytes.data();
+  const uint32_t cookie = Read<uint32_t>(at);
+  const bool has_runs = (cookie & 0xFFFF) == kCookieWithRuns;
+  TESSERA_CHECK(has_runs || cookie == kCookie);
+  const size_t containers = has_runs ? (cookie >> 16) + 1 : Read<uint32_t>(at);
+  const char* run_flags = at;
+  if (has_runs) at += (containers + 7) / 8;
+  const char* header = at;
+  at += 4 * containers;
+  if (!has_runs || containers >= kNoOffsetsBelow) at += 4 * containers;
+  std::vector<uint64_t> last(kContainerWords);
+  for (size_t i = 0; i < containers; ++i) {
+    const size_t key = Read<uint16_t>(header);
+    const size_t cardinality = size_t{Read<uint16_t>(header)} + 1;
+    const bool runs = has_runs && ((run_flags[i / 8] >> (i % 8)) & 1) != 0;
+    const size_t first = key * kContainerWords;
+    if (first >= mask.num_words()) break;
+    const size_t room = mask.num_words() - first;
+    if (room >= kContainerWords) {
+      at = ReadContainer(at, runs, cardinality, mask.words() + first);
+    } else {
+      ReadContainer(at, runs, cardinality, last.data());
+      std::copy_n(last.data(), room, mask.words() + first);
+      break;
+    }
+  }
+  return mask;
+}
+
+}  // namespace tessera
