@@ -112,6 +112,7 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
   AddSearchCommand(app, selected);
   AddEvalCommand(app, selected);
   AddPointsCommands(app, selected);
+  AddIndexCommands(app, selected);
   AddCodebookCommands(app, selected);
   AddOperationCommands(app, selected);
   AddHealthCommands(app, selected);

@@ -59,6 +59,11 @@ void PrintCollection(Context& context, const v1::Collection& collection) {
       {"created", ToText(collection.create_time())}};
   Table table({{"FIELD"}, {"VALUE"}});
   for (const auto& [field, value] : lines) table.AddRow({field, value});
+  for (const v1::PayloadIndex& i : collection.payload_indexes()) {
+    table.AddRow({"index", absl::StrCat(i.key(), " (", v1::PayloadIndexType_Name(i.type()), ", ",
+                                        i.ready() ? "" : "building, ", FormatCount(i.points()),
+                                        " points, ", FormatBytes(i.memory_bytes()), ")")});
+  }
   context.out() << table.Render();
 }
 

@@ -51,7 +51,18 @@ absl::StatusOr<Enum> ParseName(const std::string& name, const char* what,
 
 Json ToJson(const google::protobuf::Timestamp& time) { return ToText(time); }
 
+Json ToJson(const v1::PayloadIndex& index) {
+  return Json{{"key", index.key()},
+              {"type", v1::PayloadIndexType_Name(index.type())},
+              {"ready", index.ready()},
+              {"points", index.points()},
+              {"memory_bytes", index.memory_bytes()}};
+}
+
 Json ToJson(const v1::Collection& collection) {
+  Json indexes = Json::array();
+  for (const v1::PayloadIndex& index : collection.payload_indexes())
+    indexes.push_back(ToJson(index));
   return Json{{"collection_name", collection.collection_name()},
               {"dimension", collection.dimension()},
               {"metric", v1::Metric_Name(collection.metric())},
@@ -63,7 +74,8 @@ Json ToJson(const v1::Collection& collection) {
               {"disk_bytes", collection.disk_bytes()},
               {"codebook_version", collection.codebook_version()},
               {"sequence", collection.sequence()},
-              {"create_time", ToJson(collection.create_time())}};
+              {"create_time", ToJson(collection.create_time())},
+              {"payload_indexes", indexes}};
 }
 
 Json ToJson(const v1::Codebook& codebook) {

@@ -14,6 +14,7 @@
 // counts are JSON numbers, payloads are JSON objects. Pure functions.
 namespace tessera::cli {
 
+Json ToJson(const v1::PayloadIndex& index);
 Json ToJson(const v1::Collection& collection);
 Json ToJson(const v1::Codebook& codebook);
 Json ToJson(const v1::Operation& operation);

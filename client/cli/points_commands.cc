@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/filter_expression.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
 #include "client/cli/table.h"
@@ -20,7 +21,7 @@ constexpr size_t kPayloadColumns = 100;
 constexpr size_t kVectorColumns = 60;
 
 struct PointsOptions {
-  std::string collection, page_token;
+  std::string collection, page_token, filter;
   std::vector<uint64_t> ids;
   std::vector<std::string> string_ids;
   bool no_payload = false, with_vectors = false, all = false;
@@ -75,10 +76,21 @@ absl::Status RunGet(Context& context, const PointsOptions& options) {
 }
 
 absl::Status RunDelete(Context& context, const PointsOptions& options) {
-  v1::DeletePointsRequest request;
-  request.set_collection_name(options.collection);
-  ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
-  ASSIGN_OR_RETURN(const v1::DeletePointsResponse response, context.client().DeletePoints(request));
+  v1::DeletePointsResponse response;
+  if (options.filter.empty()) {
+    v1::DeletePointsRequest request;
+    request.set_collection_name(options.collection);
+    ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
+    ASSIGN_OR_RETURN(response, context.client().DeletePoints(request));
+  } else {
+    if (!options.ids.empty() || !options.string_ids.empty()) {
+      return UsageError("points are named by ids or by --filter, one of the two");
+    }
+    v1::DeleteByFilterRequest request;
+    request.set_collection_name(options.collection);
+    ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+    ASSIGN_OR_RETURN(response, context.client().DeleteByFilter(request));
+  }
   if (context.json()) {
     context.PrintJson(Json{{"points", response.points()}, {"sequence", response.sequence()}});
   } else {
@@ -88,7 +100,12 @@ absl::Status RunDelete(Context& context, const PointsOptions& options) {
 }
 
 absl::Status RunCount(Context& context, const PointsOptions& options) {
-  ASSIGN_OR_RETURN(const uint64_t points, context.client().CountPoints(options.collection));
+  v1::CountRequest request;
+  request.set_collection_name(options.collection);
+  if (!options.filter.empty()) {
+    ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+  }
+  ASSIGN_OR_RETURN(const uint64_t points, context.client().CountPoints(request));
   if (context.json()) {
     context.PrintJson(Json{{"collection_name", options.collection}, {"points", points}});
   } else {
@@ -102,6 +119,9 @@ absl::Status RunScroll(Context& context, const PointsOptions& options) {
   request.set_collection_name(options.collection);
   request.set_page_size(options.page_size);
   request.set_page_token(options.page_token);
+  if (!options.filter.empty()) {
+    ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+  }
   request.mutable_with_payload()->set_enable(!options.no_payload);
   request.set_with_vectors(options.with_vectors);
   Json points = Json::array();
@@ -143,6 +163,11 @@ void AddIdOptions(CLI::App* command, PointsOptions& options) {
       ->allow_extra_args(false);
 }
 
+void AddFilterOption(CLI::App* command, PointsOptions& options) {
+  command->add_option("--filter", options.filter,
+                      "Only points that match, e.g. 'category = \"animal\" and senses > 2'");
+}
+
 void AddContentOptions(CLI::App* command, PointsOptions& options) {
   command->add_flag("--no-payload", options.no_payload, "Leave payloads out");
   command->add_flag("--with-vectors", options.with_vectors, "Show vectors");
@@ -162,14 +187,18 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
   Select(get, selected, get_options, RunGet);
 
   auto delete_options = std::make_shared<PointsOptions>();
-  CLI::App* remove = AddPoints(*group, "delete", "Delete points by their ids",
-                               "  tessera points delete words --id 7,8", *delete_options);
+  CLI::App* remove = AddPoints(*group, "delete", "Delete points by their ids or by a filter",
+                               "  tessera points delete words --id 7,8\n"
+                               "  tessera points delete words --filter 'senses = 1'",
+                               *delete_options);
   AddIdOptions(remove, *delete_options);
+  AddFilterOption(remove, *delete_options);
   Select(remove, selected, delete_options, RunDelete);
 
   auto count_options = std::make_shared<PointsOptions>();
   CLI::App* count = AddPoints(*group, "count", "Count the points of a collection",
                               "  tessera points count words", *count_options);
+  AddFilterOption(count, *count_options);
   Select(count, selected, count_options, RunCount);
 
   auto scroll_options = std::make_shared<PointsOptions>();
@@ -180,6 +209,7 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
       ->capture_default_str();
   scroll->add_option("--page-token", scroll_options->page_token, "From the page before");
   scroll->add_flag("--all", scroll_options->all, "Go on to the last page");
+  AddFilterOption(scroll, *scroll_options);
   AddContentOptions(scroll, *scroll_options);
   Select(scroll, selected, scroll_options, RunScroll);
 }

@@ -1,6 +1,7 @@
 // tessera search COLLECTION
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/filter_expression.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
 #include "client/cli/query_source.h"
@@ -25,14 +27,16 @@ constexpr size_t kFieldColumns = 60;
 constexpr size_t kVectorComponents = 4;  // shown of a vector in a table
 
 struct SearchOptions {
-  std::string collection, vector, queries, rows;
+  std::string collection, vector, queries, rows, filter;
   std::vector<uint64_t> ids;
   std::vector<std::string> string_ids, fields;
-  uint32_t limit = 10, nprobe = 0, rerank = 0;
+  uint32_t limit = 10, offset = 0, nprobe = 0, rerank = 0;
+  std::optional<float> score_threshold;
   bool exact = false, no_rerank = false, with_payload = false, with_vectors = false;
+  bool explain = false;
 };
 
-v1::SearchRequest MakeRequest(const SearchOptions& options) {
+absl::StatusOr<v1::SearchRequest> MakeRequest(const SearchOptions& options) {
   v1::SearchRequest request;
   request.set_collection_name(options.collection);
   request.set_limit(options.limit);
@@ -42,8 +46,44 @@ v1::SearchRequest MakeRequest(const SearchOptions& options) {
   params.set_rerank(options.rerank);
   params.set_no_rerank(options.no_rerank);
   request.mutable_with_payload()->set_enable(options.with_payload || !options.fields.empty());
+  if (!options.with_payload) {
+    for (const std::string& field : options.fields)
+      request.mutable_with_payload()->add_include(field);
+  }
   request.set_with_vectors(options.with_vectors);
+  request.set_offset(options.offset);
+  if (options.score_threshold.has_value()) request.set_score_threshold(*options.score_threshold);
+  request.set_explain(options.explain);
+  if (!options.filter.empty()) {
+    ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+  }
   return request;
+}
+
+Json ExplanationToJson(const v1::SearchResponse& response) {
+  const v1::Explanation& e = response.explanation();
+  return Json{{"plan", v1::SearchPlan_Name(response.plan())},
+              {"exhausted", response.exhausted()},
+              {"filter_selectivity", response.filter_selectivity()},
+              {"filter_us", e.filter_us()},
+              {"search_us", e.search_us()},
+              {"fetch_us", e.fetch_us()},
+              {"lists_scanned", e.lists_scanned()},
+              {"codes_scanned", e.codes_scanned()},
+              {"candidates_reranked", e.candidates_reranked()},
+              {"bytes_read", e.bytes_read()},
+              {"points_matching", e.points_matching()},
+              {"payloads_read", e.payloads_read()},
+              {"unindexed", std::vector<std::string>(e.unindexed().begin(), e.unindexed().end())}};
+}
+
+std::string RenderExplanation(const v1::SearchResponse& response) {
+  Table table({{"EXPLANATION"}, {""}});
+  const Json explanation = ExplanationToJson(response);
+  for (const auto& [name, value] : explanation.items()) {
+    table.AddRow({name, value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  return table.Render();
 }
 
 // Prints results as they come (a table each) or gathers them (one JSON document).
@@ -62,9 +102,21 @@ class Results {
     context_.out() << title << "\n" << Render(result);
   }
 
+  // Says how the searches of a response were done, if that was asked for.
+  void Explain(const v1::SearchResponse& response) {
+    if (!response.has_explanation()) return;
+    if (context_.json()) {
+      explanations_.push_back(ExplanationToJson(response));
+    } else {
+      context_.out() << RenderExplanation(response) << "\n";
+    }
+  }
+
   void Finish() {
     if (!context_.json()) return;
-    context_.PrintJson(Json{{"collection_name", options_.collection}, {"results", documents_}});
+    Json document{{"collection_name", options_.collection}, {"results", documents_}};
+    if (!explanations_.empty()) document["explanations"] = explanations_;
+    context_.PrintJson(document);
   }
 
  private:
@@ -109,6 +161,7 @@ class Results {
   Context& context_;
   const SearchOptions& options_;
   Json documents_ = Json::array();
+  Json explanations_ = Json::array();
   size_t count_ = 0;
 };
 
@@ -126,7 +179,7 @@ absl::StatusOr<v1::SearchResponse> SearchAll(Context& context, const v1::SearchR
 absl::Status SearchVectors(Context& context, const SearchOptions& options, const QuerySet& queries,
                            Results& results) {
   const bool from_file = !options.queries.empty();
-  v1::SearchRequest request = MakeRequest(options);
+  ASSIGN_OR_RETURN(v1::SearchRequest request, MakeRequest(options));
   // What a request may ask for at all bounds how many queries go into one.
   const uint64_t batch = std::clamp<uint64_t>(
       limits::kSearchResultsMax / std::max<uint32_t>(options.limit, 1), 1, kQueriesPerRequest);
@@ -134,6 +187,7 @@ absl::Status SearchVectors(Context& context, const SearchOptions& options, const
     const uint64_t count = std::min(batch, queries.rows - begin);
     *request.mutable_vectors() = queries.Slice(begin, count);
     ASSIGN_OR_RETURN(const v1::SearchResponse response, SearchAll(context, request, count));
+    results.Explain(response);
     for (uint64_t i = 0; i < count; ++i) {
       const uint64_t row = queries.first_row + begin + i;
       results.Add(from_file ? absl::StrCat("query row ", row, ":") : "query vector:",
@@ -145,7 +199,7 @@ absl::Status SearchVectors(Context& context, const SearchOptions& options, const
 }
 
 absl::Status SearchIds(Context& context, const SearchOptions& options, Results& results) {
-  v1::SearchRequest request = MakeRequest(options);
+  ASSIGN_OR_RETURN(v1::SearchRequest request, MakeRequest(options));
   std::vector<v1::PointId> ids;
   for (const uint64_t id : options.ids) {
     ids.push_back(MakePointId(id));
@@ -156,6 +210,7 @@ absl::Status SearchIds(Context& context, const SearchOptions& options, Results& 
     request.mutable_ids()->add_str(id);
   }
   ASSIGN_OR_RETURN(const v1::SearchResponse response, SearchAll(context, request, ids.size()));
+  results.Explain(response);
   for (size_t i = 0; i < ids.size(); ++i) {
     results.Add(absl::StrCat("neighbours of ", ToText(ids[i]), ":"), Json{{"id", ToJson(ids[i])}},
                 response.results(static_cast<int>(i)));
@@ -197,6 +252,7 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
   CLI::App* search = AddCommand(
       app, "search", "Find nearest neighbours by vector, by stored point or from a file",
       "  tessera search words --id 7 --fields word,category,gloss\n"
+      "  tessera search words --id 7 --filter 'category = \"animal\" and senses > 2' --explain\n"
       "  tessera search words --vector 0.1,-0.2,0.3 --limit 5 --exact\n"
       "  tessera search words --queries queries.npy --rows 0:5 --with-payload --output json\n\n"
       "A score marked ~ comes from a point's code alone and is approximate.");
@@ -210,6 +266,13 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
       ->add_option("--id-str", options->string_ids, "String id of a stored point; may be repeated")
       ->allow_extra_args(false);
   search->add_option("--limit", options->limit, "Neighbours of each query")->capture_default_str();
+  search->add_option("--offset", options->offset, "Neighbours to leave out from the front");
+  search->add_option("--score-threshold", options->score_threshold,
+                     "Only neighbours at least as near as this score");
+  search->add_option("--filter", options->filter,
+                     "Only points that match, e.g. 'category = \"animal\" and senses > 2'; the "
+                     "language is described in client/cli/README.md");
+  search->add_flag("--explain", options->explain, "Show how the search was done");
   search->add_option("--nprobe", options->nprobe,
                      "Inverted lists to search; default: the server's");
   search->add_flag("--exact", options->exact, "Compare with every vector");

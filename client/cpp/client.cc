@@ -90,6 +90,10 @@ absl::StatusOr<v1::GetPointsResponse> Client::GetPoints(const v1::GetPointsReque
 absl::StatusOr<uint64_t> Client::CountPoints(std::string_view collection_name) {
   v1::CountRequest request;
   request.set_collection_name(std::string(collection_name));
+  return CountPoints(request);
+}
+
+absl::StatusOr<uint64_t> Client::CountPoints(const v1::CountRequest& request) {
   auto response = Call(*stubs_->points, &v1::Points::Stub::Count, request, options_.timeout);
   if (!response.ok()) return response.status();
   return response->points();
@@ -101,6 +105,59 @@ absl::StatusOr<v1::ScrollResponse> Client::Scroll(const v1::ScrollRequest& reque
 
 absl::StatusOr<v1::SearchResponse> Client::Search(const v1::SearchRequest& request) {
   return Call(*stubs_->points, &v1::Points::Stub::Search, request, options_.timeout);
+}
+
+absl::StatusOr<v1::SearchBatchResponse> Client::SearchBatch(const v1::SearchBatchRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::SearchBatch, request, options_.timeout);
+}
+
+absl::StatusOr<v1::SearchGroupsResponse> Client::SearchGroups(
+    const v1::SearchGroupsRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::SearchGroups, request, options_.timeout);
+}
+
+absl::StatusOr<v1::FacetResponse> Client::Facet(const v1::FacetRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Facet, request, options_.timeout);
+}
+
+absl::StatusOr<v1::UpsertResponse> Client::SetPayload(const v1::SetPayloadRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::SetPayload, request, options_.timeout);
+}
+
+absl::StatusOr<v1::UpsertResponse> Client::OverwritePayload(const v1::SetPayloadRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::OverwritePayload, request, options_.timeout);
+}
+
+absl::StatusOr<v1::UpsertResponse> Client::DeletePayload(const v1::DeletePayloadRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::DeletePayload, request, options_.timeout);
+}
+
+absl::StatusOr<v1::UpsertResponse> Client::ClearPayload(const v1::ClearPayloadRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::ClearPayload, request, options_.timeout);
+}
+
+absl::StatusOr<v1::UpsertResponse> Client::UpdateVectors(const v1::UpdateVectorsRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::UpdateVectors, request, options_.timeout);
+}
+
+absl::StatusOr<v1::DeletePointsResponse> Client::DeleteByFilter(
+    const v1::DeleteByFilterRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::DeleteByFilter, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Operation> Client::CreatePayloadIndex(
+    const v1::CreatePayloadIndexRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::CreatePayloadIndex, request,
+              options_.timeout);
+}
+
+absl::Status Client::DropPayloadIndex(std::string_view collection_name, std::string_view key) {
+  v1::DropPayloadIndexRequest request;
+  request.set_collection_name(std::string(collection_name));
+  request.set_key(std::string(key));
+  return Call(*stubs_->collections, &v1::Collections::Stub::DropPayloadIndex, request,
+              options_.timeout)
+      .status();
 }
 
 absl::StatusOr<v1::Operation> Client::Train(const v1::TrainRequest& request) {

@@ -45,6 +45,8 @@ class Client {
   absl::StatusOr<v1::ListCollectionsResponse> ListCollections(
       const v1::ListCollectionsRequest& request);
   absl::Status DeleteCollection(std::string_view name);
+  absl::StatusOr<v1::Operation> CreatePayloadIndex(const v1::CreatePayloadIndexRequest& request);
+  absl::Status DropPayloadIndex(std::string_view collection_name, std::string_view key);
 
   // Points.
   absl::StatusOr<v1::UpsertResponse> Upsert(const v1::UpsertRequest& request);
@@ -52,9 +54,19 @@ class Client {
   std::unique_ptr<BulkUpserter> StartBulkUpsert(const BulkUpserter::Options& options);
   absl::StatusOr<v1::DeletePointsResponse> DeletePoints(const v1::DeletePointsRequest& request);
   absl::StatusOr<v1::GetPointsResponse> GetPoints(const v1::GetPointsRequest& request);
+  absl::StatusOr<v1::DeletePointsResponse> DeleteByFilter(const v1::DeleteByFilterRequest& request);
   absl::StatusOr<uint64_t> CountPoints(std::string_view collection_name);
+  absl::StatusOr<uint64_t> CountPoints(const v1::CountRequest& request);
   absl::StatusOr<v1::ScrollResponse> Scroll(const v1::ScrollRequest& request);
   absl::StatusOr<v1::SearchResponse> Search(const v1::SearchRequest& request);
+  absl::StatusOr<v1::SearchBatchResponse> SearchBatch(const v1::SearchBatchRequest& request);
+  absl::StatusOr<v1::SearchGroupsResponse> SearchGroups(const v1::SearchGroupsRequest& request);
+  absl::StatusOr<v1::FacetResponse> Facet(const v1::FacetRequest& request);
+  absl::StatusOr<v1::UpsertResponse> SetPayload(const v1::SetPayloadRequest& request);
+  absl::StatusOr<v1::UpsertResponse> OverwritePayload(const v1::SetPayloadRequest& request);
+  absl::StatusOr<v1::UpsertResponse> DeletePayload(const v1::DeletePayloadRequest& request);
+  absl::StatusOr<v1::UpsertResponse> ClearPayload(const v1::ClearPayloadRequest& request);
+  absl::StatusOr<v1::UpsertResponse> UpdateVectors(const v1::UpdateVectorsRequest& request);
 
   // Codebooks. Version 0 is the current one.
   absl::StatusOr<v1::Operation> Train(const v1::TrainRequest& request);

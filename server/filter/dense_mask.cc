@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kCookie = 12346;          // no container is a list of runs
 constexpr uint32_t kCookieWithRuns = 12347;  // in the low half; the number of containers above
 constexpr size_t kNoOffsetsBelow = 4;        // containers, if some are runs
-constexpr size_t kArrayValues = 4096;           // values; more are a bitset
+constexpr size_t kArrayValues = 4096;        // values; more are a bitset
 constexpr size_t kContainerSlots = 1 << 16;
 constexpr size_t kContainerWords = kContainerSlots / 64;
 

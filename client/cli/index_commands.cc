@@ -1,0 +1,118 @@
+// tessera index create|drop, tessera facet
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "client/cli/commands.h"
+#include "client/cli/filter_expression.h"
+#include "client/cli/format.h"
+#include "client/cli/messages.h"
+#include "client/cli/operation_output.h"
+#include "client/cli/table.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+
+namespace tessera::cli {
+namespace {
+
+struct IndexOptions {
+  std::string collection, key, type, filter;
+  bool wait = false;
+  uint32_t limit = 20;
+};
+
+v1::PayloadIndexType ParseType(const std::string& type) {
+  if (type == "keyword") return v1::KEYWORD;
+  if (type == "integer") return v1::INTEGER;
+  if (type == "float") return v1::FLOAT;
+  if (type == "datetime") return v1::DATETIME;
+  return v1::BOOL;
+}
+
+absl::Status RunCreate(Context& context, const IndexOptions& options) {
+  v1::CreatePayloadIndexRequest request;
+  request.set_collection_name(options.collection);
+  request.set_key(options.key);
+  request.set_type(ParseType(options.type));
+  ASSIGN_OR_RETURN(const v1::Operation operation, context.client().CreatePayloadIndex(request));
+  if (options.wait) return WatchAndPrint(context, operation.operation_id());
+  PrintOperation(context, operation);
+  return absl::OkStatus();
+}
+
+absl::Status RunDrop(Context& context, const IndexOptions& options) {
+  RETURN_IF_ERROR(context.client().DropPayloadIndex(options.collection, options.key));
+  if (context.json()) {
+    context.PrintJson(Json{{"collection_name", options.collection}, {"key", options.key}});
+  } else {
+    context.out() << "index of " << options.key << " dropped\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunFacet(Context& context, const IndexOptions& options) {
+  v1::FacetRequest request;
+  request.set_collection_name(options.collection);
+  request.set_key(options.key);
+  request.set_limit(options.limit);
+  if (!options.filter.empty()) {
+    ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+  }
+  ASSIGN_OR_RETURN(const v1::FacetResponse response, context.client().Facet(request));
+  Json hits = Json::array();
+  Table table({{"VALUE"}, {"POINTS", Align::kRight}});
+  for (const v1::FacetHit& hit : response.hits()) {
+    const v1::FacetValue& value = hit.value();
+    const Json json = value.has_str()       ? Json(value.str())
+                      : value.has_integer() ? Json(value.integer())
+                                            : Json(value.boolean());
+    hits.push_back({{"value", json}, {"points", hit.points()}});
+    table.AddRow({value.has_str() ? value.str() : json.dump(), FormatCount(hit.points())});
+  }
+  if (context.json()) {
+    context.PrintJson(Json{{"key", options.key}, {"hits", hits}, {"indexed", response.indexed()}});
+  } else {
+    context.out() << table.Render();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddIndexCommands(CLI::App& app, Command& selected) {
+  CLI::App* group = app.add_subcommand("index", "Create and drop indexes of payload fields");
+  group->require_subcommand(1);
+
+  auto create_options = std::make_shared<IndexOptions>();
+  CLI::App* create =
+      AddCommand(*group, "create", "Index a field of the payload, so that filters on it are fast",
+                 "  tessera index create words category --type keyword --wait\n"
+                 "  tessera index create words author.born --type datetime");
+  create->add_option("collection", create_options->collection, "Collection")->required();
+  create->add_option("key", create_options->key, "Field, e.g. author.name")->required();
+  create->add_option("--type", create_options->type, "keyword, integer, float, datetime or bool")
+      ->required()
+      ->check(CLI::IsMember({"keyword", "integer", "float", "datetime", "bool"}));
+  create->add_flag("--wait", create_options->wait, "Show progress and return when it is built");
+  Select(create, selected, create_options, RunCreate);
+
+  auto drop_options = std::make_shared<IndexOptions>();
+  CLI::App* drop = AddCommand(*group, "drop", "Drop the index of a field; filters still work",
+                              "  tessera index drop words category");
+  drop->add_option("collection", drop_options->collection, "Collection")->required();
+  drop->add_option("key", drop_options->key, "Field")->required();
+  Select(drop, selected, drop_options, RunDrop);
+
+  auto facet_options = std::make_shared<IndexOptions>();
+  CLI::App* facet = AddCommand(app, "facet", "Count the points that have each value of a field",
+                               "  tessera facet words category --filter 'senses > 2'");
+  facet->add_option("collection", facet_options->collection, "Collection")->required();
+  facet->add_option("key", facet_options->key, "Field")->required();
+  facet->add_option("--filter", facet_options->filter, "Only points that match");
+  facet->add_option("--limit", facet_options->limit, "Values, the most frequent first")
+      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
+      ->capture_default_str();
+  Select(facet, selected, facet_options, RunFacet);
+}
+
+}  // namespace tessera::cli
