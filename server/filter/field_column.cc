@@ -119,8 +119,12 @@ void FieldColumn::Remove(const Roaring& gone) {
 }
 
 void FieldColumn::Sort() {
-  std::visit([](auto& list) { std::sort(list.begin(), list.end()); }, entries);
-  ForEachList(*this, [](std::vector<Slot>& slots) { std::sort(slots.begin(), slots.end()); });
+  // What was read from the store in the order of its keys is in order but for the values.
+  const auto sort = [](auto& list) {
+    if (!std::is_sorted(list.begin(), list.end())) std::sort(list.begin(), list.end());
+  };
+  std::visit(sort, entries);
+  ForEachList(*this, sort);
 }
 
 }  // namespace tessera

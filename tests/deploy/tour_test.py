@@ -6,6 +6,7 @@ data directory, and (by environment variables) the port.
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -38,7 +39,7 @@ class Tour(unittest.TestCase):
                   "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
         for command in commands:
             changed = command.replace("build/release", BUILD_DIR)
-            script += [f"echo '{MARK}{command}'", changed.replace("/tmp/tessera-tour", data_dir)]
+            script += ["echo " + shlex.quote(MARK + command), changed.replace("/tmp/tessera-tour", data_dir)]
         address = f"127.0.0.1:{free_port()}"
         # bash reads the script from its input, line by line, so that aliases work as at a prompt.
         return subprocess.run(
@@ -55,6 +56,9 @@ class Tour(unittest.TestCase):
         self.assertEqual(run.returncode, 0)
         outputs = [part.split("\n", 1) for part in run.stdout.split(MARK)[1:]]
         searches = [output for command, output in outputs if command.startswith("tessera search")]
+        filtered = searches.pop(1)
+        self.assertIn("EXACT_MATCHING", filtered)
+        self.assertIn("animal", filtered)
         self.assertEqual(len(searches), 2)
         self.assertIn("banjo", searches[0])
         self.assertEqual(searches[0].strip(), searches[1].strip())

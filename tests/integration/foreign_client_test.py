@@ -8,6 +8,7 @@ says why, where Debian's python3-grpcio, python3-numpy or protobuf-compiler-grpc
 """
 
 import argparse
+import collections
 import importlib
 import json
 import os
@@ -50,7 +51,7 @@ def generate(proto, out):
     sys.path.insert(0, out)
     google.__path__.append(os.path.join(out, "google"))
     grpc.__path__.append(os.path.join(out, "grpc"))
-    for name in ("collections", "points", "codebooks", "operations", "types"):
+    for name in ("collections", "points", "codebooks", "operations", "types", "filters"):
         setattr(Context, name, importlib.import_module(f"tessera.v1.{name}_pb2"))
     for name in ("collections", "points", "codebooks", "operations"):
         stubs = importlib.import_module(f"tessera.v1.{name}_pb2_grpc")
@@ -196,6 +197,156 @@ class ForeignClientTest(unittest.TestCase):
             if not request.page_token:
                 break
         self.assertEqual(ids, list(range(ROWS)))
+
+    def filter(self, **condition):
+        filters = Context.filters
+        return filters.Filter(must=[filters.Condition(**condition)])
+
+    def expect_ids(self, condition, expected):
+        """The filter counts, pages through and finds what the payloads say."""
+        count = self.points.Count(
+            Context.points.CountRequest(collection_name="words", filter=condition))
+        self.assertEqual(count.points, len(expected))
+        page = self.points.Scroll(Context.points.ScrollRequest(
+            collection_name="words", filter=condition, page_size=ROWS))
+        self.assertEqual([point.id.num for point in page.points], sorted(expected))
+        for query in Context.queries[:5]:
+            request = Context.points.SearchRequest(
+                collection_name="words", limit=10, filter=condition)
+            request.params.exact = True
+            request.vectors.values.extend(query)
+            answer = self.points.Search(request)
+            truth = [i for i in self.truth(query, ROWS) if i in expected][:10]
+            hits = answer.results[0].hits
+            self.assertLessEqual({hit.id.num for hit in hits}, expected)
+            # By their scores: some are so close that rounding decides on their order.
+            scores = Context.vectors[truth] @ query / numpy.linalg.norm(query)
+            numpy.testing.assert_allclose([hit.score for hit in hits], scores, atol=1e-4)
+            self.assertTrue(answer.exhausted)
+            self.assertAlmostEqual(answer.filter_selectivity, len(expected) / ROWS)
+
+    def test_7a_filters(self):
+        filters = Context.filters
+        payloads = [json.loads(payload) for payload in Context.payloads]
+        cases = [
+            (self.filter(key="category", match=filters.Match(keyword="animal")),
+             lambda p: p["category"] == "animal"),
+            (self.filter(key="senses", range=filters.Range(gt=2, lte=5)),
+             lambda p: 2 < p["senses"] <= 5),
+            (self.filter(key="word", prefix="vi"), lambda p: p["word"].startswith("vi")),
+            (self.filter(key="synonyms", values_count=filters.ValuesCount(gte=2)),
+             lambda p: len(p["synonyms"]) >= 2),
+            (filters.Filter(
+                should=[filters.Condition(key="category", match=filters.Match(
+                    keywords=filters.RepeatedStrings(strings=["food", "plant"]))),
+                        filters.Condition(has_id=Context.types.PointIds(num=[1, 2, 9999]))],
+                must_not=[filters.Condition(key="senses", match=filters.Match(integer=1))]),
+             lambda p: (p["category"] in ("food", "plant") or p["id"] in (1, 2))
+             and p["senses"] != 1)]
+        expected = [{i for i, p in enumerate(payloads) if holds(p)} for _, holds in cases]
+        for (condition, _), ids in zip(cases, expected):
+            self.expect_ids(condition, ids)
+        for key, kind in (("category", filters.KEYWORD), ("senses", filters.INTEGER)):
+            operation = self.collections.CreatePayloadIndex(
+                Context.collections.CreatePayloadIndexRequest(
+                    collection_name="words", key=key, type=kind))
+            states = list(self.operations.Watch(
+                Context.operations.WatchOperationRequest(operation_id=operation.operation_id)))
+            self.assertEqual(states[-1].state, Context.operations.SUCCEEDED)
+        for (condition, _), ids in zip(cases, expected):
+            self.expect_ids(condition, ids)
+        collection = self.collections.Get(
+            Context.collections.GetCollectionRequest(collection_name="words"))
+        self.assertEqual([(i.key, i.ready) for i in collection.payload_indexes],
+                         [("category", True), ("senses", True)])
+        self.collections.DropPayloadIndex(Context.collections.DropPayloadIndexRequest(
+            collection_name="words", key="senses"))
+
+    def test_7b_bad_filters(self):
+        filters = Context.filters
+        for field, condition in (
+                ("filter.must[0].range.gte",
+                 self.filter(key="a", range=filters.Range(gte=float("nan")))),
+                ("filter.must[0].key", self.filter(key="a..b", exists=True)),
+                ("filter.must[0].datetime_range.lt",
+                 self.filter(key="a", datetime_range=filters.DatetimeRange(lt="yesterday"))),
+                ("filter.must[0]", self.filter(key="a")),
+                ("filter.must[0].filter.must[0].match",
+                 filters.Filter(must=[filters.Condition(
+                     filter=self.filter(key="a", match=filters.Match()))]))):
+            request = Context.points.CountRequest(collection_name="words", filter=condition)
+            self.assertEqual(error_of(lambda: self.points.Count(request)),
+                             (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", [field]))
+
+    def test_7c_facet_groups_recommend_batch(self):
+        points = Context.points
+        counts = collections.Counter(json.loads(p)["category"] for p in Context.payloads)
+        facet = self.points.Facet(points.FacetRequest(collection_name="words", key="category"))
+        self.assertTrue(facet.indexed)
+        self.assertEqual({h.value.str: h.points for h in facet.hits}, dict(counts))
+
+        search = points.SearchRequest(collection_name="words", limit=3)
+        search.vectors.values.extend(Context.queries[0])
+        groups = self.points.SearchGroups(points.SearchGroupsRequest(
+            search=search, group_by="category", group_size=2)).groups
+        self.assertEqual(len(groups), 3)
+        best = [group.hits[0].score for group in groups]
+        self.assertEqual(best, sorted(best, reverse=True))
+
+        recommend = points.SearchRequest(collection_name="words", limit=5, explain=True)
+        recommend.recommend.positive.num.extend([3, 8])
+        recommend.recommend.negative.num.append(20)
+        recommend.with_payload.include.append("word")
+        batch = self.points.SearchBatch(points.SearchBatchRequest(searches=[search, recommend]))
+        self.assertEqual([len(r.results[0].hits) for r in batch.responses], [3, 5])
+        for hit in batch.responses[1].results[0].hits:
+            self.assertNotIn(hit.id.num, (3, 8, 20))
+            self.assertEqual(list(json.loads(hit.payload)), ["word"])
+        self.assertGreater(batch.responses[1].explanation.lists_scanned, 0)
+
+        page = points.SearchRequest(collection_name="words", limit=5, offset=5)
+        page.vectors.values.extend(Context.queries[0])
+        self.assertEqual([hit.id.num for hit in self.points.Search(page).results[0].hits],
+                         [hit.id.num for hit in self.search(Context.queries[0])[5:]])
+
+    def test_7d_edit_payloads(self):
+        points = Context.points
+        some = points.PointsSelector(ids=Context.types.PointIds(num=[1000, 1001, 99999]))
+        answer = self.points.SetPayload(points.SetPayloadRequest(
+            collection_name="words", points=some, payload='{"seen":true}'))
+        self.assertEqual(answer.points, 2)
+        seen = points.PointsSelector(filter=self.filter(
+            key="seen", match=Context.filters.Match(boolean=True)))
+        self.assertEqual(self.points.DeletePayload(points.DeletePayloadRequest(
+            collection_name="words", points=seen, keys=["seen"])).points, 2)
+        get = points.GetPointsRequest(collection_name="words")
+        get.ids.num.append(1000)
+        get.with_payload.enable = True
+        self.assertEqual(json.loads(self.points.Get(get).points[0].payload),
+                         json.loads(Context.payloads[1000]))
+        self.points.OverwritePayload(points.SetPayloadRequest(
+            collection_name="words", points=some, payload='{"only":1}'))
+        self.assertEqual(self.points.Get(get).points[0].payload, '{"only":1}')
+        self.points.ClearPayload(points.ClearPayloadRequest(collection_name="words", points=some))
+        self.assertEqual(self.points.Get(get).points[0].payload, "")
+
+        update = points.UpdateVectorsRequest(collection_name="words")
+        update.ids.num.append(1000)
+        update.vectors.values.extend(Context.queries[0])
+        self.assertEqual(self.points.UpdateVectors(update).points, 1)
+        self.assertEqual(self.search(Context.queries[0], limit=1)[0].id.num, 1000)
+
+        new = points.UpsertRequest(collection_name="words", condition=points.INSERT_ONLY)
+        new.ids.num.append(1000)
+        new.vectors.values.extend(Context.vectors[1000])
+        self.assertEqual(error_of(lambda: self.points.Upsert(new)),
+                         (grpc.StatusCode.ALREADY_EXISTS, "POINT_EXISTS", []))
+        new.condition = points.UPDATE_ONLY
+        self.assertEqual(self.points.Upsert(new).points, 1)
+        gone = self.points.DeleteByFilter(points.DeleteByFilterRequest(
+            collection_name="words",
+            filter=self.filter(has_id=Context.types.PointIds(num=[1000, 1001, 1002]))))
+        self.assertEqual(gone.points, 3)
 
     def test_8_errors(self):
         search = Context.points.SearchRequest(collection_name="words", limit=0)

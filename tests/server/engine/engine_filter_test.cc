@@ -190,6 +190,49 @@ TEST_F(EngineFilter, CombinesIndexedAndOtherFieldsAndIds) {
   }
 }
 
+// Many points match, so lists are searched: in memory by the lists of what matches, on disk under a
+// mask, and in both as many hits as are asked for.
+TEST_F(EngineFilter, SearchesListsForWhatMatches) {
+  for (const VectorPlacement placement : {VectorPlacement::kMemory, VectorPlacement::kDisk}) {
+    Create("c", kDimension, Metric::kL2, ElementType::kFloat32, placement);
+    rows_ = ClusteredRows(9000, kDimension, 1);
+    ASSERT_TRUE(engine_->Upsert("c", Batch(0, rows_)).ok());
+    Index("number", PayloadIndexType::kInteger);
+    Train("c", 64);
+    const Matrix queries = ClusteredRows(40, kDimension, 2);
+    for (const double share : {0.5, 0.9}) {
+      const double end = share * 9000;
+      const Filter filter = Must(Where("number", NumberRange{{.lt = end}}));
+      const SearchResult found = SearchWith(filter, queries, 10);
+      EXPECT_EQ(found.report.plan, SearchPlan::kMaskedLists);
+      EXPECT_GT(found.report.lists_scanned, 0u);
+      size_t common = 0;
+      for (size_t q = 0; q < queries.rows(); ++q) {
+        const auto truth = Truth(queries.row(q), 10, [&](uint64_t id) {
+          return static_cast<double>(id) < end && id % 5 != 4;
+        });
+        const auto ids = Ids(found.hits[q]);
+        ASSERT_EQ(ids.size(), 10u);
+        for (uint64_t id : ids) {
+          EXPECT_TRUE(static_cast<double>(id) < end && id % 5 != 4) << id;
+          common += static_cast<size_t>(std::count(truth.begin(), truth.end(), id));
+        }
+      }
+      EXPECT_GE(static_cast<double>(common), 0.95 * 10 * static_cast<double>(queries.rows()));
+    }
+    // With one list probed, the search still goes on until it has what was asked for.
+    SearchRequest request;
+    request.collection = "c";
+    request.vectors = FloatView(queries);
+    request.limit = 500;
+    request.nprobe = 1;
+    request.filter = Must(Where("number", NumberRange{{.lt = 6000}}));
+    const auto wide = engine_->Search(request);
+    for (const auto& hits : wide->hits) EXPECT_EQ(hits.size(), 500u);
+    ASSERT_TRUE(engine_->DeleteCollection("c").ok());
+  }
+}
+
 TEST_F(EngineFilter, RefusesBadFiltersAndIndexes) {
   Fill();
   SearchRequest request;
