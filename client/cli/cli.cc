@@ -114,6 +114,7 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
   AddPointsCommands(app, selected);
   AddIndexCommands(app, selected);
   AddCodebookCommands(app, selected);
+  AddSnapshotCommands(app, selected);
   AddOperationCommands(app, selected);
   AddHealthCommands(app, selected);
   try {

@@ -18,6 +18,7 @@ void AddEvalCommand(CLI::App& app, Command& selected);
 void AddPointsCommands(CLI::App& app, Command& selected);
 void AddCodebookCommands(CLI::App& app, Command& selected);
 void AddIndexCommands(CLI::App& app, Command& selected);
+void AddSnapshotCommands(CLI::App& app, Command& selected);
 void AddOperationCommands(CLI::App& app, Command& selected);
 void AddHealthCommands(CLI::App& app, Command& selected);
 

@@ -111,7 +111,26 @@ Json ToJson(const v1::Operation& operation) {
                          {"message", operation.error().message()}};
   }
   if (operation.codebook_version() > 0) json["codebook_version"] = operation.codebook_version();
+  if (!operation.snapshot_id().empty()) json["snapshot_id"] = operation.snapshot_id();
   return json;
+}
+
+Json ToJson(const v1::Snapshot& snapshot) {
+  if (!snapshot.damage().empty()) {
+    return Json{{"snapshot_id", snapshot.snapshot_id()}, {"damage", snapshot.damage()}};
+  }
+  return Json{{"snapshot_id", snapshot.snapshot_id()},
+              {"collection_name", snapshot.collection_name()},
+              {"dimension", snapshot.dimension()},
+              {"metric", v1::Metric_Name(snapshot.metric())},
+              {"element_type", v1::ElementType_Name(snapshot.element_type())},
+              {"sequence", snapshot.sequence()},
+              {"points", snapshot.points()},
+              {"files", snapshot.files()},
+              {"size_bytes", snapshot.size_bytes()},
+              {"create_time", ToJson(snapshot.create_time())},
+              {"creator_version", snapshot.creator_version()},
+              {"format_version", snapshot.format_version()}};
 }
 
 Json ToJson(const v1::PointId& id) {

@@ -9,6 +9,7 @@
 #include "tessera/v1/collections.pb.h"
 #include "tessera/v1/operations.pb.h"
 #include "tessera/v1/points.pb.h"
+#include "tessera/v1/snapshots.pb.h"
 
 // The API's messages as JSON and as text. The JSON members are named as the API's fields, ids and
 // counts are JSON numbers, payloads are JSON objects. Pure functions.
@@ -18,6 +19,7 @@ Json ToJson(const v1::PayloadIndex& index);
 Json ToJson(const v1::Collection& collection);
 Json ToJson(const v1::Codebook& codebook);
 Json ToJson(const v1::Operation& operation);
+Json ToJson(const v1::Snapshot& snapshot);
 Json ToJson(const v1::PointId& id);
 Json ToJson(const v1::Point& point);
 Json ToJson(const v1::ScoredPoint& hit);

@@ -51,6 +51,7 @@ void PrintOperation(Context& context, const v1::Operation& operation) {
   if (operation.codebook_version() > 0) {
     table.AddRow({"codebook version", std::to_string(operation.codebook_version())});
   }
+  if (!operation.snapshot_id().empty()) table.AddRow({"snapshot", operation.snapshot_id()});
   table.AddRow({"started", ToText(operation.start_time())});
   if (operation.has_end_time()) {
     table.AddRow({"took", absl::StrCat(FormatFixed(Seconds(operation.end_time()) -

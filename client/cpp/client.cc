@@ -186,6 +186,39 @@ absl::StatusOr<v1::DecodeResponse> Client::Decode(const v1::DecodeRequest& reque
   return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Decode, request, options_.timeout);
 }
 
+absl::StatusOr<v1::Operation> Client::CreateSnapshot(std::string_view collection_name) {
+  v1::CreateSnapshotRequest request;
+  request.set_collection_name(std::string(collection_name));
+  return Call(*stubs_->snapshots, &v1::Snapshots::Stub::Create, request, options_.timeout);
+}
+
+absl::StatusOr<v1::ListSnapshotsResponse> Client::ListSnapshots(
+    const v1::ListSnapshotsRequest& request) {
+  return Call(*stubs_->snapshots, &v1::Snapshots::Stub::List, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Snapshot> Client::GetSnapshot(std::string_view snapshot_id) {
+  v1::GetSnapshotRequest request;
+  request.set_snapshot_id(std::string(snapshot_id));
+  return Call(*stubs_->snapshots, &v1::Snapshots::Stub::Get, request, options_.timeout);
+}
+
+absl::StatusOr<v1::Operation> Client::VerifySnapshot(std::string_view snapshot_id) {
+  v1::VerifySnapshotRequest request;
+  request.set_snapshot_id(std::string(snapshot_id));
+  return Call(*stubs_->snapshots, &v1::Snapshots::Stub::Verify, request, options_.timeout);
+}
+
+absl::Status Client::DeleteSnapshot(std::string_view snapshot_id) {
+  v1::DeleteSnapshotRequest request;
+  request.set_snapshot_id(std::string(snapshot_id));
+  return Call(*stubs_->snapshots, &v1::Snapshots::Stub::Delete, request, options_.timeout).status();
+}
+
+absl::StatusOr<v1::Operation> Client::RestoreSnapshot(const v1::RestoreSnapshotRequest& request) {
+  return Call(*stubs_->snapshots, &v1::Snapshots::Stub::Restore, request, options_.timeout);
+}
+
 absl::StatusOr<v1::Operation> Client::GetOperation(std::string_view operation_id) {
   v1::GetOperationRequest request;
   request.set_operation_id(std::string(operation_id));

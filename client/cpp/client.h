@@ -16,6 +16,7 @@
 #include "tessera/v1/collections.pb.h"
 #include "tessera/v1/operations.pb.h"
 #include "tessera/v1/points.pb.h"
+#include "tessera/v1/snapshots.pb.h"
 
 namespace tessera {
 
@@ -85,6 +86,14 @@ class Client {
   using ChunkSource = std::function<absl::StatusOr<std::string>()>;
   absl::StatusOr<v1::Operation> ImportCodebook(std::string_view collection_name,
                                                const ChunkSource& source);
+
+  // Snapshots. Verify and Restore return operations too.
+  absl::StatusOr<v1::Operation> CreateSnapshot(std::string_view collection_name);
+  absl::StatusOr<v1::ListSnapshotsResponse> ListSnapshots(const v1::ListSnapshotsRequest& request);
+  absl::StatusOr<v1::Snapshot> GetSnapshot(std::string_view snapshot_id);
+  absl::StatusOr<v1::Operation> VerifySnapshot(std::string_view snapshot_id);
+  absl::Status DeleteSnapshot(std::string_view snapshot_id);
+  absl::StatusOr<v1::Operation> RestoreSnapshot(const v1::RestoreSnapshotRequest& request);
 
   // Operations.
   absl::StatusOr<v1::Operation> GetOperation(std::string_view operation_id);

@@ -11,6 +11,7 @@
 #include "tessera/v1/collections.grpc.pb.h"
 #include "tessera/v1/operations.grpc.pb.h"
 #include "tessera/v1/points.grpc.pb.h"
+#include "tessera/v1/snapshots.grpc.pb.h"
 
 // Private to the client library: keeps the generated services out of the public header.
 namespace tessera {
@@ -22,6 +23,7 @@ struct Client::Stubs {
         points(v1::Points::NewStub(channel)),
         codebooks(v1::Codebooks::NewStub(channel)),
         operations(v1::Operations::NewStub(channel)),
+        snapshots(v1::Snapshots::NewStub(channel)),
         health(grpc::health::v1::Health::NewStub(channel)) {}
 
   const std::shared_ptr<grpc::Channel> channel;
@@ -30,6 +32,7 @@ struct Client::Stubs {
   const std::shared_ptr<v1::Points::Stub> points;
   const std::unique_ptr<v1::Codebooks::Stub> codebooks;
   const std::unique_ptr<v1::Operations::Stub> operations;
+  const std::unique_ptr<v1::Snapshots::Stub> snapshots;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health;
 };
 

@@ -56,6 +56,13 @@ inline constexpr uint32_t kListDeadPercentMax =
 inline constexpr size_t kOperationsRunningMax = 16;
 inline constexpr size_t kOperationsKeptMax = 1'000;  // finished ones that can still be asked for
 
+inline constexpr size_t kSnapshotsMax = 1'000;  // in one data directory
+inline constexpr size_t kSnapshotIdBytesMax = 32;
+inline constexpr size_t kSnapshotManifestBytesMax = 64 << 20;
+inline constexpr size_t kSnapshotFileNameBytesMax = 128;
+inline constexpr size_t kCreatorVersionBytesMax = 64;
+inline constexpr size_t kCatalogRecordBytesMax = 4 << 10;
+
 inline constexpr size_t kOperationIdBytesMax = 64;
 inline constexpr size_t kSearchQueueMax = 1'024;  // calls that wait for a thread, of each pool
 inline constexpr size_t kWriteQueueMax = 256;

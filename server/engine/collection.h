@@ -82,8 +82,10 @@ class Collection {
   // Changes points as they are in one moment: their payloads, or their vectors too. Ids that are
   // not there are passed over. `edit` may be called more than once for a point.
   absl::StatusOr<WriteResult> Rewrite(const std::vector<PointId>& ids, const PointEdit& edit);
-  // Deletes the collection from the store. Later writes are NOT_FOUND.
-  absl::Status Drop();
+  // Deletes the collection from the store, together with what `batch` holds, and then runs
+  // `dropped`, before any write that waits. Later writes are NOT_FOUND.
+  absl::Status Drop(std::unique_ptr<StoreBatch> batch, const std::function<void()>& dropped);
+  bool dropped() const { return dropped_.load(); }
 
   absl::StatusOr<std::vector<PointData>> Get(const std::vector<PointId>& ids,
                                              const PointFields& fields) const;

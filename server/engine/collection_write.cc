@@ -13,6 +13,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/payload.h"
+#include "server/engine/record_copy.h"
 
 namespace tessera {
 namespace {
@@ -369,19 +370,13 @@ void Collection::Publish() {
   if (lists_ != nullptr) lists_bytes_.store(lists_->memory_bytes());
 }
 
-absl::Status Collection::Drop() {
-  return queue_.RunExclusive([this]() -> absl::Status {
+absl::Status Collection::Drop(std::unique_ptr<StoreBatch> batch,
+                              const std::function<void()>& dropped) {
+  return queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
-    auto batch = store_.NewBatch();
-    const KeyRange range = CollectionRange(id_);
-    for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
-      batch->DeleteRange(family, range.begin, range.end);
-    }
-    batch->Delete(Family::kMeta, CatalogKey(id_));
-    batch->Delete(Family::kMeta, CounterKey(id_));
-    const KeyRange indexes = PayloadIndexRange(id_);
-    batch->DeleteRange(Family::kMeta, indexes.begin, indexes.end);
+    DeleteCollectionRecords(id_, *batch);
     RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    dropped();
     dropped_.store(true);
     return absl::OkStatus();
   });

@@ -42,6 +42,7 @@ class EngineImpl final : public Engine {
         executor_(executor),
         options_(options),
         collections_(std::make_shared<CollectionMap>()),
+        snapshots_(*store_, operations_, SnapshotCatalog()),
         list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
         disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }) {}
   ~EngineImpl() override { Close().IgnoreError(); }
@@ -100,6 +101,8 @@ class EngineImpl final : public Engine {
   absl::StatusOr<OperationInfo> ImportCodebook(const std::string& collection,
                                                std::string bytes) override;
 
+  Snapshots& snapshots() override { return snapshots_; }
+
   absl::StatusOr<OperationInfo> GetOperation(const std::string& id) override {
     return operations_.Get(id);
   }
@@ -123,6 +126,14 @@ class EngineImpl final : public Engine {
   bool MaintainLists();
   bool MaintainDisk();
   CollectionInfo InfoOf(const Collection& collection);
+  // Calls `write` with the collection, and again if it was replaced before the write's turn came.
+  template <class Write>
+  absl::StatusOr<WriteResult> WriteTo(const std::string& name, Write write);
+  Snapshots::Catalog SnapshotCatalog();
+  absl::StatusOr<uint32_t> NewCollectionId();
+  absl::Status Install(const CatalogRecord& record, bool replace);
+  absl::Status CheckRoom(const CollectionMap& collections) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
   absl::Status RecoverFormat();
   absl::Status SweepOrphans(const std::set<uint32_t>& known);
   void Log(const std::string& message) const {
@@ -137,6 +148,7 @@ class EngineImpl final : public Engine {
   absl::Mutex catalog_mutex_;
   uint32_t next_collection_id_ ABSL_GUARDED_BY(catalog_mutex_) = 1;
   bool closed_ ABSL_GUARDED_BY(catalog_mutex_) = false;
+  Snapshots snapshots_;
   // Last: their threads end before what they use.
   Operations operations_;
   std::atomic<bool> closing_{false};
@@ -153,7 +165,7 @@ absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& 
 
 CollectionInfo EngineImpl::InfoOf(const Collection& collection) {
   CollectionInfo info = collection.Info();
-  if (operations_.IsRunning(info.spec.name)) info.state = CollectionState::kTraining;
+  if (operations_.IsTraining(info.spec.name)) info.state = CollectionState::kTraining;
   return info;
 }
 
@@ -211,8 +223,8 @@ absl::Status EngineImpl::Recover() {
   return SweepOrphans(ids);
 }
 
-// A training that was running while its collection was deleted may have written codes after that:
-// records of collections that the catalog does not know.
+// Records of collections that the catalog does not know: of a restore that was interrupted, or
+// codes of a training that was running while its collection was deleted.
 absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
   auto batch = store_->NewBatch();
   bool orphans = false;
@@ -230,6 +242,14 @@ absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
     }
     RETURN_IF_ERROR(it->status());
   }
+  auto it = store_->Scan(Family::kMeta, "", "", nullptr, /*bulk=*/false);
+  for (; it->Valid(); it->Next()) {
+    const std::optional<uint32_t> id = CollectionOfMetaKey(it->key());
+    if (!id.has_value() || known.contains(*id)) continue;
+    batch->Delete(Family::kMeta, it->key());
+    orphans = true;
+  }
+  RETURN_IF_ERROR(it->status());
   return orphans ? store_->Commit(*batch, Durability::kSync) : absl::OkStatus();
 }
 
@@ -275,10 +295,7 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
     return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
                            absl::StrCat("collection ", spec.name, " exists already"));
   }
-  if (collections->size() >= limits::kCollectionsMax || next_collection_id_ > kCollectionIdMax) {
-    return ErrorWithReason(absl::StatusCode::kResourceExhausted, "TOO_MANY_COLLECTIONS",
-                           absl::StrCat("at most ", limits::kCollectionsMax, " collections"));
-  }
+  RETURN_IF_ERROR(CheckRoom(*collections));
   CatalogRecord record;
   record.id = next_collection_id_;
   record.spec = spec;
@@ -332,10 +349,70 @@ absl::Status EngineImpl::DeleteCollection(const std::string& name) {
   const auto collections = collections_.load();
   const auto it = collections->find(name);
   if (it == collections->end() || it->second != collection) return NotFound("collection", name);
-  RETURN_IF_ERROR(collection->Drop());
-  auto next = std::make_shared<CollectionMap>(*collections);
-  next->erase(name);
-  collections_.store(std::move(next));
+  return collection->Drop(store_->NewBatch(), [&] {
+    auto next = std::make_shared<CollectionMap>(*collections);
+    next->erase(name);
+    collections_.store(std::move(next));
+  });
+}
+
+Snapshots::Catalog EngineImpl::SnapshotCatalog() {
+  Snapshots::Catalog catalog;
+  catalog.id_of = [this](const std::string& name) -> absl::StatusOr<uint32_t> {
+    ASSIGN_OR_RETURN(auto collection, Find(name));
+    return collection->id();
+  };
+  catalog.new_id = [this] { return NewCollectionId(); };
+  catalog.install = [this](const CatalogRecord& record, bool replace) {
+    return Install(record, replace);
+  };
+  return catalog;
+}
+
+absl::Status EngineImpl::CheckRoom(const CollectionMap& collections) const {
+  if (collections.size() < limits::kCollectionsMax && next_collection_id_ <= kCollectionIdMax) {
+    return absl::OkStatus();
+  }
+  return ErrorWithReason(absl::StatusCode::kResourceExhausted, "TOO_MANY_COLLECTIONS",
+                         absl::StrCat("at most ", limits::kCollectionsMax, " collections"));
+}
+
+absl::StatusOr<uint32_t> EngineImpl::NewCollectionId() {
+  absl::MutexLock lock(&catalog_mutex_);
+  RETURN_IF_ERROR(CheckRoom(*collections_.load()));
+  auto batch = store_->NewBatch();
+  const std::string key = NextCollectionIdKey();
+  std::string value;
+  EncodeNextCollectionId(key, next_collection_id_ + 1, &value);
+  batch->Put(Family::kMeta, key, value);
+  RETURN_IF_ERROR(store_->Commit(*batch, Durability::kSync));
+  return next_collection_id_++;
+}
+
+absl::Status EngineImpl::Install(const CatalogRecord& record, bool replace) {
+  auto collection = NewCollection(record);
+  RETURN_IF_ERROR(collection->Recover());
+  absl::MutexLock lock(&catalog_mutex_);
+  const auto collections = collections_.load();
+  const auto old = collections->find(record.spec.name);
+  if (old == collections->end()) RETURN_IF_ERROR(CheckRoom(*collections));
+  if (old != collections->end() && !replace) {
+    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
+                           absl::StrCat("collection ", record.spec.name, " exists already"));
+  }
+  auto batch = store_->NewBatch();
+  const std::string key = CatalogKey(record.id);
+  std::string value;
+  EncodeCatalog(key, record, &value);
+  batch->Put(Family::kMeta, key, value);
+  const auto publish = [&] {
+    auto next = std::make_shared<CollectionMap>(*collections);
+    (*next)[record.spec.name] = collection;
+    collections_.store(std::move(next));
+  };
+  if (old != collections->end()) return old->second->Drop(std::move(batch), publish);
+  RETURN_IF_ERROR(store_->Commit(*batch, Durability::kSync));
+  publish();
   return absl::OkStatus();
 }
 
@@ -358,16 +435,23 @@ absl::Status EngineImpl::DropPayloadIndex(const std::string& collection, const s
   return found->DropPayloadIndex(FieldPath(key).text());
 }
 
+template <class Write>
+absl::StatusOr<WriteResult> EngineImpl::WriteTo(const std::string& name, Write write) {
+  while (true) {
+    ASSIGN_OR_RETURN(const auto collection, Find(name));
+    absl::StatusOr<WriteResult> result = write(*collection);
+    if (!absl::IsNotFound(result.status()) || !collection->dropped()) return result;
+  }
+}
+
 absl::StatusOr<WriteResult> EngineImpl::Upsert(const std::string& collection,
                                                const UpsertBatch& batch) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->Upsert(batch);
+  return WriteTo(collection, [&](Collection& found) { return found.Upsert(batch); });
 }
 
 absl::StatusOr<WriteResult> EngineImpl::DeletePoints(const std::string& collection,
                                                      const std::vector<PointId>& ids) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->Delete(ids);
+  return WriteTo(collection, [&](Collection& found) { return found.Delete(ids); });
 }
 
 absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& collection,
@@ -517,6 +601,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(std::unique_ptr<Store> stor
                                                      const EngineOptions& options) {
   auto engine = std::make_unique<EngineImpl>(std::move(store), executor, options);
   RETURN_IF_ERROR(engine->Recover());
+  if (!options.snapshot_path.empty()) {
+    RETURN_IF_ERROR(engine->snapshots().Open(options.snapshot_path, options.version));
+  }
   return engine;
 }
 

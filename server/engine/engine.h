@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "index/base/executor.h"
+#include "server/engine/snapshots.h"
 #include "server/engine/types.h"
 #include "server/storage/store.h"
 
@@ -24,6 +25,8 @@ struct EngineOptions {
   // A collection that has not been written to for this long has the space on disk returned that
   // deleted and replaced points took.
   absl::Duration quiet_before_compaction = absl::Seconds(10);
+  std::string snapshot_path;  // the folder of the snapshots; empty: there are none
+  std::string version;        // of the server, for what it writes
 };
 
 // The state machine: collections of points over a Store, and the indexes that search them.
@@ -103,6 +106,8 @@ class Engine {
                                                      uint32_t version) = 0;
   virtual absl::StatusOr<OperationInfo> ImportCodebook(const std::string& collection,
                                                        std::string bytes) = 0;
+
+  virtual Snapshots& snapshots() = 0;
 
   virtual absl::StatusOr<OperationInfo> GetOperation(const std::string& id) = 0;
   // Newest first; "" for all collections.

@@ -51,7 +51,7 @@ absl::Status WithReason(absl::Status status, std::string_view reason) {
   return status;
 }
 
-ErrorDetails GetErrorDetails(const absl::Status& status) {
+StatusDetails GetStatusDetails(const absl::Status& status) {
   return {.reason = Attached(status, kErrorReasonUrl),
           .field = Attached(status, kFieldUrl),
           .resource_type = Attached(status, kResourceTypeUrl),

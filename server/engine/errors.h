@@ -24,13 +24,13 @@ absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
 // The status with `reason` attached, its message kept. OK stays OK.
 absl::Status WithReason(absl::Status status, std::string_view reason);
 
-struct ErrorDetails {
+struct StatusDetails {
   std::string reason;  // empty: none was attached
   std::string field;
   std::string resource_type;
   std::string resource_name;
 };
-ErrorDetails GetErrorDetails(const absl::Status& status);
+StatusDetails GetStatusDetails(const absl::Status& status);
 
 }  // namespace tessera
 

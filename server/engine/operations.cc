@@ -10,6 +10,8 @@
 namespace tessera {
 namespace {
 
+constexpr char kRestore[] = "restore_snapshot";
+
 int64_t NowMs() { return absl::ToUnixMillis(absl::Now()); }
 
 }  // namespace
@@ -28,6 +30,12 @@ bool Operations::Context::OnProgress(const char* phase, size_t done, size_t tota
 void Operations::Context::SetCodebookVersion(uint32_t version) {
   absl::MutexLock lock(&owner_->mutex_);
   info_.codebook_version = version;
+  ++info_.revision;
+}
+
+void Operations::Context::SetSnapshot(const std::string& snapshot_id) {
+  absl::MutexLock lock(&owner_->mutex_);
+  info_.snapshot_id = snapshot_id;
   ++info_.revision;
 }
 
@@ -85,8 +93,11 @@ absl::StatusOr<OperationInfo> Operations::Start(std::string_view name,
   info.phase = "starting";
   info.revision = 1;
   entries_.push_back(entry);
-  entry->thread = std::thread(
-      [this, raw = entry.get(), work = std::move(work)] { Finish(*raw, work(raw->context)); });
+  entry->thread = std::thread([this, raw = entry.get(), work = std::move(work)]() mutable {
+    const absl::Status status = work(raw->context);
+    work = nullptr;  // what it holds on to is free before anyone hears of the end
+    Finish(*raw, status);
+  });
   return info;
 }
 
@@ -165,9 +176,10 @@ void Operations::CancelAndWait(const std::string& collection) {
   }
 }
 
-bool Operations::IsRunning(const std::string& collection) {
+bool Operations::IsTraining(const std::string& collection) {
   absl::MutexLock lock(&mutex_);
-  return Running(collection, Kind::kAlone) != nullptr;
+  const auto entry = Running(collection, Kind::kAlone);
+  return entry != nullptr && entry->context.info_.kind != kRestore;
 }
 
 void Operations::Shutdown() {

@@ -30,6 +30,7 @@ class Operations {
     bool OnProgress(const char* phase, size_t done, size_t total) override;
     bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
     void SetCodebookVersion(uint32_t version);
+    void SetSnapshot(const std::string& snapshot_id);
 
    private:
     friend class Operations;
@@ -56,8 +57,8 @@ class Operations {
   absl::StatusOr<OperationInfo> Cancel(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
   // Cancels what runs on the collection and waits for its end.
   void CancelAndWait(const std::string& collection) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether a kAlone runs.
-  bool IsRunning(const std::string& collection) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether a codebook is being trained or installed.
+  bool IsTraining(const std::string& collection) ABSL_LOCKS_EXCLUDED(mutex_);
   // Cancels everything and joins the threads; Start then returns UNAVAILABLE.
   void Shutdown() ABSL_LOCKS_EXCLUDED(mutex_);
 

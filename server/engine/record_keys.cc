@@ -117,6 +117,12 @@ absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id) {
   return absl::OkStatus();
 }
 
+std::optional<uint32_t> CollectionOfMetaKey(std::string_view key) {
+  const size_t slash = key.find('/');
+  if (slash == std::string_view::npos || key.size() < slash + 1 + sizeof(uint32_t)) return {};
+  return ReadBigEndian<uint32_t>(key, slash + 1);
+}
+
 KeyRange CollectionRange(uint32_t collection_id) {
   TESSERA_CHECK(collection_id <= kCollectionIdMax);
   std::string prefix;

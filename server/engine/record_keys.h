@@ -2,6 +2,7 @@
 #define TESSERA_SERVER_ENGINE_RECORD_KEYS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -43,6 +44,9 @@ KeyRange PayloadIndexRange(uint32_t collection_id);
 absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field);
 KeyRange CatalogRange();  // the catalog records of all collections, by id
 absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
+// The collection that a key of kMeta belongs to; none for those of the whole store. Such a key has
+// the collection's id behind its first '/'.
+std::optional<uint32_t> CollectionOfMetaKey(std::string_view key);
 
 // The keys of one collection in any family but kMeta. `collection_id` is at most kCollectionIdMax.
 using limits::kCollectionIdMax;

@@ -230,7 +230,7 @@ enum class OperationState { kRunning, kSucceeded, kFailed, kCancelled };
 
 struct OperationInfo {
   std::string id;
-  std::string kind;  // "train", "import_codebook"
+  std::string kind;  // "train", "import_codebook", "create_snapshot", "restore_snapshot", ...
   std::string collection;
   OperationState state = OperationState::kRunning;
   std::string phase;
@@ -240,7 +240,8 @@ struct OperationInfo {
   int64_t start_time_ms = 0;
   int64_t end_time_ms = 0;
   uint32_t codebook_version = 0;
-  uint64_t revision = 0;  // grows with every change
+  std::string snapshot_id;  // that it makes or reads
+  uint64_t revision = 0;    // grows with every change
 };
 
 }  // namespace tessera

@@ -34,6 +34,7 @@ void FromOperationInfo(const OperationInfo& info, v1::Operation* out) {
   if (info.start_time_ms != 0) FromTimeMs(info.start_time_ms, out->mutable_start_time());
   if (info.end_time_ms != 0) FromTimeMs(info.end_time_ms, out->mutable_end_time());
   out->set_codebook_version(info.codebook_version);
+  out->set_snapshot_id(info.snapshot_id);
 }
 
 }  // namespace tessera

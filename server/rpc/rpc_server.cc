@@ -20,10 +20,12 @@
 #include "server/rpc/operations_service.h"
 #include "server/rpc/points_service.h"
 #include "server/rpc/service_env.h"
+#include "server/rpc/snapshots_service.h"
 #include "tessera/v1/codebooks.grpc.pb.h"
 #include "tessera/v1/collections.grpc.pb.h"
 #include "tessera/v1/operations.grpc.pb.h"
 #include "tessera/v1/points.grpc.pb.h"
+#include "tessera/v1/snapshots.grpc.pb.h"
 
 namespace tessera {
 namespace {
@@ -82,6 +84,7 @@ class RpcServerImpl final : public RpcServer {
     services_.push_back(NewPointsService(env_));
     services_.push_back(NewCodebooksService(env_));
     services_.push_back(NewOperationsService(env_));
+    services_.push_back(NewSnapshotsService(env_));
   }
 
   ~RpcServerImpl() override { Shutdown(absl::ZeroDuration()); }
@@ -136,7 +139,8 @@ class RpcServerImpl final : public RpcServer {
     if (health == nullptr) return;
     for (const char* name :
          {v1::Collections::service_full_name(), v1::Points::service_full_name(),
-          v1::Codebooks::service_full_name(), v1::Operations::service_full_name()}) {
+          v1::Codebooks::service_full_name(), v1::Operations::service_full_name(),
+          v1::Snapshots::service_full_name()}) {
       health->SetServingStatus(name, serving);
     }
     health->SetServingStatus("", serving);

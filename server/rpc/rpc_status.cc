@@ -83,7 +83,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
                                             limits::kErrorMessageBytesMax);
   rpc.set_message(message);
 
-  const ErrorDetails details = GetErrorDetails(status);
+  const StatusDetails details = GetStatusDetails(status);
   google::rpc::ErrorInfo info;
   info.set_reason(details.reason.empty() ? absl::StatusCodeToString(status.code())
                                          : details.reason);

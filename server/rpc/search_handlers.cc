@@ -17,7 +17,7 @@ namespace {
 
 // The status of the i-th search of a batch, with the field at fault as it is in the batch.
 absl::Status InBatch(const absl::Status& status, int i) {
-  const ErrorDetails details = GetErrorDetails(status);
+  const StatusDetails details = GetStatusDetails(status);
   if (details.field.empty()) return status;
   std::string description(status.message());
   if (description.starts_with(details.field + ": ")) {

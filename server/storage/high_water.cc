@@ -12,7 +12,7 @@
 #include "index/base/byte_io.h"
 #include "index/base/crc32c.h"
 #include "index/base/status_macros.h"
-#include "server/storage/rocksdb_status.h"
+#include "server/storage/store_error.h"
 
 namespace tessera {
 namespace {
@@ -27,12 +27,7 @@ constexpr off_t kCopyDistance = 4096;
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 absl::Status IoError(std::string_view what, const std::string& path) {
-  const int error = errno;
-  const std::string message = absl::StrCat(std::string(what), " ", NameOf(path), ": error ", error);
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return StoreError(absl::StatusCode::kResourceExhausted, "DISK_FULL", message);
-  }
-  return StoreError(absl::StatusCode::kUnavailable, "STORE_UNAVAILABLE", message);
+  return FileError(what, NameOf(path), errno);
 }
 
 std::string EncodeCopy(uint64_t mark) {

@@ -1,9 +1,8 @@
 #include "server/storage/rocksdb_status.h"
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "server/storage/store.h"
+#include "server/storage/store_error.h"
 
 namespace tessera {
 namespace {
@@ -56,13 +55,6 @@ const char* ReasonOf(absl::StatusCode code) {
 }
 
 }  // namespace
-
-absl::Status StoreError(absl::StatusCode code, std::string_view reason,
-                        const std::string& message) {
-  absl::Status status(code, message);
-  status.SetPayload(kErrorReasonUrl, absl::Cord(absl::string_view(reason.data(), reason.size())));
-  return status;
-}
 
 absl::Status MapRocksDbStatus(const rocksdb::Status& status, std::string_view what,
                               const std::string& root) {

@@ -10,9 +10,6 @@
 
 namespace tessera {
 
-// A status with a reason for the edges (kErrorReasonUrl).
-absl::Status StoreError(absl::StatusCode code, std::string_view reason, const std::string& message);
-
 // RocksDB's status as Store reports errors, with reason DISK_FULL, STORE_DAMAGED or
 // STORE_UNAVAILABLE where one of them applies. `what` says what was being done ("read family ids").
 // File names are given relative to `root`, the store's directory. A file that is missing counts as

@@ -18,10 +18,12 @@
 #include "index/base/status_macros.h"
 #include "server/storage/high_water.h"
 #include "server/storage/rocksdb_batch.h"
+#include "server/storage/rocksdb_files.h"
 #include "server/storage/rocksdb_iterator.h"
 #include "server/storage/rocksdb_options.h"
 #include "server/storage/rocksdb_status.h"
 #include "server/storage/rocksdb_store_env.h"
+#include "server/storage/store_error.h"
 #include "server/storage/store_files.h"
 
 namespace tessera {
@@ -31,6 +33,8 @@ constexpr char kHighWaterFile[] = "HIGH_WATER";
 // A new manifest and what else an open writes; besides, the logs are flushed into tables.
 constexpr uint64_t kOpenBytes = uint64_t{1} << 20;
 constexpr size_t kMultiGetChunk = 1'024;
+// Of a checkpoint: it is walked once, from end to end.
+constexpr size_t kCheckpointCacheBytes = size_t{8} << 20;
 
 // Keeps RocksDB from resuming by itself after an error: what a failed sync left in the log is not
 // known, and only a restart finds out.
@@ -57,6 +61,8 @@ class RocksDbStore final : public Store {
  public:
   static absl::StatusOr<std::unique_ptr<Store>> Open(const RocksDbOptions& options,
                                                      rocksdb::Env* env);
+  static absl::StatusOr<std::unique_ptr<Store>> OpenReadOnly(const RocksDbOptions& options,
+                                                             bool lock);
   ~RocksDbStore() override { Shutdown().IgnoreError(); }
 
   std::unique_ptr<StoreBatch> NewBatch() override {
@@ -75,14 +81,21 @@ class RocksDbStore final : public Store {
   StoreUsage Usage() override;
   absl::Status Compact(Family family, std::string_view begin, std::string_view end,
                        std::atomic<bool>* cancelled) override;
+  absl::Status Checkpoint(const std::string& directory) override;
+  absl::StatusOr<std::unique_ptr<Store>> OpenCheckpoint(const std::string& directory) override;
+  std::vector<absl::Status> CheckFiles() override { return CheckTables(*db_, root_); }
   absl::Status Close() override;
 
  private:
-  RocksDbStore(std::string root, size_t free_disk_bytes_min)
-      : root_(std::move(root)), free_disk_bytes_min_(free_disk_bytes_min) {}
+  RocksDbStore(const RocksDbOptions& options, size_t free_disk_bytes_min)
+      : root_(options.path), free_disk_bytes_min_(free_disk_bytes_min), log_(options.log) {}
 
   absl::Status OpenDb(const RocksDbOptions& options, rocksdb::Env* env);
-  absl::Status CheckHighWater();
+  absl::Status OpenDbReadOnly(const RocksDbOptions& options);
+  void Adopt(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles);
+  void MakeCache(size_t bytes);
+  absl::Status Lock();
+  absl::Status CheckMark(uint64_t mark) const;
   absl::Status WriteBatch(RocksDbBatch& batch, Durability durability);
   absl::Status MultiGetChunk(Family family, const rocksdb::ReadOptions& options,
                              std::span<const std::string> keys,
@@ -104,11 +117,13 @@ class RocksDbStore final : public Store {
 
   const std::string root_;
   const size_t free_disk_bytes_min_;
+  const std::function<void(std::string_view)> log_;
   std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;
   FamilyHandles families_{};
   rocksdb::ColumnFamilyHandle* default_family_ = nullptr;
-  std::unique_ptr<HighWater> high_water_;
+  std::unique_ptr<HighWater> high_water_;  // null: opened read-only
+  rocksdb::FileLock* lock_ = nullptr;      // held by us and not by RocksDB
 
   std::atomic<bool> read_only_{false};
   absl::Mutex mutex_;
@@ -120,17 +135,47 @@ absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::Open(const RocksDbOptions& 
   RETURN_IF_ERROR(MakeStoreDirectory(options.path));
   RETURN_IF_ERROR(CheckCurrentFile(options.path));
   RETURN_IF_ERROR(CheckFreeBytes(options.path, kOpenBytes + LogBytes(options.path), "open"));
-  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.path, options.free_disk_bytes_min));
+  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options, options.free_disk_bytes_min));
   RETURN_IF_ERROR(store->OpenDb(options, env));
-  RETURN_IF_ERROR(store->CheckHighWater());
+  ASSIGN_OR_RETURN(store->high_water_, HighWater::Open(store->HighWaterPath()));
+  RETURN_IF_ERROR(store->CheckMark(store->high_water_->mark()));
   return std::unique_ptr<Store>(std::move(store));
 }
 
-absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options, rocksdb::Env* env) {
+absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenReadOnly(const RocksDbOptions& options,
+                                                                  bool lock) {
+  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options, 0));
+  if (lock) RETURN_IF_ERROR(store->Lock());
+  RETURN_IF_ERROR(CheckCurrentFile(options.path));
+  RETURN_IF_ERROR(store->OpenDbReadOnly(options));
+  ASSIGN_OR_RETURN(const uint64_t mark, HighWater::Read(store->HighWaterPath()));
+  RETURN_IF_ERROR(store->CheckMark(mark));
+  store->BecomeReadOnly(absl::FailedPreconditionError("it was opened for reading only"))
+      .IgnoreError();
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+absl::Status RocksDbStore::Lock() {
+  return Map(rocksdb::Env::Default()->LockFile(root_ + "/LOCK", &lock_), "lock");
+}
+
+void RocksDbStore::MakeCache(size_t bytes) {
   rocksdb::LRUCacheOptions cache;
-  cache.capacity = options.block_cache_bytes;
+  cache.capacity = bytes;
   cache.high_pri_pool_ratio = 0.5;
   cache_ = rocksdb::NewLRUCache(cache);
+}
+
+void RocksDbStore::Adopt(rocksdb::DB* db,
+                         const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  db_.reset(db);
+  TESSERA_CHECK(handles.size() == kFamilies + 1);
+  std::copy_n(handles.begin(), kFamilies, families_.begin());
+  default_family_ = handles.back();
+}
+
+absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options, rocksdb::Env* env) {
+  MakeCache(options.block_cache_bytes);
   rocksdb::DBOptions db_options = MakeDbOptions(options);
   db_options.env = env;
   // In a store that has been written to, a family that is missing was lost with the manifest's end;
@@ -146,21 +191,30 @@ absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options, rocksdb::Env* e
       "open");
   if (absl::IsDataLoss(status)) return NameDamagedFiles(status, root_);
   RETURN_IF_ERROR(status);
-  db_.reset(db);
-  TESSERA_CHECK(handles.size() == kFamilies + 1);
-  std::copy_n(handles.begin(), kFamilies, families_.begin());
-  default_family_ = handles.back();
+  Adopt(db, handles);
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStore::CheckHighWater() {
-  ASSIGN_OR_RETURN(high_water_, HighWater::Open(HighWaterPath()));
+absl::Status RocksDbStore::OpenDbReadOnly(const RocksDbOptions& options) {
+  MakeCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const absl::Status status =
+      Map(rocksdb::DB::OpenForReadOnly(MakeDbOptions(options), root_,
+                                       MakeFamilyDescriptors(options, cache_), &handles, &db),
+          "open");
+  if (absl::IsDataLoss(status)) return NameDamagedFiles(status, root_);
+  RETURN_IF_ERROR(status);
+  Adopt(db, handles);
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::CheckMark(uint64_t mark) const {
   const uint64_t recovered = db_->GetLatestSequenceNumber();
-  if (recovered < high_water_->mark()) {
-    return StoreError(
-        absl::StatusCode::kDataLoss, "STORE_DAMAGED",
-        absl::StrCat("open: the log ends at write ", recovered, ", but ", kHighWaterFile,
-                     " says that write ", high_water_->mark(), " was acknowledged"));
+  if (recovered < mark) {
+    return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                      absl::StrCat("open: the log ends at write ", recovered, ", but ",
+                                   kHighWaterFile, " says that write ", mark, " was acknowledged"));
   }
   return absl::OkStatus();
 }
@@ -296,6 +350,19 @@ absl::Status RocksDbStore::Compact(Family family, std::string_view begin, std::s
   return Map(status, absl::StrCat("compact family ", FamilyName(family)));
 }
 
+absl::Status RocksDbStore::Checkpoint(const std::string& directory) {
+  if (free_disk_bytes_min_ > 0) {
+    RETURN_IF_ERROR(CheckFreeBytes(root_, free_disk_bytes_min_ + LogBytes(root_), "checkpoint"));
+  }
+  return MakeCheckpoint(*db_, directory, root_);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenCheckpoint(const std::string& directory) {
+  return OpenRocksDbStoreReadOnly(
+      {.path = directory, .block_cache_bytes = kCheckpointCacheBytes, .log = log_},
+      /*lock=*/false);
+}
+
 absl::Status RocksDbStore::Flush() {
   // After a failed write nothing more is written.
   if (read_only()) return absl::OkStatus();
@@ -312,15 +379,30 @@ absl::Status RocksDbStore::Close() {
 }
 
 absl::Status RocksDbStore::Shutdown() {
-  if (db_ == nullptr) return absl::OkStatus();
-  rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/true);
-  for (rocksdb::ColumnFamilyHandle*& family : families_) {
-    db_->DestroyColumnFamilyHandle(std::exchange(family, nullptr)).PermitUncheckedError();
+  absl::Status status;
+  if (db_ != nullptr) {
+    rocksdb::CancelAllBackgroundWork(db_.get(), /*wait=*/true);
+    for (rocksdb::ColumnFamilyHandle*& family : families_) {
+      db_->DestroyColumnFamilyHandle(std::exchange(family, nullptr)).PermitUncheckedError();
+    }
+    db_->DestroyColumnFamilyHandle(std::exchange(default_family_, nullptr)).PermitUncheckedError();
+    status = Map(db_->Close(), "close");
+    db_.reset();
   }
-  db_->DestroyColumnFamilyHandle(std::exchange(default_family_, nullptr)).PermitUncheckedError();
-  const absl::Status status = Map(db_->Close(), "close");
-  db_.reset();
+  if (lock_ != nullptr) {
+    rocksdb::Env::Default()->UnlockFile(std::exchange(lock_, nullptr)).PermitUncheckedError();
+  }
   return status;
+}
+
+// RocksDB throws nothing of its own, but starting its threads can.
+template <class Open>
+absl::StatusOr<std::unique_ptr<Store>> Guarded(const RocksDbOptions& options, Open open) {
+  try {
+    return open();
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(absl::StrCat("open ", options.path, ": ", error.what()));
+  }
 }
 
 }  // namespace
@@ -331,12 +413,12 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreOn(const RocksDbOptions& options,
                                                           rocksdb::Env* env) {
-  // RocksDB throws nothing of its own, but starting its threads can.
-  try {
-    return RocksDbStore::Open(options, env);
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("open ", options.path, ": ", error.what()));
-  }
+  return Guarded(options, [&] { return RocksDbStore::Open(options, env); });
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreReadOnly(const RocksDbOptions& options,
+                                                                bool lock) {
+  return Guarded(options, [&] { return RocksDbStore::OpenReadOnly(options, lock); });
 }
 
 }  // namespace tessera

@@ -29,6 +29,12 @@ struct RocksDbOptions {
 // room to recover into.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
 
+// Opens a store that is there already, without changing a byte of it; commits are refused. It must
+// not change while it is open: `lock` keeps servers away meanwhile (UNAVAILABLE if one holds it),
+// and is not needed for checkpoints. DATA_LOSS as above.
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreReadOnly(const RocksDbOptions& options,
+                                                                bool lock);
+
 }  // namespace tessera
 
 #endif  // TESSERA_SERVER_STORAGE_ROCKSDB_STORE_H_

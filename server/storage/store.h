@@ -102,6 +102,16 @@ class Store {
   virtual absl::Status Compact(Family family, std::string_view begin, std::string_view end,
                                std::atomic<bool>* cancelled) = 0;
 
+  // Makes `directory`, whose parent must be there, a copy of the store as it is at one moment
+  // during the call: hard links where the file system has them. Commits go on meanwhile. The copy
+  // is not synced; OpenCheckpoint reads it.
+  virtual absl::Status Checkpoint(const std::string& directory) = 0;
+  // A checkpoint as a store that refuses commits. It must not change while it is open.
+  virtual absl::StatusOr<std::unique_ptr<Store>> OpenCheckpoint(const std::string& directory) = 0;
+
+  // Compares every table file with its checksum: a DATA_LOSS for each that is damaged. Long.
+  virtual std::vector<absl::Status> CheckFiles() = 0;
+
   // Flushes and closes cleanly. Nothing else may be called afterwards.
   virtual absl::Status Close() = 0;
 };

@@ -10,7 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/storage/rocksdb_status.h"
+#include "server/storage/store_error.h"
 
 namespace tessera {
 namespace {

@@ -9,7 +9,7 @@ _IVF = _QUANTIZE | {"index/ivf"}
 _TUNE = _IVF | {"index/tune"}
 _FILTER = _BASE | {"server/filter"}
 _EDGES = {"server/config", "server/auth", "server/limits", "server/metrics"}
-_ENGINE = _TUNE | _FILTER | {"server/storage", "server/metrics", "server/engine"}
+_ENGINE = _TUNE | _FILTER | {"server/storage", "server/snapshot", "server/metrics", "server/engine"}
 _RPC = _ENGINE | _EDGES | {"proto", "server/rpc"}
 
 ALLOWED = {
@@ -22,11 +22,12 @@ ALLOWED = {
     "index/tune": _IVF,
     "server/storage": _BASE,
     "server/filter": _BASE,
+    "server/snapshot": _BASE | {"server/storage"},
     "server/config": _BASE,
     "server/auth": _BASE,
     "server/limits": _BASE,
     "server/metrics": _BASE,
-    "server/engine": _TUNE | _FILTER | {"server/storage", "server/metrics"},
+    "server/engine": _TUNE | _FILTER | {"server/storage", "server/snapshot", "server/metrics"},
     "server/rpc": _ENGINE | _EDGES | {"proto"},
     "server/http": _ENGINE | _EDGES,
     "server": _RPC | {"server/http"},  # main.cc, the composition root

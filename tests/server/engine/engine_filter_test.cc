@@ -239,11 +239,11 @@ TEST_F(EngineFilter, RefusesBadFiltersAndIndexes) {
   request.collection = "c";
   request.ids = {PointId(uint64_t{1})};
   request.filter = Must(Where("number", NumberRange{}));
-  EXPECT_EQ(GetErrorDetails(engine_->Search(request).status()).field, "filter.must[0].range");
-  EXPECT_EQ(GetErrorDetails(engine_->CountPoints("c", request.filter).status()).field,
+  EXPECT_EQ(GetStatusDetails(engine_->Search(request).status()).field, "filter.must[0].range");
+  EXPECT_EQ(GetStatusDetails(engine_->CountPoints("c", request.filter).status()).field,
             "filter.must[0].range");
   const PayloadIndexSpec bad{FieldPath("a..b"), PayloadIndexType::kBool};
-  EXPECT_EQ(GetErrorDetails(engine_->CreatePayloadIndex("c", bad).status()).field, "key");
+  EXPECT_EQ(GetStatusDetails(engine_->CreatePayloadIndex("c", bad).status()).field, "key");
   Index("group", PayloadIndexType::kKeyword);
   const PayloadIndexSpec again{FieldPath("group"), PayloadIndexType::kBool};
   EXPECT_TRUE(absl::IsAlreadyExists(engine_->CreatePayloadIndex("c", again).status()));

@@ -33,7 +33,7 @@ TEST_F(EnginePoints, CreatedCollectionHasItsDefaultsFilledIn) {
 
 TEST_F(EnginePoints, BadCollectionsAreRefusedByField) {
   const auto field_of = [this](CollectionSpec spec) {
-    return GetErrorDetails(engine_->CreateCollection(spec).status()).field;
+    return GetStatusDetails(engine_->CreateCollection(spec).status()).field;
   };
   CollectionSpec good;
   good.name = "c";
@@ -132,7 +132,7 @@ TEST_F(EnginePoints, PageTokensOfOtherCollectionsAndDamagedOnesAreRefused) {
   ASSERT_TRUE(UpsertRows("a", 0, Matrix(5, 1)).ok());
   ElementType type;
   const std::string token = engine_->ScrollPoints("a", 2, "", {}, {}, &type)->next_page_token;
-  EXPECT_EQ(GetErrorDetails(engine_->ScrollPoints("b", 2, token, {}, {}, &type).status()).field,
+  EXPECT_EQ(GetStatusDetails(engine_->ScrollPoints("b", 2, token, {}, {}, &type).status()).field,
             "page_token");
   for (size_t i = 0; i < token.size(); ++i) {
     std::string damaged = token;
@@ -149,7 +149,7 @@ TEST_F(EnginePoints, BadWritesAreRefusedByFieldAndChangeNothing) {
   const auto refused = [this](const UpsertBatch& batch) {
     auto result = engine_->Upsert("c", batch);
     EXPECT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
-    return GetErrorDetails(result.status()).field;
+    return GetStatusDetails(result.status()).field;
   };
   const Matrix two = Row({1, 2});
   const Matrix three = Row({1, 2, 3});

@@ -102,7 +102,7 @@ TEST_F(EngineSearch, BySearchIdLeavesThePointItselfOut) {
     for (uint64_t id : Ids(result->hits[q])) EXPECT_NE(id, 3 + q);
   }
   request.ids = {PointId(uint64_t{3}), PointId(uint64_t{4000})};
-  EXPECT_EQ(GetErrorDetails(engine_->Search(request).status()).resource_name, "4000");
+  EXPECT_EQ(GetStatusDetails(engine_->Search(request).status()).resource_name, "4000");
 }
 
 TEST_F(EngineSearch, CodesAloneAreNotCalledExact) {
@@ -127,7 +127,7 @@ TEST_F(EngineSearch, BadSearchesAreRefusedByField) {
   const auto refused = [this](const SearchRequest& request) {
     auto result = engine_->Search(request);
     EXPECT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
-    return GetErrorDetails(result.status()).field;
+    return GetStatusDetails(result.status()).field;
   };
   SearchRequest good;
   good.collection = "c";

@@ -11,9 +11,9 @@ class EngineTrain : public EngineFixture {};
 TEST_F(EngineTrain, NeedsPoints) {
   Create("c", 8);
   auto operation = engine_->Train({.collection = "c"});
-  EXPECT_EQ(GetErrorDetails(operation.status()).reason, "TOO_FEW_POINTS");
+  EXPECT_EQ(GetStatusDetails(operation.status()).reason, "TOO_FEW_POINTS");
   ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(10, 8, 1)).ok());
-  EXPECT_EQ(GetErrorDetails(engine_->Train({.collection = "c", .nlist = 11}).status()).reason,
+  EXPECT_EQ(GetStatusDetails(engine_->Train({.collection = "c", .nlist = 11}).status()).reason,
             "TOO_FEW_POINTS");
   Train("c");
   EXPECT_EQ(Search("c", ClusteredRows(1, 8, 2), 10).hits[0].size(), 10u);
@@ -42,7 +42,7 @@ TEST_F(EngineTrain, WritesGoOnWhileItRuns) {
   ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(6000, 16, 1)).ok());
   auto operation = engine_->Train({.collection = "c"});
   ASSERT_TRUE(operation.ok());
-  EXPECT_EQ(GetErrorDetails(engine_->Train({.collection = "c"}).status()).reason,
+  EXPECT_EQ(GetStatusDetails(engine_->Train({.collection = "c"}).status()).reason,
             "OPERATION_RUNNING");
   // Ids come round again, so that a slow machine does not outgrow one search's limit.
   for (uint64_t i = 0; engine_->GetOperation(operation->id)->state == OperationState::kRunning;
@@ -71,7 +71,7 @@ TEST_F(EngineTrain, CancelLeavesTheCollectionAsItWas) {
   EXPECT_EQ(Await(operation)->state, OperationState::kCancelled);
   EXPECT_EQ(engine_->GetCollection("c")->codebook_version, 0u);
   EXPECT_TRUE(engine_->ListCodebooks("c")->empty());
-  EXPECT_EQ(GetErrorDetails(engine_->GetCodebook("c", 0).status()).reason, "CODEBOOK_NOT_TRAINED");
+  EXPECT_EQ(GetStatusDetails(engine_->GetCodebook("c", 0).status()).reason, "CODEBOOK_NOT_TRAINED");
 }
 
 TEST_F(EngineTrain, ExportedCodebookCanBeImportedElsewhere) {
@@ -89,7 +89,7 @@ TEST_F(EngineTrain, ExportedCodebookCanBeImportedElsewhere) {
   EXPECT_EQ(Search("b", Matrix(1, 16), 500, false, 1 << 20).hits[0].size(), 500u);
 
   Create("narrow", 8);
-  EXPECT_EQ(GetErrorDetails(engine_->ImportCodebook("narrow", *bytes).status()).reason,
+  EXPECT_EQ(GetStatusDetails(engine_->ImportCodebook("narrow", *bytes).status()).reason,
             "CODEBOOK_MISMATCH");
   std::string damaged = *bytes;
   damaged[damaged.size() / 2] ^= 1;
@@ -114,9 +114,9 @@ TEST_F(EngineTrain, EncodeAndDecodeRoundTrip) {
     EXPECT_NEAR(std::sqrt(squares), codes->errors[i], 1e-3 * (1 + codes->errors[i]));
   }
   codes->lists[0] = 1 << 30;
-  EXPECT_EQ(GetErrorDetails(engine_->Decode("c", *codes).status()).field, "codes.lists[0]");
+  EXPECT_EQ(GetStatusDetails(engine_->Decode("c", *codes).status()).field, "codes.lists[0]");
   codes->codes.pop_back();
-  EXPECT_EQ(GetErrorDetails(engine_->Decode("c", *codes).status()).field, "codes.codes");
+  EXPECT_EQ(GetStatusDetails(engine_->Decode("c", *codes).status()).field, "codes.codes");
 }
 
 TEST_F(EngineTrain, RecoverySweepsAwayWhatAnInterruptedInstallationLeft) {

@@ -11,7 +11,7 @@ TEST(ErrorsTest, InvalidFieldCarriesTheField) {
   const absl::Status status = InvalidField("vectors.values", "holds NaN in row 3");
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), "vectors.values: holds NaN in row 3");
-  const ErrorDetails details = GetErrorDetails(status);
+  const StatusDetails details = GetStatusDetails(status);
   EXPECT_EQ(details.reason, "INVALID_FIELD");
   EXPECT_EQ(details.field, "vectors.values");
   EXPECT_EQ(details.resource_type, "");
@@ -21,7 +21,7 @@ TEST(ErrorsTest, NotFoundCarriesTheResource) {
   const absl::Status status = NotFound("collection", "words");
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(status.message(), "there is no collection 'words'");
-  const ErrorDetails details = GetErrorDetails(status);
+  const StatusDetails details = GetStatusDetails(status);
   EXPECT_EQ(details.reason, "NOT_FOUND");
   EXPECT_EQ(details.resource_type, "collection");
   EXPECT_EQ(details.resource_name, "words");
@@ -33,16 +33,16 @@ TEST(ErrorsTest, WithReasonKeepsCodeAndMessageAndReplacesTheReason) {
   status = WithReason(status, "SECOND");
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(status.message(), "block 7");
-  EXPECT_EQ(GetErrorDetails(status).reason, "SECOND");
+  EXPECT_EQ(GetStatusDetails(status).reason, "SECOND");
 }
 
 TEST(ErrorsTest, OkStaysOk) {
   EXPECT_EQ(WithReason(absl::OkStatus(), "REASON"), absl::OkStatus());
-  EXPECT_EQ(GetErrorDetails(absl::OkStatus()).reason, "");
+  EXPECT_EQ(GetStatusDetails(absl::OkStatus()).reason, "");
 }
 
 TEST(ErrorsTest, StatusOfOthersHasNoDetails) {
-  const ErrorDetails details = GetErrorDetails(absl::UnavailableError("x"));
+  const StatusDetails details = GetStatusDetails(absl::UnavailableError("x"));
   EXPECT_EQ(details.reason + details.field + details.resource_type + details.resource_name, "");
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <thread>
 
 #include "index/base/limits.h"
@@ -52,13 +53,41 @@ TEST(Operations, OneAtATimePerCollectionAndCancelEndsIt) {
   Operations operations;
   auto started = operations.Start("train", "c", UntilCancelled);
   ASSERT_TRUE(started.ok());
-  EXPECT_EQ(GetErrorDetails(operations.Start("train", "c", UntilCancelled).status()).reason,
+  EXPECT_EQ(GetStatusDetails(operations.Start("train", "c", UntilCancelled).status()).reason,
             "OPERATION_RUNNING");
-  EXPECT_TRUE(operations.IsRunning("c"));
+  EXPECT_TRUE(operations.IsTraining("c"));
   operations.CancelAndWait("c");
-  EXPECT_FALSE(operations.IsRunning("c"));
+  EXPECT_FALSE(operations.IsTraining("c"));
   EXPECT_EQ(operations.Get(started->id)->state, OperationState::kCancelled);
   EXPECT_TRUE(absl::IsNotFound(operations.Get("nope").status()));
+}
+
+TEST(Operations, WorkThatOnlyReadsRunsBesideOthers) {
+  Operations operations;
+  auto reading =
+      operations.Start("verify_snapshot", "c", UntilCancelled, Operations::Kind::kBeside);
+  ASSERT_TRUE(reading.ok());
+  EXPECT_FALSE(operations.IsTraining("c"));
+  auto training = operations.Start("train", "c", UntilCancelled);
+  ASSERT_TRUE(training.ok()) << training.status();
+  EXPECT_TRUE(
+      operations.Start("verify_snapshot", "c", UntilCancelled, Operations::Kind::kBeside).ok());
+  operations.CancelAndWait("c");
+  EXPECT_EQ(operations.Get(training->id)->state, OperationState::kCancelled);
+  EXPECT_EQ(operations.Get(reading->id)->state, OperationState::kCancelled);
+}
+
+// What the work holds on to (a snapshot in use) is free when its end is known.
+TEST(Operations, WorkIsGoneBeforeItsEndIsTold) {
+  Operations operations;
+  for (int i = 0; i < 100; ++i) {
+    auto held = std::make_shared<int>(0);
+    const std::weak_ptr<int> watch = held;
+    auto started = operations.Start(
+        "train", "c", [held = std::move(held)](Operations::Context&) { return absl::OkStatus(); });
+    AwaitEnd(operations, *started);
+    EXPECT_TRUE(watch.expired());
+  }
 }
 
 TEST(Operations, BoundsWhatRunsAndShutdownEndsAll) {

@@ -113,7 +113,7 @@ std::string Hex(std::string_view bytes) {
 
 void ExpectDamaged(const absl::Status& status) {
   ASSERT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
-  ASSERT_EQ(GetErrorDetails(status).reason, "RECORD_DAMAGED");
+  ASSERT_EQ(GetStatusDetails(status).reason, "RECORD_DAMAGED");
 }
 
 TEST(RecordsTest, GoldenBytes) {
@@ -280,7 +280,7 @@ TEST(RecordsTest, LaterVersionIsNoDamage) {
   const std::string value = absl::HexStringToBytes("0204030201439ce401");
   const absl::Status status = DecodeSlot(IdKey(7, PointId("x")), value, &slot);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
-  EXPECT_EQ(GetErrorDetails(status).reason, "STORE_FORMAT_TOO_NEW");
+  EXPECT_EQ(GetStatusDetails(status).reason, "STORE_FORMAT_TOO_NEW");
 }
 
 // Restart reads a million of these; the bound is loose enough for sanitizers on a busy machine.

@@ -20,7 +20,7 @@ template <typename T>
 std::string FieldOf(const absl::StatusOr<T>& result) {
   if (result.ok()) return "";
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
-  return GetErrorDetails(result.status()).field;
+  return GetStatusDetails(result.status()).field;
 }
 
 CollectionSpec Spec(uint32_t dimension) {

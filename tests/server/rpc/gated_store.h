@@ -77,6 +77,13 @@ class GatedStore final : public Store {
                        std::atomic<bool>* cancelled) override {
     return store_->Compact(family, begin, end, cancelled);
   }
+  absl::Status Checkpoint(const std::string& directory) override {
+    return store_->Checkpoint(directory);
+  }
+  absl::StatusOr<std::unique_ptr<Store>> OpenCheckpoint(const std::string& directory) override {
+    return store_->OpenCheckpoint(directory);
+  }
+  std::vector<absl::Status> CheckFiles() override { return store_->CheckFiles(); }
   absl::Status Close() override { return store_->Close(); }
 
  private:

@@ -49,10 +49,10 @@ TEST(RequestParserTest, NamesTheFieldThatIsNotUtf8) {
   v1::UpsertRequest request;
   const absl::Status status = ParseRequest(&buffer, &request);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(GetErrorDetails(status).field, "ids.str[2]");
+  EXPECT_EQ(GetStatusDetails(status).field, "ids.str[2]");
 
   buffer = InPieces(Delimited(1, "\xc3"), 1);
-  EXPECT_EQ(GetErrorDetails(ParseRequest(&buffer, &request)).field, "collection_name");
+  EXPECT_EQ(GetStatusDetails(ParseRequest(&buffer, &request)).field, "collection_name");
 }
 
 TEST(RequestParserTest, SaysThatBytesAreNoMessage) {
@@ -67,7 +67,7 @@ TEST(RequestParserTest, SaysThatBytesAreNoMessage) {
     grpc::ByteBuffer buffer = InPieces(bytes, 2);
     const absl::Status status = ParseRequest(&buffer, &request);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_EQ(GetErrorDetails(status).reason, "MALFORMED_MESSAGE");
+    EXPECT_EQ(GetStatusDetails(status).reason, "MALFORMED_MESSAGE");
     EXPECT_NE(status.message().find("tessera.v1.SearchRequest"), absl::string_view::npos);
   }
 }
@@ -85,7 +85,7 @@ TEST(RequestParserTest, RefusesAResponseOverTheLimit) {
   response.add_points()->mutable_vector()->set_data(std::string(limits::kMessageBytesMax, 'x'));
   const absl::Status status = SerializeResponse(response, &buffer);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(GetErrorDetails(status).reason, "RESPONSE_TOO_LARGE");
+  EXPECT_EQ(GetStatusDetails(status).reason, "RESPONSE_TOO_LARGE");
 }
 
 }  // namespace
