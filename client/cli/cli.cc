@@ -73,7 +73,9 @@ Json ErrorJson(const absl::Status& status, const Json& extra) {
 }
 
 void PrintError(Context& context, const absl::Status& status) {
-  if (context.json()) context.PrintJson(ErrorJson(status, context.error_fields()));
+  // The report of damage is the command's one document.
+  if (context.json() && ExitCodeOf(status) != ExitCode::kDamaged)
+    context.PrintJson(ErrorJson(status, context.error_fields()));
   std::ostream& err = context.err();
   err << "tessera: " << status.message();
   if (ExitCodeOf(status) == ExitCode::kUnavailable) {
@@ -116,6 +118,7 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
   AddCodebookCommands(app, selected);
   AddSnapshotCommands(app, selected);
   AddOperationCommands(app, selected);
+  AddFsckCommand(app, selected);
   AddHealthCommands(app, selected);
   try {
     // CLI11 takes the arguments last first.

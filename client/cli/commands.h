@@ -20,6 +20,7 @@ void AddCodebookCommands(CLI::App& app, Command& selected);
 void AddIndexCommands(CLI::App& app, Command& selected);
 void AddSnapshotCommands(CLI::App& app, Command& selected);
 void AddOperationCommands(CLI::App& app, Command& selected);
+void AddFsckCommand(CLI::App& app, Command& selected);
 void AddHealthCommands(CLI::App& app, Command& selected);
 
 // A sub-command with its examples below its options.

@@ -12,6 +12,7 @@ constexpr char kOriginUrl[] = "tessera/cli/origin";
 constexpr char kUsage[] = "usage";
 constexpr char kInputFile[] = "input_file";
 constexpr char kInterrupted[] = "interrupted";
+constexpr char kDamaged[] = "damaged";
 
 absl::Status Mark(absl::Status status, const char* origin) {
   status.SetPayload(kOriginUrl, absl::Cord(origin));
@@ -25,7 +26,8 @@ absl::string_view View(std::string_view text) { return {text.data(), text.size()
 const char kExitCodesHelp[] =
     "Exit codes: 0 ok, 1 error of the server or the machine, 2 wrong command line,\n"
     "  3 bad input file, 4 not found, 5 server unavailable or too slow to answer,\n"
-    "  6 request refused (invalid, already exists, not in this state), 130 interrupted.";
+    "  6 request refused (invalid, already exists, not in this state), 7 damage found by fsck, 130 "
+    "interrupted.";
 
 absl::Status UsageError(std::string_view message) {
   return Mark(absl::InvalidArgumentError(View(message)), kUsage);
@@ -39,6 +41,8 @@ absl::Status InterruptedError(std::string_view message) {
   return Mark(absl::CancelledError(View(message)), kInterrupted);
 }
 
+absl::Status DamageFound() { return Mark(absl::DataLossError("the store is damaged"), kDamaged); }
+
 absl::Status WithMessage(const absl::Status& status, std::string_view message) {
   absl::Status result(status.code(), View(message));
   status.ForEachPayload(
@@ -51,6 +55,7 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   if (const auto origin = status.GetPayload(kOriginUrl); origin.has_value()) {
     if (*origin == kUsage) return ExitCode::kUsage;
     if (*origin == kInputFile) return ExitCode::kInputFile;
+    if (*origin == kDamaged) return ExitCode::kDamaged;
     if (*origin == kInterrupted) return ExitCode::kInterrupted;
   }
   switch (status.code()) {

@@ -16,6 +16,7 @@ enum class ExitCode {
   kNotFound = 4,     // no such collection, point, codebook or operation
   kUnavailable = 5,  // the server cannot be reached, is not ready, or did not answer in time
   kRefused = 6,      // the server refused the request: invalid, already exists, not in this state
+  kDamaged = 7,      // fsck found damage
   kInterrupted = 130,
 };
 
@@ -25,6 +26,8 @@ extern const char kExitCodesHelp[];
 absl::Status UsageError(std::string_view message);
 absl::Status InputFileError(const absl::Status& status);
 absl::Status InterruptedError(std::string_view message);
+// What fsck ends with when its report, which it has printed, is not clean.
+absl::Status DamageFound();
 
 // The status with another message; its marks and details stay.
 absl::Status WithMessage(const absl::Status& status, std::string_view message);

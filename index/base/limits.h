@@ -62,6 +62,7 @@ inline constexpr size_t kSnapshotManifestBytesMax = 64 << 20;
 inline constexpr size_t kSnapshotFileNameBytesMax = 128;
 inline constexpr size_t kCreatorVersionBytesMax = 64;
 inline constexpr size_t kCatalogRecordBytesMax = 4 << 10;
+inline constexpr size_t kFsckFindingsMax = 1'000;  // told one by one; the rest is counted
 
 inline constexpr size_t kOperationIdBytesMax = 64;
 inline constexpr size_t kSearchQueueMax = 1'024;  // calls that wait for a thread, of each pool

@@ -1,0 +1,174 @@
+#include "server/fsck/collection_check.h"
+
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/status_macros.h"
+#include "index/simd/convert.h"
+#include "server/engine/content_hash.h"
+#include "server/engine/payload.h"
+
+namespace tessera {
+namespace {
+
+uint64_t HashOf(const PointIdView& id) {
+  std::string key;
+  AppendIdKeyView(0, id, &key);
+  return absl::HashOf(key);
+}
+
+absl::Status Wrong(const std::string& what) { return absl::DataLossError(what); }
+
+std::string PointText(const PointIdView& id, Slot slot) {
+  return absl::StrCat("point ", DescribePointId(id), " in slot ", slot);
+}
+
+}  // namespace
+
+void CollectionCheck::Run() {
+  Report(CheckCounter());
+  Walk(Family::kCodebooks, "codebooks", &CollectionCheck::CheckCodebook);
+  if (catalog_.codebook_version != 0 && codebook_ == nullptr) {
+    Report(Wrong(absl::StrCat("codebook ", catalog_.codebook_version,
+                              ", which the catalog names, is missing or damaged")));
+  }
+  Walk(Family::kPoints, "points", &CollectionCheck::CheckPoint);
+  findings_.report().points += places_.size();
+  Walk(Family::kIds, "ids", &CollectionCheck::CheckId);
+  Walk(Family::kCodes, "codes", &CollectionCheck::CheckCode);
+  CheckComplete();
+}
+
+void CollectionCheck::Report(const absl::Status& status) {
+  findings_.Add(absl::StrCat("collection ", catalog_.spec.name), status);
+}
+
+void CollectionCheck::Walk(Family family, const char* what, Check check) {
+  const KeyRange range = CollectionRange(catalog_.id);
+  auto it = store_.Scan(family, range.begin, range.end, nullptr, /*bulk=*/true);
+  for (; it->Valid(); it->Next()) {
+    findings_.CountRecord(what);
+    Report((this->*check)(it->key(), it->value()));
+  }
+  if (!it->status().ok()) {
+    Report(Wrong(absl::StrCat("the records of ", what,
+                              " cannot be read to their end: ", it->status().message())));
+  }
+}
+
+absl::Status CollectionCheck::CheckCounter() {
+  const std::string key = CounterKey(catalog_.id);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, store_.Get(Family::kMeta, key));
+  if (!value.has_value()) return Wrong("its counters are missing");
+  CounterRecord counter;
+  RETURN_IF_ERROR(DecodeCounter(key, *value, &counter));
+  next_slot_ = counter.next_slot;
+  return absl::OkStatus();
+}
+
+absl::Status CollectionCheck::CheckCodebook(std::string_view key, std::string_view value) {
+  CodebookKeyParts parts;
+  CodebookRecordView record;
+  RETURN_IF_ERROR(ParseCodebookKey(key, &parts));
+  RETURN_IF_ERROR(DecodeCodebook(key, value, &record));
+  const std::string name = absl::StrCat("codebook ", parts.version);
+  auto codebook = Codebook::Parse(record.bytes);
+  if (!codebook.ok()) return Wrong(absl::StrCat(name, ": ", codebook.status().message()));
+  if (record.content_hash != ContentHash(record.bytes)) {
+    return Wrong(absl::StrCat(name, " does not have the content that its hash says"));
+  }
+  if ((*codebook)->dimension() != catalog_.spec.dimension ||
+      (*codebook)->metric() != catalog_.spec.metric) {
+    return Wrong(absl::StrCat(name, " is of another dimension or metric than the collection"));
+  }
+  if (parts.version == catalog_.codebook_version) codebook_ = *std::move(codebook);
+  if (parts.version > catalog_.codebook_version) findings_.CountLeftover();
+  return absl::OkStatus();
+}
+
+absl::Status CollectionCheck::CheckPoint(std::string_view key, std::string_view value) {
+  PointKeyParts parts;
+  PointRecordView record;
+  RETURN_IF_ERROR(ParsePointKey(key, &parts));
+  RETURN_IF_ERROR(DecodePoint(key, value, &record));
+  places_[parts.slot].id_hash = HashOf(record.id);
+  const std::string point = PointText(record.id, parts.slot);
+  if (parts.slot >= next_slot_) {
+    return Wrong(absl::StrCat(point, ": the counters say that the slot was never given"));
+  }
+  const CollectionSpec& spec = catalog_.spec;
+  const size_t bytes = spec.dimension * ElementSize(spec.element_type);
+  if (record.vector.size() != bytes) {
+    return Wrong(absl::StrCat(point, ": the vector has ", record.vector.size(),
+                              " bytes instead of ", bytes));
+  }
+  // A copy: in the record the components need not be aligned.
+  std::vector<std::byte> row(bytes);
+  std::memcpy(row.data(), record.vector.data(), bytes);
+  std::vector<float> floats(spec.dimension);
+  ToFloat(spec.element_type, row.data(), floats.size(), floats.data());
+  for (const float component : floats) {
+    if (!std::isfinite(component)) {
+      return Wrong(absl::StrCat(point, ": a component of the vector is no number"));
+    }
+  }
+  if (record.payload.empty()) return absl::OkStatus();
+  const absl::Status payload = ValidatePayload(record.payload);
+  if (payload.ok()) return absl::OkStatus();
+  return Wrong(absl::StrCat(point, ": the payload: ", payload.message()));
+}
+
+absl::Status CollectionCheck::CheckId(std::string_view key, std::string_view value) {
+  IdKeyParts parts;
+  Slot slot = 0;
+  RETURN_IF_ERROR(ParseIdKey(key, &parts));
+  RETURN_IF_ERROR(DecodeSlot(key, value, &slot));
+  const std::string name = absl::StrCat("id ", DescribePointId(parts.id), " leads to slot ", slot);
+  const auto place = places_.find(slot);
+  if (place == places_.end()) return Wrong(absl::StrCat(name, ", which has no point"));
+  if (place->second.id_hash != HashOf(parts.id)) {
+    return Wrong(absl::StrCat(name, ", which has the point of another id"));
+  }
+  place->second.named = true;
+  return absl::OkStatus();
+}
+
+absl::Status CollectionCheck::CheckCode(std::string_view key, std::string_view value) {
+  CodeKeyParts parts;
+  CodeRecordView record;
+  RETURN_IF_ERROR(ParseCodeKey(key, &parts));
+  RETURN_IF_ERROR(DecodeCode(key, value, &record));
+  if (parts.codebook_version != catalog_.codebook_version) {
+    findings_.CountLeftover();
+    return absl::OkStatus();
+  }
+  if (codebook_ == nullptr) return absl::OkStatus();  // said already
+  const std::string code = absl::StrCat("the code of ", PointText(record.id, parts.slot));
+  if (parts.list >= codebook_->nlist() || record.code.size() != codebook_->code_bytes() ||
+      !std::isfinite(record.bias) || !std::isfinite(record.error)) {
+    return Wrong(absl::StrCat(code, " does not fit codebook ", parts.codebook_version));
+  }
+  const auto place = places_.find(parts.slot);
+  if (place == places_.end()) return Wrong(absl::StrCat(code, " has no point"));
+  if (place->second.id_hash != HashOf(record.id)) {
+    return Wrong(absl::StrCat(code, " lies in the slot of another point"));
+  }
+  if (place->second.coded) return Wrong(absl::StrCat(code, " is there twice"));
+  place->second.coded = true;
+  return absl::OkStatus();
+}
+
+void CollectionCheck::CheckComplete() {
+  for (const auto& [slot, place] : places_) {
+    if (!place.named) Report(Wrong(absl::StrCat("no id leads to the point in slot ", slot)));
+    if (codebook_ != nullptr && !place.coded) {
+      Report(Wrong(absl::StrCat("the point in slot ", slot, " has no code")));
+    }
+  }
+}
+
+}  // namespace tessera

@@ -1,0 +1,144 @@
+#include "server/fsck/store_check.h"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/status_macros.h"
+#include "server/engine/records.h"
+#include "server/fsck/collection_check.h"
+
+namespace tessera {
+namespace {
+
+constexpr char kCatalog[] = "the catalog";
+
+// What the family meta holds, as far as it can be read.
+struct Catalog {
+  std::map<uint32_t, CatalogRecord> collections;
+  std::set<uint32_t> damaged;  // known, but the record cannot be read
+  std::optional<uint32_t> next_id;
+};
+
+absl::Status CheckFormat(Store& store, Findings& findings) {
+  const std::string key = FormatKey();
+  const auto value = store.Get(Family::kMeta, key);
+  if (!value.ok() || !value->has_value()) {
+    findings.Add("the format record", value.ok() ? "it is missing" : value.status().ToString());
+    return absl::OkStatus();
+  }
+  uint32_t format = 0;
+  const absl::Status decoded = DecodeFormat(key, **value, &format);
+  if (absl::IsFailedPrecondition(decoded)) return decoded;
+  findings.Add("the format record", decoded);
+  if (!decoded.ok() || format == kStoreFormat) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the store has format ", format, "; this program reads format ", kStoreFormat));
+}
+
+// A record of one collection.
+absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, uint32_t id,
+                                  Catalog& catalog) {
+  if (key == CatalogKey(id)) {
+    CatalogRecord record;
+    catalog.damaged.insert(id);
+    RETURN_IF_ERROR(DecodeCatalog(key, value, &record));
+    if (record.id != id) return absl::DataLossError("a catalog record is under another's key");
+    catalog.damaged.erase(id);
+    catalog.collections[id] = record;
+    return absl::OkStatus();
+  }
+  if (key == CounterKey(id)) {
+    CounterRecord record;
+    return DecodeCounter(key, value, &record);
+  }
+  const KeyRange indexes = PayloadIndexRange(id);
+  if (key >= indexes.begin && key < indexes.end) {
+    PayloadIndexType type{};
+    std::string_view field;
+    RETURN_IF_ERROR(ParsePayloadIndexKey(key, &field));
+    return DecodePayloadIndex(key, value, &type);
+  }
+  return absl::DataLossError("a record of an unknown kind");
+}
+
+absl::Status ReadMetaRecord(std::string_view key, std::string_view value, Catalog& catalog) {
+  if (key == FormatKey()) return absl::OkStatus();  // CheckFormat has read it
+  if (key == NextCollectionIdKey()) {
+    uint32_t next_id = 0;
+    RETURN_IF_ERROR(DecodeNextCollectionId(key, value, &next_id));
+    catalog.next_id = next_id;
+    return absl::OkStatus();
+  }
+  const std::optional<uint32_t> id = CollectionOfMetaKey(key);
+  if (!id.has_value() || *id > kCollectionIdMax) {
+    return absl::DataLossError("a record of an unknown kind");
+  }
+  return ReadCollectionRecord(key, value, *id, catalog);
+}
+
+Catalog ReadMeta(Store& store, Findings& findings) {
+  Catalog catalog;
+  auto it = store.Scan(Family::kMeta, "", "", nullptr, /*bulk=*/false);
+  for (; it->Valid(); it->Next()) {
+    findings.CountRecord("meta");
+    const std::string_view key = it->key();
+    findings.Add(absl::StrCat("meta record ",
+                              absl::Utf8SafeCEscape(absl::string_view(key.data(), key.size()))),
+                 ReadMetaRecord(key, it->value(), catalog));
+  }
+  findings.Add(kCatalog, it->status());
+  return catalog;
+}
+
+void CheckCatalog(const Catalog& catalog, Findings& findings) {
+  std::map<std::string, uint32_t> names;
+  for (const auto& [id, record] : catalog.collections) {
+    if (!names.emplace(record.spec.name, id).second) {
+      findings.Add(kCatalog, absl::StrCat("two collections have the name ", record.spec.name));
+    }
+    if (!catalog.next_id.has_value() || id >= *catalog.next_id) {
+      findings.Add(kCatalog, absl::StrCat("collection ", record.spec.name, " has the id ", id,
+                                          ", which was never given"));
+    }
+  }
+}
+
+// Records of collections that the catalog does not know: the next start removes them.
+void CountOrphans(Store& store, const Catalog& catalog, Findings& findings) {
+  for (const Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
+    auto it = store.Scan(family, "", "", nullptr, /*bulk=*/true);
+    while (it->Valid()) {
+      uint32_t id = 0;
+      if (const absl::Status status = ParseCollectionOfKey(it->key(), &id); !status.ok()) {
+        findings.Add("a key", status);
+        it->Next();
+      } else if (catalog.collections.contains(id) || catalog.damaged.contains(id)) {
+        it->Seek(CollectionRange(id).end);
+      } else {
+        findings.CountLeftover();
+        it->Next();
+      }
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status CheckStore(Store& store, Findings& findings) {
+  RETURN_IF_ERROR(CheckFormat(store, findings));
+  for (const absl::Status& damage : store.CheckFiles()) findings.Add("a file of the store", damage);
+  const Catalog catalog = ReadMeta(store, findings);
+  findings.report().collections = catalog.collections.size() + catalog.damaged.size();
+  CheckCatalog(catalog, findings);
+  for (const auto& [id, record] : catalog.collections) {
+    CollectionCheck(store, record, findings).Run();
+  }
+  CountOrphans(store, catalog, findings);
+  return absl::OkStatus();
+}
+
+}  // namespace tessera
