@@ -1,4 +1,4 @@
-#include "tests/integration/crash_writer.h"
+#include "tests/crash/crash_writer.h"
 
 #include <utility>
 
@@ -176,7 +176,8 @@ absl::Status CrashWriter::Compare(const PointVersions& expected,
   return absl::InternalError("more points are stored than are expected");
 }
 
-absl::Status CrashWriter::Reconcile(std::map<std::string, v1::Point>& stored) {
+std::map<std::string, v1::Point> CrashWriter::TakeMine(
+    std::map<std::string, v1::Point>& stored) const {
   std::map<std::string, v1::Point> mine;
   for (auto it = stored.begin(); it != stored.end();) {
     const v1::PointId& id = it->second.id();
@@ -187,6 +188,16 @@ absl::Status CrashWriter::Reconcile(std::map<std::string, v1::Point>& stored) {
     const auto here = it++;
     if (is_mine) mine.insert(stored.extract(here));
   }
+  return mine;
+}
+
+absl::Status CrashWriter::TakeAndCompare(const PointVersions& expected,
+                                         std::map<std::string, v1::Point>& stored) const {
+  return Compare(expected, TakeMine(stored));
+}
+
+absl::Status CrashWriter::Reconcile(std::map<std::string, v1::Point>& stored) {
+  const std::map<std::string, v1::Point> mine = TakeMine(stored);
   absl::Status status = Compare(state_, mine);
   size_t applied = 0;
   PointVersions state = state_;

@@ -1,5 +1,5 @@
-#ifndef TESSERA_TESTS_INTEGRATION_CRASH_WRITER_H_
-#define TESSERA_TESTS_INTEGRATION_CRASH_WRITER_H_
+#ifndef TESSERA_TESTS_CRASH_CRASH_WRITER_H_
+#define TESSERA_TESTS_CRASH_CRASH_WRITER_H_
 
 #include <atomic>
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -51,6 +52,13 @@ class CrashWriter {
 
   // The state that the last Reconcile found.
   const PointVersions& points() const { return state_; }
+  // Takes over another state as what is stored: the collection was restored from a snapshot. Before
+  // or after a run.
+  void SetPoints(PointVersions points) { state_ = std::move(points); }
+  // OK if the points of this writer among `stored` are exactly `expected`; they are taken out of
+  // it.
+  absl::Status TakeAndCompare(const PointVersions& expected,
+                              std::map<std::string, v1::Point>& stored) const;
 
   size_t requests_acknowledged() const { return requests_acknowledged_; }
   size_t requests_lost() const { return requests_lost_; }  // in flight at a crash, and not applied
@@ -70,6 +78,7 @@ class CrashWriter {
   absl::Status WriteStream(Client& client, std::atomic<size_t>& acknowledged);
   absl::Status WriteOne(Client& client, std::atomic<size_t>& acknowledged);
   absl::Status DeleteSome(Client& client, std::atomic<size_t>& acknowledged);
+  std::map<std::string, v1::Point> TakeMine(std::map<std::string, v1::Point>& stored) const;
   // OK if the stored points are exactly those of `expected`.
   absl::Status Compare(const PointVersions& expected,
                        const std::map<std::string, v1::Point>& stored) const;
@@ -88,4 +97,4 @@ class CrashWriter {
 
 }  // namespace tessera
 
-#endif  // TESSERA_TESTS_INTEGRATION_CRASH_WRITER_H_
+#endif  // TESSERA_TESTS_CRASH_CRASH_WRITER_H_

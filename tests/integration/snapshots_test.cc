@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,10 +26,7 @@ using Json = nlohmann::json;
 
 constexpr char kWords[] = "words";
 constexpr size_t kRows = 6'000;
-
-uint64_t ToMicros(absl::Duration time) {
-  return static_cast<uint64_t>(absl::ToInt64Microseconds(time));
-}
+constexpr int kKills = 6;  // spread over the time that the operation takes
 
 class SnapshotsTest : public testing::Test {
  protected:
@@ -62,6 +58,17 @@ class SnapshotsTest : public testing::Test {
     const Json operation = Run({"snapshot", "create", kWords, "--wait"});
     EXPECT_EQ(operation.value("state", ""), "SUCCEEDED") << operation;
     return operation.value("snapshot_id", "");
+  }
+
+  // How long an operation has taken, by the server's own clock.
+  absl::Duration TimeOf(const v1::Operation& operation) {
+    const auto ended = client().WaitOperation(operation.operation_id(), nullptr);
+    EXPECT_OK(ended.status());
+    if (!ended.ok()) return absl::ZeroDuration();
+    const auto at = [](const google::protobuf::Timestamp& time) {
+      return absl::Seconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+    };
+    return at(ended->end_time()) - at(ended->start_time());
   }
 
   std::string Answers(const std::string& collection) {
@@ -144,19 +151,17 @@ TEST_F(SnapshotsTest, BadRequestsAreRefusedByField) {
   EXPECT_TRUE(absl::IsInvalidArgument(client().RestoreSnapshot(restore).status()));
 }
 
-// Kills at random moments of a creation: afterwards the snapshot is there, whole, or not at all,
+// Kills at several moments of a creation: afterwards the snapshot is there, whole, or not at all,
 // and nothing unfinished is left in its folder.
 TEST_F(SnapshotsTest, KilledCreationLeavesAllOrNothing) {
-  std::mt19937 random(std::random_device{}());
-  const absl::Time start = absl::Now();
-  MakeSnapshot();
-  const uint64_t longest_us = ToMicros(absl::Now() - start);
+  ASSERT_OK_AND_ASSIGN(const v1::Operation first, client().CreateSnapshot(kWords));
+  const absl::Duration whole_time = TimeOf(first);
   size_t whole = 0;
   size_t kills = 0;
-  for (int cycle = 0; cycle < 6; ++cycle) {
+  for (int cycle = 0; cycle < kKills; ++cycle) {
     ASSERT_OK(LoadWordNet(client(), kWords, kRows + 100 * cycle, kRows + 100 * (cycle + 1)));
     ASSERT_OK_AND_ASSIGN(const v1::Operation operation, client().CreateSnapshot(kWords));
-    absl::SleepFor(absl::Microseconds(random() % longest_us));
+    absl::SleepFor(cycle * whole_time / kKills);
     const auto state = client().GetOperation(operation.operation_id());
     kills += state.ok() && state->state() == v1::RUNNING;
     server_->Kill();
@@ -177,25 +182,26 @@ TEST_F(SnapshotsTest, KilledCreationLeavesAllOrNothing) {
   std::cout << kills << " creations killed, " << whole << " snapshots whole" << std::endl;
 }
 
-// Kills at random moments of a restore under another name and in the place of the collection.
+// Kills at several moments of a restore under another name and in the place of the collection.
 TEST_F(SnapshotsTest, KilledRestoreLeavesAllOrNothing) {
   const auto before = All(kWords);
   const std::string id = MakeSnapshot();
   ASSERT_OK(LoadWordNet(client(), kWords, kRows, kRows + 500));
   const auto after = All(kWords);
-  std::mt19937 random(std::random_device{}());
-  const absl::Time start = absl::Now();
-  Run({"snapshot", "restore", id, "--as", "first", "--wait"});
-  const uint64_t longest_us = ToMicros(absl::Now() - start);
+  v1::RestoreSnapshotRequest whole;
+  whole.set_snapshot_id(id);
+  whole.set_collection_name("first");
+  ASSERT_OK_AND_ASSIGN(const v1::Operation first, client().RestoreSnapshot(whole));
+  const absl::Duration whole_time = TimeOf(first);
   size_t kills = 0;
-  for (int cycle = 0; cycle < 6; ++cycle) {
+  for (int cycle = 0; cycle < kKills; ++cycle) {
     const bool replace = cycle % 2 == 1;
     v1::RestoreSnapshotRequest request;
     request.set_snapshot_id(id);
     request.set_replace(replace);
     if (!replace) request.set_collection_name("copy");
     ASSERT_OK_AND_ASSIGN(const v1::Operation operation, client().RestoreSnapshot(request));
-    absl::SleepFor(absl::Microseconds(random() % longest_us));
+    absl::SleepFor(cycle * whole_time / kKills);
     const auto state = client().GetOperation(operation.operation_id());
     kills += state.ok() && state->state() == v1::RUNNING;
     server_->Kill();

@@ -1,0 +1,265 @@
+#include "tests/crash/crash_harness.h"
+
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/cpp/vectors.h"
+#include "gtest/gtest.h"
+#include "index/base/status_macros.h"
+#include "tests/integration/requests.h"
+
+namespace tessera {
+namespace {
+
+constexpr char kCollection[] = "crash";
+constexpr char kCopy[] = "copy";
+constexpr int kWriters = 3;
+
+}  // namespace
+
+CrashHarness::CrashHarness(uint64_t seed, v1::VectorPlacement placement) : random_(seed) {
+  for (int i = 0; i < kWriters; ++i) {
+    writers_.push_back(std::make_unique<CrashWriter>(i, kCollection, random_()));
+  }
+  Start(true);
+  if (testing::Test::HasFatalFailure()) return;
+  v1::CreateCollectionRequest request;
+  request.set_collection_name(kCollection);
+  request.set_dimension(CrashWriter::kDimension);
+  request.set_metric(v1::L2);
+  request.mutable_index()->set_vectors(placement);
+  EXPECT_OK(client().CreateCollection(request).status());
+}
+
+void CrashHarness::Start(bool wait) {
+  ASSERT_OK_AND_ASSIGN(
+      server_, ServerProcess::Start({.data_dir = folder_.path(), .wait_until_serving = wait}));
+}
+
+void CrashHarness::Restart() { Start(true); }
+
+void CrashHarness::Train() { ASSERT_OK(TrainAndWait(client(), kCollection).status()); }
+
+void CrashHarness::Stop() {
+  ASSERT_OK_AND_ASSIGN(const int exit_code, server_->Terminate());
+  EXPECT_EQ(exit_code, 0);
+}
+
+CrashHarness::Met CrashHarness::met() const {
+  Met met = met_;
+  for (const auto& writer : writers_) {
+    met.requests_acknowledged += writer->requests_acknowledged();
+    met.requests_lost += writer->requests_lost();
+    met.requests_kept += writer->requests_kept();
+  }
+  return met;
+}
+
+absl::StatusOr<v1::Operation> CrashHarness::StartBeside(Beside beside) {
+  if (beside == Beside::kTraining) {
+    v1::TrainRequest train;
+    train.set_collection_name(kCollection);
+    train.set_nlist(static_cast<uint32_t>(16 + Random(200)));
+    return client().Train(train);
+  }
+  if (beside == Beside::kSnapshot) return client().CreateSnapshot(kCollection);
+  v1::RestoreSnapshotRequest restore;
+  restore.set_snapshot_id(snapshot_id_);
+  restore.set_collection_name(kCopy);
+  return client().RestoreSnapshot(restore);
+}
+
+bool CrashHarness::SleepBeside(const absl::StatusOr<v1::Operation>& operation, bool met_before,
+                               absl::Duration longest) {
+  EXPECT_OK(operation.status());
+  // Early moments more often than late ones, when the operation may have ended; and until one kill
+  // has met it, the earliest.
+  const double part = met_before ? static_cast<double>(Random(1'000)) / 1'000 : 0;
+  absl::SleepFor(part * part * longest);
+  const auto now = client().GetOperation(operation.ok() ? operation->operation_id() : "");
+  return now.ok() && now->state() == v1::RUNNING;
+}
+
+void CrashHarness::WriteAndKill(Beside beside) {
+  std::atomic<size_t> acknowledged = 0;
+  std::vector<std::thread> threads;
+  for (auto& writer : writers_) {
+    threads.emplace_back([&] { writer->Run(client(), acknowledged); });
+  }
+  const size_t enough = 10 + Random(40);
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (acknowledged < enough && absl::Now() < deadline && server_->running()) {
+    absl::SleepFor(absl::Microseconds(200));
+  }
+  if (beside != Beside::kNothing) {
+    size_t& count = beside == Beside::kTraining   ? met_.trainings
+                    : beside == Beside::kSnapshot ? met_.snapshots
+                                                  : met_.restores;
+    count += SleepBeside(StartBeside(beside), count > 0, absl::Milliseconds(150));
+  }
+  absl::SleepFor(absl::Microseconds(Random(10'000)));
+  EXPECT_TRUE(server_->running()) << "it died by itself\n" << server_->LogTail();
+  server_->Kill();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(acknowledged, enough) << "there was too little traffic for the cycle to show anything";
+  for (auto& writer : writers_) {
+    EXPECT_EQ(writer->last_error().code(), absl::StatusCode::kUnavailable) << writer->last_error();
+  }
+}
+
+void CrashHarness::KillDuringRecovery() {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_NO_FATAL_FAILURE(Start(false));
+    absl::SleepFor(absl::Microseconds(Random(60'000)));
+    server_->Kill();
+    ++met_.recoveries;
+  }
+}
+
+void CrashHarness::TakeKnownSnapshot() {
+  ASSERT_OK_AND_ASSIGN(const v1::Operation started, client().CreateSnapshot(kCollection));
+  ASSERT_OK_AND_ASSIGN(const v1::Operation made,
+                       client().WaitOperation(started.operation_id(), nullptr));
+  const std::string old = std::exchange(snapshot_id_, made.snapshot_id());
+  snapshot_points_.clear();
+  for (const auto& writer : writers_) snapshot_points_.push_back(writer->points());
+  if (!old.empty()) ASSERT_OK(client().DeleteSnapshot(old));
+}
+
+bool CrashHarness::HoldsExactly(const std::vector<PointVersions>& expected,
+                                std::map<std::string, v1::Point> stored) const {
+  for (size_t i = 0; i < writers_.size(); ++i) {
+    if (!writers_[i]->TakeAndCompare(expected[i], stored).ok()) return false;
+  }
+  return stored.empty();
+}
+
+void CrashHarness::RestoreInPlaceAndKill() {
+  v1::RestoreSnapshotRequest restore;
+  restore.set_snapshot_id(snapshot_id_);
+  restore.set_replace(true);
+  met_.restores_in_place += SleepBeside(client().RestoreSnapshot(restore),
+                                        met_.restores_in_place > 0, absl::Milliseconds(150));
+  server_->Kill();
+  ASSERT_NO_FATAL_FAILURE(Start(true));
+  ASSERT_OK_AND_ASSIGN(const auto stored, ScrollAll(client(), kCollection, 1'000, true));
+  std::vector<PointVersions> before;
+  for (const auto& writer : writers_) before.push_back(writer->points());
+  if (HoldsExactly(before, stored)) return;
+  ASSERT_TRUE(HoldsExactly(snapshot_points_, stored))
+      << "neither what was there nor what was restored, but " << stored.size() << " points";
+  for (size_t i = 0; i < writers_.size(); ++i) writers_[i]->SetPoints(snapshot_points_[i]);
+}
+
+// A restore that was killed: its collection is what the snapshot has, or is not there.
+void CrashHarness::ExpectCopyWholeOrAbsent() {
+  const auto copy = client().GetCollection(kCopy);
+  if (absl::IsNotFound(copy.status())) return;
+  ASSERT_OK(copy.status());
+  ASSERT_OK_AND_ASSIGN(const auto stored, ScrollAll(client(), kCopy, 1'000, true));
+  EXPECT_TRUE(HoldsExactly(snapshot_points_, stored)) << stored.size() << " points";
+  ASSERT_OK(client().DeleteCollection(kCopy));
+}
+
+// Snapshots that a kill met are whole or not there.
+void CrashHarness::ExpectSnapshotsWhole() {
+  ASSERT_OK_AND_ASSIGN(const v1::ListSnapshotsResponse list, client().ListSnapshots({}));
+  bool known = snapshot_id_.empty();
+  for (const v1::Snapshot& snapshot : list.snapshots()) {
+    EXPECT_EQ(snapshot.damage(), "");
+    if (snapshot.snapshot_id() == snapshot_id_) {
+      known = true;
+      continue;
+    }
+    ASSERT_OK_AND_ASSIGN(const v1::Operation verify,
+                         client().VerifySnapshot(snapshot.snapshot_id()));
+    ASSERT_OK(client().WaitOperation(verify.operation_id(), nullptr).status());
+    ASSERT_OK(client().DeleteSnapshot(snapshot.snapshot_id()));
+  }
+  EXPECT_TRUE(known) << "the known snapshot is gone";
+}
+
+void CrashHarness::ExpectEverythingThere() {
+  ASSERT_OK_AND_ASSIGN(auto stored, ScrollAll(client(), kCollection, 1'000, true));
+  const size_t total = stored.size();
+  size_t expected = 0;
+  for (auto& writer : writers_) {
+    ASSERT_OK(writer->Reconcile(stored));
+    expected += writer->points().size();
+  }
+  EXPECT_TRUE(stored.empty()) << stored.begin()->first << " belongs to nobody";
+  EXPECT_EQ(total, expected);
+  ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints(kCollection));
+  EXPECT_EQ(count, expected);
+  ASSERT_OK_AND_ASSIGN(const v1::Collection collection, client().GetCollection(kCollection));
+  EXPECT_EQ(collection.points(), expected);
+  EXPECT_NE(collection.state(), v1::TRAINING);
+  ASSERT_NO_FATAL_FAILURE(ExpectGetFindsThem());
+  ASSERT_NO_FATAL_FAILURE(ExpectSearchFindsThem(collection));
+  ASSERT_NO_FATAL_FAILURE(ExpectCopyWholeOrAbsent());
+  ASSERT_NO_FATAL_FAILURE(ExpectSnapshotsWhole());
+}
+
+// Get, for every number that a writer may have used.
+void CrashHarness::ExpectGetFindsThem() {
+  for (const auto& writer : writers_) {
+    v1::GetPointsRequest request;
+    request.set_collection_name(kCollection);
+    for (uint64_t point = 0; point < CrashWriter::kPoints; ++point) {
+      const v1::PointId id = writer->Id(point);
+      if (id.kind_case() == v1::PointId::kNum) {
+        request.mutable_ids()->add_num(id.num());
+      } else {
+        request.mutable_ids()->add_str(id.str());
+      }
+    }
+    request.set_with_vectors(true);
+    ASSERT_OK_AND_ASSIGN(const v1::GetPointsResponse response, client().GetPoints(request));
+    ASSERT_EQ(response.points_size(), static_cast<int>(writer->points().size()));
+    int at = 0;
+    for (const auto& [point, version] : writer->points()) {
+      const v1::Point& got = response.points(at++);
+      ASSERT_EQ(IdText(got.id()), IdText(writer->Id(point)));
+      ASSERT_EQ(got.vector().data(), MakeVectors(writer->PointVector(point, version)).data());
+    }
+  }
+}
+
+// Points are their own nearest neighbours, exactly and through the inverted lists.
+void CrashHarness::ExpectSearchFindsThem(const v1::Collection& collection) {
+  uint32_t lists = 1;
+  if (collection.codebook_version() != 0) {
+    ASSERT_OK_AND_ASSIGN(const v1::Codebook codebook, client().GetCodebook(kCollection, 0));
+    EXPECT_EQ(codebook.version(), collection.codebook_version());
+    lists = codebook.nlist();
+    ++met_.checks_of_codebooks;
+  }
+  std::vector<std::string> ids;
+  std::vector<float> queries;
+  for (const auto& writer : writers_) {
+    for (const auto& [point, version] : writer->points()) {
+      if ((point + version) % 37 != 0) continue;
+      ids.push_back(IdText(writer->Id(point)));
+      const std::vector<float> vector = writer->PointVector(point, version);
+      queries.insert(queries.end(), vector.begin(), vector.end());
+    }
+  }
+  for (const bool exact : {false, true}) {
+    v1::SearchRequest request = MakeSearch(kCollection, queries, 1);
+    request.mutable_params()->set_exact(exact);
+    request.mutable_params()->set_nprobe(lists);
+    request.mutable_params()->set_rerank(500);
+    ASSERT_OK_AND_ASSIGN(const v1::SearchResponse response, client().Search(request));
+    ASSERT_EQ(response.results_size(), static_cast<int>(ids.size()));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const v1::SearchResult& result = response.results(static_cast<int>(i));
+      ASSERT_EQ(result.hits_size(), 1);
+      EXPECT_EQ(IdText(result.hits(0).id()), ids[i]) << (exact ? "exact" : "through lists");
+      EXPECT_NEAR(result.hits(0).score(), 0, 1e-5);
+    }
+  }
+}
+
+}  // namespace tessera

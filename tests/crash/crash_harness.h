@@ -1,0 +1,88 @@
+#ifndef TESSERA_TESTS_CRASH_CRASH_HARNESS_H_
+#define TESSERA_TESTS_CRASH_CRASH_HARNESS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tests/crash/crash_writer.h"
+#include "tests/integration/server_process.h"
+
+namespace tessera {
+
+// A server that is killed, again and again, under writers and beside long work, and what must be
+// there afterwards. Checks are gtest's: look at HasFatalFailure after each call. Not thread-safe.
+class CrashHarness {
+ public:
+  // What runs beside the writers when the server is killed.
+  enum class Beside { kNothing, kTraining, kSnapshot, kRestore };
+
+  // Starts a server and makes the collection.
+  CrashHarness(uint64_t seed, v1::VectorPlacement placement);
+
+  // Lets the writers write, starts the other work, kills the server under all of it.
+  void WriteAndKill(Beside beside);
+  // Kills the server a few times while it starts.
+  void KillDuringRecovery();
+  // Restores the known snapshot in the place of the collection and kills the server meanwhile:
+  // afterwards either state is there, whole. Starts it again.
+  void RestoreInPlaceAndKill();
+  void Restart();
+
+  // Everything that was acknowledged is there, scroll, get, count and searches agree on it, and so
+  // do what a restore and a creation of a snapshot left.
+  void ExpectEverythingThere();
+  // Makes the snapshot that later cycles restore.
+  void TakeKnownSnapshot();
+  void Train();
+  // A clean end.
+  void Stop();
+
+  // What the kills met, for the guard against cycles that show nothing.
+  struct Met {
+    size_t trainings = 0;
+    size_t snapshots = 0;
+    size_t restores = 0;
+    size_t restores_in_place = 0;
+    size_t recoveries = 0;
+    size_t checks_of_codebooks = 0;
+    size_t requests_acknowledged = 0;
+    size_t requests_lost = 0;  // in flight at a kill, and not applied
+    size_t requests_kept = 0;  // in flight at a kill, but applied
+  };
+  Met met() const;
+
+ private:
+  void Start(bool wait);
+  Client& client() { return server_->client(); }
+  uint64_t Random(uint64_t below) { return random_() % below; }
+  absl::StatusOr<v1::Operation> StartBeside(Beside beside);
+  // Sleeps for a random part of `longest`; whether the operation still runs then.
+  bool SleepBeside(const absl::StatusOr<v1::Operation>& operation, bool met_before,
+                   absl::Duration longest);
+  bool HoldsExactly(const std::vector<PointVersions>& expected,
+                    std::map<std::string, v1::Point> stored) const;
+  void ExpectGetFindsThem();
+  void ExpectSearchFindsThem(const v1::Collection& collection);
+  void ExpectSnapshotsWhole();
+  void ExpectCopyWholeOrAbsent();
+
+  std::mt19937_64 random_;
+  TempFolder folder_;
+  std::unique_ptr<ServerProcess> server_;
+  std::vector<std::unique_ptr<CrashWriter>> writers_;
+  std::string snapshot_id_;                     // the known one
+  std::vector<PointVersions> snapshot_points_;  // what is in it, writer by writer
+  Met met_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_TESTS_CRASH_CRASH_HARNESS_H_
