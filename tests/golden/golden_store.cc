@@ -1,0 +1,217 @@
+#include "tests/golden/golden_store.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/status_macros.h"
+#include "server/engine/record_keys.h"
+#include "server/storage/rocksdb_store.h"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kByteDimension = 16;
+constexpr size_t kFloatDimension = 4;
+constexpr size_t kQueries = 8;
+
+// Rows around a few centres.
+std::vector<uint8_t> ByteRows(size_t rows, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<uint8_t> values(rows * kByteDimension);
+  for (size_t i = 0; i < rows; ++i) {
+    const uint32_t centre = random() % 5;
+    for (size_t d = 0; d < kByteDimension; ++d) {
+      values[i * kByteDimension + d] =
+          static_cast<uint8_t>((centre * 41 + d * 13) % 200 + random() % 40);
+    }
+  }
+  return values;
+}
+
+VectorsView View(const std::vector<uint8_t>& rows) {
+  return {reinterpret_cast<const std::byte*>(rows.data()), ElementType::kUint8,
+          rows.size() / kByteDimension, kByteDimension};
+}
+
+absl::Status UpsertBytes(Engine& engine, uint64_t begin, uint64_t end, uint32_t seed) {
+  const std::vector<uint8_t> rows = ByteRows(end - begin, seed);
+  UpsertBatch batch;
+  batch.vectors = View(rows);
+  for (uint64_t i = begin; i < end; ++i) {
+    batch.ids.push_back(i % 3 == 0 ? PointId(absl::StrCat("point/", i)) : PointId(i));
+    batch.payloads.push_back(
+        i % 4 == 0 ? "" : absl::StrCat(R"({"n": )", i, R"(, "even": )", i % 2 == 0, "}"));
+  }
+  return engine.Upsert("bytes", batch).status();
+}
+
+absl::Status UpsertFloats(Engine& engine) {
+  std::vector<float> values;
+  UpsertBatch batch;
+  for (uint64_t i = 0; i < 30; ++i) {
+    batch.ids.push_back(PointId(i));
+    for (size_t d = 0; d < kFloatDimension; ++d) {
+      values.push_back(static_cast<float>((i * 7 + d * 11) % 23) - 9.5f);
+    }
+  }
+  batch.vectors = {reinterpret_cast<const std::byte*>(values.data()), ElementType::kFloat32, 30,
+                   kFloatDimension};
+  return engine.Upsert("floats", batch).status();
+}
+
+absl::Status AwaitEnd(Engine& engine, absl::StatusOr<OperationInfo> operation) {
+  while (operation.ok() && operation->state == OperationState::kRunning) {
+    operation = engine.AwaitOperation(operation->id, operation->revision, absl::Seconds(1));
+  }
+  RETURN_IF_ERROR(operation.status());
+  return operation->state == OperationState::kSucceeded ? absl::OkStatus() : operation->error;
+}
+
+absl::Status WriteCollections(Engine& engine) {
+  CollectionSpec bytes;
+  bytes.name = "bytes";
+  bytes.dimension = kByteDimension;
+  bytes.metric = Metric::kL2;
+  bytes.element_type = ElementType::kUint8;
+  bytes.index.vectors = VectorPlacement::kDisk;
+  RETURN_IF_ERROR(engine.CreateCollection(bytes).status());
+  CollectionSpec floats;
+  floats.name = "floats";
+  floats.dimension = kFloatDimension;
+  RETURN_IF_ERROR(engine.CreateCollection(floats).status());
+  RETURN_IF_ERROR(UpsertBytes(engine, 0, 150, 1));
+  RETURN_IF_ERROR(UpsertFloats(engine));
+  RETURN_IF_ERROR(AwaitEnd(engine, engine.Train({.collection = "bytes", .nlist = 4})));
+  return AwaitEnd(engine, engine.CreatePayloadIndex("bytes", {.key = FieldPath("n"),
+                                                              .type = PayloadIndexType::kInteger}));
+}
+
+std::string Bits(float score) {
+  uint32_t bits;
+  static_assert(sizeof(bits) == sizeof(score));
+  std::copy_n(reinterpret_cast<const char*>(&score), sizeof(bits), reinterpret_cast<char*>(&bits));
+  return absl::StrCat(absl::Hex(bits, absl::kZeroPad8));
+}
+
+absl::Status DescribePoints(Engine& engine, const std::string& name, std::string* out) {
+  std::string token;
+  ElementType type;
+  do {
+    ASSIGN_OR_RETURN(const ScrollPage page,
+                     engine.ScrollPoints(name, 40, token, {true, true}, &type));
+    for (const PointData& point : page.points) {
+      absl::StrAppend(out, "  ", DescribePointId(ViewOf(point.id)), " ",
+                      absl::BytesToHexString(point.vector), " ", point.payload, "\n");
+    }
+    token = page.next_page_token;
+  } while (!token.empty());
+  return absl::OkStatus();
+}
+
+absl::Status DescribeSearch(Engine& engine, SearchRequest request, std::string_view what,
+                            bool with_scores, std::string* out) {
+  ASSIGN_OR_RETURN(const SearchResult result, engine.Search(request));
+  for (const auto& hits : result.hits) {
+    absl::StrAppend(out, "  ", std::string(what), ":");
+    for (const Hit& hit : hits) {
+      absl::StrAppend(out, " ", DescribePointId(ViewOf(hit.id)));
+      if (with_scores) absl::StrAppend(out, "=", Bits(hit.score));
+    }
+    absl::StrAppend(out, "\n");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DescribeCollection(Engine& engine, const CollectionInfo& info, std::string* out) {
+  absl::StrAppend(out, info.spec.name, ": ", info.points, " points, sequence ", info.sequence,
+                  ", codebook ", info.codebook_version, "\n");
+  RETURN_IF_ERROR(DescribePoints(engine, info.spec.name, out));
+  SearchRequest request;
+  request.collection = info.spec.name;
+  request.limit = 5;
+  const bool bytes = info.spec.element_type == ElementType::kUint8;
+  const std::vector<uint8_t> queries = ByteRows(kQueries, 9);
+  const float query[kFloatDimension] = {1, -2, 3, 4};
+  if (bytes) {
+    request.vectors = View(queries);
+  } else {
+    request.vectors = {reinterpret_cast<const std::byte*>(query), ElementType::kFloat32, 1,
+                       kFloatDimension};
+  }
+  request.exact = true;
+  RETURN_IF_ERROR(DescribeSearch(engine, request, "exactly", bytes, out));
+  request.exact = false;
+  request.nprobe = 4;
+  request.rerank = 200;
+  return DescribeSearch(engine, request, "through the lists", bytes, out);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> OpenGoldenStore(const std::string& data_dir,
+                                                        Executor& executor) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore({.path = data_dir + "/store"}));
+  EngineOptions options;
+  options.snapshot_path = data_dir + "/snapshots";
+  options.version = "golden";
+  return Engine::Open(std::move(store), executor, options);
+}
+
+absl::Status WriteGoldenStore(const std::string& data_dir) {
+  const std::string live = data_dir + ".live";
+  fs::remove_all(live);
+  fs::create_directories(live);
+  InlineExecutor executor;
+  {
+    ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenGoldenStore(live, executor));
+    RETURN_IF_ERROR(WriteCollections(*engine));
+    RETURN_IF_ERROR(AwaitEnd(*engine, engine->snapshots().Create("bytes")));
+    RETURN_IF_ERROR(engine->Close());
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenGoldenStore(live, executor));
+  RETURN_IF_ERROR(UpsertBytes(*engine, 100, 180, 2));
+  RETURN_IF_ERROR(
+      engine->DeletePoints("bytes", {PointId(uint64_t{1}), PointId("point/3")}).status());
+  // As a kill leaves it: the last writes are in the log alone.
+  fs::copy(live, data_dir, fs::copy_options::recursive);
+  RETURN_IF_ERROR(engine->Close());
+  fs::remove_all(live);
+  for (const auto& entry : fs::recursive_directory_iterator(data_dir)) {
+    const std::string name = entry.path().filename();
+    const bool listed = entry.path().string().find("/snapshots/") != std::string::npos;
+    if (!listed && (name.starts_with("OPTIONS") || name == "LOCK")) fs::remove(entry.path());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> DescribeStore(Engine& engine) {
+  std::string text;
+  for (const CollectionInfo& info : engine.ListCollections("", 100)) {
+    RETURN_IF_ERROR(DescribeCollection(engine, info, &text));
+  }
+  return text;
+}
+
+absl::StatusOr<std::string> DescribeSnapshots(Engine& engine) {
+  std::string text;
+  ASSIGN_OR_RETURN(const auto snapshots, engine.snapshots().List("", 100));
+  for (const SnapshotInfo& snapshot : snapshots) {
+    RETURN_IF_ERROR(snapshot.damage);
+    RETURN_IF_ERROR(AwaitEnd(engine, engine.snapshots().Restore(
+                                         {.snapshot_id = snapshot.id, .collection = "restored"})));
+    ASSIGN_OR_RETURN(const CollectionInfo info, engine.GetCollection("restored"));
+    RETURN_IF_ERROR(DescribeCollection(engine, info, &text));
+    RETURN_IF_ERROR(engine.DeleteCollection("restored"));
+  }
+  return text;
+}
+
+}  // namespace tessera
