@@ -119,6 +119,7 @@ class Opener {
     RocksDbOptions options;
     options.path = std::filesystem::path(config_.data_dir) / "store";
     options.block_cache_bytes = config_.block_cache_bytes;
+    options.free_disk_bytes_min = config_.free_disk_bytes_min;
     options.background_threads = static_cast<int>(config_.background_threads);
     options.log = [this](std::string_view message) { log_.Warning(message); };
     ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore(options));

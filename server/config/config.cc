@@ -1,6 +1,8 @@
 #include "server/config/config.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -79,6 +81,9 @@ absl::StatusOr<ServerConfig> CheckedConfig() {
   const int32_t cache_mb = absl::GetFlag(FLAGS_block_cache_mb);
   RETURN_IF_ERROR(CheckRange("block_cache_mb", cache_mb, 1, limits::kBlockCacheMbMax));
   config.block_cache_bytes = static_cast<size_t>(cache_mb) << 20;
+  const int32_t free_mb = absl::GetFlag(FLAGS_free_disk_mb_min);
+  RETURN_IF_ERROR(CheckRange("free_disk_mb_min", free_mb, 1, std::numeric_limits<int32_t>::max()));
+  config.free_disk_bytes_min = static_cast<size_t>(free_mb) << 20;
   const int32_t drain_seconds = absl::GetFlag(FLAGS_drain_seconds);
   RETURN_IF_ERROR(CheckRange("drain_seconds", drain_seconds, 0, limits::kDrainSecondsMax));
   config.drain = absl::Seconds(drain_seconds);

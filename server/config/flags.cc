@@ -23,6 +23,10 @@ ABSL_FLAG(int32_t, background_threads, 0,
           "Threads for training and encoding, and for the store's compactions; 0: one for each "
           "core.");
 ABSL_FLAG(int32_t, block_cache_mb, 64, "Memory for blocks read from the store, in MiB.");
+ABSL_FLAG(
+    int32_t, free_disk_mb_min, 128,
+    "Writes are refused while less is free on the data directory's disk, in MiB; they are taken "
+    "again when there is room.");
 ABSL_FLAG(int32_t, drain_seconds, 10,
           "How long running calls may take to end after SIGTERM before they are cancelled.");
 ABSL_FLAG(std::string, server, "", "HOST:PORT of the server to ask; empty: as --listen says.");
@@ -31,8 +35,9 @@ namespace tessera {
 
 const std::vector<std::string>& ServerFlagNames() {
   static const auto& names = *new std::vector<std::string>{
-      "data_dir",       "listen",        "insecure",           "log_level",      "log_format",
-      "search_threads", "write_threads", "background_threads", "block_cache_mb", "drain_seconds"};
+      "data_dir",       "listen",           "insecure",      "log_level",
+      "log_format",     "search_threads",   "write_threads", "background_threads",
+      "block_cache_mb", "free_disk_mb_min", "drain_seconds"};
   return names;
 }
 

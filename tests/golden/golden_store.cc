@@ -106,7 +106,8 @@ absl::Status DescribePoints(Engine& engine, const std::string& name, std::string
   ElementType type;
   do {
     ASSIGN_OR_RETURN(const ScrollPage page,
-                     engine.ScrollPoints(name, 40, token, {true, true}, &type));
+                     engine.ScrollPoints(name, 40, token, {},
+                                         {.payload = {.enabled = true}, .vector = true}, &type));
     for (const PointData& point : page.points) {
       absl::StrAppend(out, "  ", DescribePointId(ViewOf(point.id)), " ",
                       absl::BytesToHexString(point.vector), " ", point.payload, "\n");

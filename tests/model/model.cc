@@ -23,8 +23,8 @@ std::string CompareScroll(Engine& engine, const std::string& collection, const M
   ElementType type;
   auto expected = model.points().begin();
   do {
-    auto page =
-        engine.ScrollPoints(collection, 97, token, {.payload = true, .vector = true}, &type);
+    auto page = engine.ScrollPoints(collection, 97, token, {},
+                                    {.payload = {.enabled = true}, .vector = true}, &type);
     if (!page.ok()) return absl::StrCat("scroll: ", page.status().ToString());
     for (const PointData& point : page->points) {
       if (expected == model.points().end() || point.id != expected->first) {
@@ -53,7 +53,7 @@ absl::StatusOr<std::vector<Hit>> Search(Engine& engine, const std::string& colle
   request.limit = limit;
   request.exact = exact;
   request.nprobe = nprobe;
-  request.fields.payload = true;
+  request.fields.payload.enabled = true;
   auto result = engine.Search(request);
   if (!result.ok()) return result.status();
   return std::move(result->hits[0]);

@@ -50,6 +50,7 @@ TEST_F(ConfigTest, HasSafeDefaults) {
   EXPECT_GE(command->config.search_threads, 1u);
   EXPECT_GE(command->config.background_threads, 1u);
   EXPECT_EQ(command->config.block_cache_bytes, size_t{64} << 20);
+  EXPECT_EQ(command->config.free_disk_bytes_min, size_t{128} << 20);
   EXPECT_EQ(command->config.drain, absl::Seconds(10));
   EXPECT_EQ(command->config.log_format, LogFormat::kText);
 }
@@ -133,7 +134,8 @@ TEST_F(ConfigTest, HelpNamesEveryFlag) {
   for (const char* flag :
        {"--listen=127.0.0.1:6433", "--data_dir=", "--log_level=", "--log_format=",
         "--search_threads=", "--write_threads=", "--background_threads=", "--block_cache_mb=",
-        "--drain_seconds=", "--insecure", "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
+        "--free_disk_mb_min=", "--drain_seconds=", "--insecure",
+        "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
 }

@@ -44,7 +44,8 @@ class EngineSnapshotsTest : public EngineFixture {
     std::string token;
     ElementType type;
     do {
-      auto page = engine_->ScrollPoints(collection, 1'000, token, {true, true}, &type);
+      auto page = engine_->ScrollPoints(collection, 1'000, token, {},
+                                        {.payload = {.enabled = true}, .vector = true}, &type);
       EXPECT_TRUE(page.ok()) << page.status();
       if (!page.ok()) break;
       for (PointData& point : page->points) points[point.id] = {point.vector, point.payload};

@@ -26,8 +26,6 @@ bool ReadWholeFile(const std::string& name, std::string* content) {
   return true;
 }
 
-IOStatus Injected() { return IOStatus::IOError("injected fault"); }
-
 class FaultyFile final : public FSWritableFileOwnerWrapper {
  public:
   FaultyFile(std::unique_ptr<FSWritableFile> file, std::string name, FaultState& state)
@@ -35,23 +33,25 @@ class FaultyFile final : public FSWritableFileOwnerWrapper {
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.writes_half()) WriteHalf(data, options, debug);
+    if (turn.fails()) return turn.error();
     return Appended(data.size(), FSWritableFileOwnerWrapper::Append(data, options, debug));
   }
   IOStatus Append(const Slice& data, const IOOptions& options,
                   const rocksdb::DataVerificationInfo& info, IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.writes_half()) WriteHalf(data, options, debug);
+    if (turn.fails()) return turn.error();
     return Appended(data.size(), FSWritableFileOwnerWrapper::Append(data, options, info, debug));
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     return Synced(FSWritableFileOwnerWrapper::Sync(options, debug));
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     return Synced(FSWritableFileOwnerWrapper::Fsync(options, debug));
   }
 
@@ -59,6 +59,11 @@ class FaultyFile final : public FSWritableFileOwnerWrapper {
   IOStatus Appended(size_t bytes, IOStatus status) {
     if (status.ok()) state_.files()[name_].size += bytes;
     return status;
+  }
+  void WriteHalf(const Slice& data, const IOOptions& options, IODebugContext* debug) {
+    const Slice half(data.data(), data.size() / 2);
+    Appended(half.size(), FSWritableFileOwnerWrapper::Append(half, options, debug))
+        .PermitUncheckedError();
   }
   IOStatus Synced(IOStatus status) {
     FaultState::File& file = state_.files()[name_];
@@ -77,13 +82,13 @@ class FaultyDirectory final : public FSDirectoryWrapper {
 
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     return Synced(FSDirectoryWrapper::Fsync(options, debug));
   }
   IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* debug,
                                const rocksdb::DirFsyncOptions& what) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     return Synced(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, what));
   }
 
@@ -110,7 +115,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                            std::unique_ptr<FSWritableFile>* result,
                            IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     const IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
     if (!status.ok()) return status;
     state_.files()[name] = {};
@@ -128,7 +133,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                       IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     std::string before;
     const bool replaces = ReadWholeFile(to, &before);
     const IOStatus status = FileSystemWrapper::RenameFile(from, to, options, debug);
@@ -145,7 +150,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   IOStatus DeleteFile(const std::string& name, const IOOptions& options,
                       IODebugContext* debug) override {
     FaultState::Turn turn(state_);
-    if (turn.fails()) return Injected();
+    if (turn.fails()) return turn.error();
     state_.files().erase(name);
     return FileSystemWrapper::DeleteFile(name, options, debug);
   }
@@ -155,6 +160,11 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 };
 
 }  // namespace
+
+IOStatus FaultState::Turn::error() const {
+  if (state_.fault_ == Fault::kNoSpaceOnce) return IOStatus::NoSpace("injected fault");
+  return IOStatus::IOError("injected fault");
+}
 
 bool FaultState::fired() const {
   absl::MutexLock lock(&mutex_);
@@ -167,6 +177,8 @@ bool FaultState::Next() {
     case Fault::kNone:
       return false;
     case Fault::kFailOnce:
+    case Fault::kNoSpaceOnce:
+    case Fault::kShortWriteOnce:
       return operations_ == at_;
     case Fault::kFailFrom:
       return operations_ >= at_;

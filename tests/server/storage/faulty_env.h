@@ -16,8 +16,10 @@ namespace tessera {
 
 enum class Fault {
   kNone,
-  kFailOnce,  // the n-th operation fails, the ones after it succeed
-  kFailFrom,  // the n-th operation and all after it fail
+  kFailOnce,        // the n-th operation fails, the ones after it succeed
+  kNoSpaceOnce,     // the n-th operation finds the disk full, the ones after it do not
+  kShortWriteOnce,  // the n-th operation, if it is a write, writes half and fails
+  kFailFrom,        // the n-th operation and all after it fail
   kPowerCut,  // at the n-th operation everything that was not synced is lost, and the process ends
 };
 
@@ -31,6 +33,10 @@ class FaultState {
    public:
     explicit Turn(FaultState& state) : state_(state), lock_(&state.mutex_), fails_(state.Next()) {}
     bool fails() const { return fails_; }
+    // What it fails with.
+    rocksdb::IOStatus error() const;
+    // Whether half of a write is to reach the disk all the same.
+    bool writes_half() const { return fails_ && state_.fault_ == Fault::kShortWriteOnce; }
     FaultState& state() { return state_; }
 
    private:

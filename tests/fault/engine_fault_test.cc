@@ -1,0 +1,100 @@
+// The n-th operation on the disk fails, for n from 1 until a life of the engine no longer meets it:
+// an error, no crash, and the reopened store holds what was acknowledged, and at most the one write
+// that was not, whole.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/fsck/fsck.h"
+#include "server/storage/rocksdb_store.h"
+#include "tests/fault/workload.h"
+#include "tests/server/storage/child_process.h"
+#include "tests/server/storage/faulty_env.h"
+#include "tests/server/storage/temp_dir.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint64_t kLastOperation = 20'000;
+
+class EngineFaultTest : public testing::TestWithParam<std::string> {
+ protected:
+  // Whether the fault happened.
+  bool RunWithFaultAt(uint64_t operation) {
+    const std::string data_dir = dir_.path() + "/data";
+    std::filesystem::remove_all(data_dir);
+    std::filesystem::create_directories(data_dir);
+    ChildProcess child({TESSERA_ENGINE_FAULTS, data_dir, GetParam(), std::to_string(operation)});
+    const int state = child.Wait();
+    const uint64_t acknowledged = child.LastNumber(0);
+    CheckEnd(state);
+    CheckStore(data_dir, acknowledged);
+    acknowledged_ += acknowledged;
+    return !(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+  }
+
+  void CheckEnd(int state) {
+    // RocksDB's own assertions are on in the distribution's build: after a fault they may end the
+    // process, which is a crash like any other.
+    if (WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT) {
+      ++aborts_;
+      return;
+    }
+    ASSERT_TRUE(WIFEXITED(state)) << "signal " << WTERMSIG(state);
+    const int code = WEXITSTATUS(state);
+    EXPECT_NE(code, 3) << "a write was taken after one that had failed";
+    EXPECT_TRUE(code == 0 || code == (GetParam() == "power" ? kPowerCutExitCode : 1)) << code;
+  }
+
+  void CheckStore(const std::string& data_dir, uint64_t acknowledged) {
+    {
+      auto store = OpenRocksDbStore({.path = data_dir + "/store", .free_disk_bytes_min = 0});
+      ASSERT_TRUE(store.ok()) << store.status();
+      InlineExecutor executor;
+      const auto engine = Workload::Open(data_dir, *std::move(store), executor);
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      const auto held = Workload::Held(**engine);
+      ASSERT_TRUE(held.ok()) << held.status();
+      EXPECT_TRUE(*held == Workload::After(acknowledged) ||
+                  *held == Workload::After(acknowledged + 1))
+          << held->size() << " points after " << acknowledged << " acknowledged writes";
+    }
+    const auto report = CheckDataDirectory(data_dir, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_TRUE(report->ok()) << report->findings[0].where << ": " << report->findings[0].what;
+  }
+
+  TempDir dir_{TempDir::Place::kMemory};
+  int aborts_ = 0;
+  uint64_t acknowledged_ = 0;
+};
+
+// TESSERA_FAULT_EVERY=1 lets every single operation fail; else the steps grow.
+TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
+  const bool every = std::getenv("TESSERA_FAULT_EVERY") != nullptr;
+  int fired = 0;
+  uint64_t operation = 1;
+  for (; operation < kLastOperation && !HasFailure(); operation += every ? 1 : 1 + operation / 4) {
+    SCOPED_TRACE(absl::StrCat(GetParam(), " at operation ", operation));
+    if (!RunWithFaultAt(operation)) break;
+    ++fired;
+  }
+  std::cout << fired << " faults (" << GetParam() << "), the last at operation " << operation
+            << "; " << aborts_ << " ended in an assertion of RocksDB" << std::endl;
+  EXPECT_LT(operation, kLastOperation) << "the fault always fired: the run has no end";
+  EXPECT_GE(fired, 12) << "too few faults to mean anything";
+  EXPECT_GE(acknowledged_, 50u) << "too few writes to mean anything";
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, EngineFaultTest,
+                         testing::Values("eio", "enospc", "short", "power"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace tessera
