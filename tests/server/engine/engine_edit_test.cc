@@ -52,7 +52,7 @@ class EngineEdit : public EngineFixture {
 
 TEST_F(EngineEdit, WritesWholeRequestsOnlyIfTheirConditionHolds) {
   Fill(10);
-  EXPECT_EQ(GetErrorDetails(Put({11, 3}, WriteCondition::kInsertOnly).status()).reason,
+  EXPECT_EQ(GetStatusDetails(Put({11, 3}, WriteCondition::kInsertOnly).status()).reason,
             "POINT_EXISTS");
   EXPECT_TRUE(absl::IsNotFound(Put({3, 12}, WriteCondition::kUpdateOnly).status()));
   EXPECT_EQ(*engine_->CountPoints("c", {}), 10u);
@@ -86,7 +86,7 @@ TEST_F(EngineEdit, EditsPayloadsAndVectorsAndFollowsWithTheIndexes) {
   EXPECT_EQ(engine_->DeleteByFilter("c", Red())->points, 26u);
   EXPECT_EQ(*engine_->CountPoints("c", Red()), 0u);
   EXPECT_EQ(*engine_->CountPoints("c", {}), 74u);
-  EXPECT_EQ(GetErrorDetails(engine_->DeleteByFilter("c", {}).status()).field, "filter");
+  EXPECT_EQ(GetStatusDetails(engine_->DeleteByFilter("c", {}).status()).field, "filter");
 }
 
 TEST_F(EngineEdit, LosesNoEditOfMany) {
@@ -198,7 +198,7 @@ TEST_F(EngineEdit, RecommendsNearThePositiveAndNeverTheExamples) {
   }
   EXPECT_EQ(Ids(result->hits[0]), expected);
   request.positive.clear();
-  EXPECT_EQ(GetErrorDetails(engine_->Search(request).status()).field, "recommend.positive");
+  EXPECT_EQ(GetStatusDetails(engine_->Search(request).status()).field, "recommend.positive");
 }
 
 TEST_F(EngineEdit, CutsHitsByOffsetAndScore) {
@@ -221,7 +221,7 @@ TEST_F(EngineEdit, CutsHitsByOffsetAndScore) {
   EXPECT_EQ(Ids(engine_->Search(request)->hits[0]),
             std::vector<uint64_t>(ids.begin(), ids.begin() + 8));
   request.offset = limits::kSearchLimitMax;
-  EXPECT_EQ(GetErrorDetails(engine_->Search(request).status()).field, "offset");
+  EXPECT_EQ(GetStatusDetails(engine_->Search(request).status()).field, "offset");
 }
 
 }  // namespace

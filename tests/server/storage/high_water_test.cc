@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -73,6 +74,24 @@ TEST_F(HighWaterTest, DamagedNewestCopyIsReplacedBeforeTheOlder) {
     EXPECT_EQ((*file)->mark(), mark - 1);
     ASSERT_EQ((*file)->Raise(mark), absl::OkStatus());
   }
+}
+
+// A file that was cut is found damaged, or still says a mark that was once true; never more.
+TEST_F(HighWaterTest, EveryTruncationIsFoundOrSaysAnEarlierMark) {
+  {
+    auto file = HighWater::Open(path_);
+    ASSERT_TRUE(file.ok());
+    ASSERT_EQ((*file)->Raise(5), absl::OkStatus());
+    ASSERT_EQ((*file)->Raise(9), absl::OkStatus());
+  }
+  int found = 0;
+  for (uint64_t size = std::filesystem::file_size(path_) - 1; size > 0; --size) {
+    std::filesystem::resize_file(path_, size);
+    const auto mark = HighWater::Read(path_);
+    found += absl::IsDataLoss(mark.status());
+    EXPECT_TRUE(absl::IsDataLoss(mark.status()) || *mark == 5 || *mark == 9) << size;
+  }
+  EXPECT_GE(found, 15) << "a cut within the first copy leaves none";
 }
 
 }  // namespace
