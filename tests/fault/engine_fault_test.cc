@@ -93,7 +93,7 @@ TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, EngineFaultTest,
-                         testing::Values("eio", "enospc", "short", "power"),
+                         testing::Values("eio", "enospc", "short", "power", "read"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

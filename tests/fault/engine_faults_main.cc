@@ -1,6 +1,9 @@
 // Lives through the workload in the data directory argv[1], on files that fail. For the fault test.
 //
-//   engine_faults DATA_DIR eio|enospc|short|power OPERATION
+//   engine_faults DATA_DIR eio|enospc|short|power|read OPERATION
+//
+// For reads to fail there has to be something to read: the first half of the workload is done
+// without a fault, and the rest by an engine that opens what is there.
 //
 // The number of acknowledged writes goes to standard output, 8 bytes each. Exit codes: 0 without
 // the fault having fired, 1 after it, 3 if a write was taken after one that had failed.
@@ -22,6 +25,7 @@ Fault ParseFault(std::string_view name) {
   if (name == "eio") return Fault::kFailOnce;
   if (name == "enospc") return Fault::kNoSpaceOnce;
   if (name == "short") return Fault::kShortWriteOnce;
+  if (name == "read") return Fault::kReadOnce;
   return Fault::kPowerCut;
 }
 
@@ -29,7 +33,9 @@ bool Acknowledge(uint64_t count) {
   return write(STDOUT_FILENO, &count, sizeof(count)) == sizeof(count);
 }
 
-int Run(const std::string& data_dir, FaultState& state) {
+// The writes [begin, end).
+int Live(const std::string& data_dir, uint64_t begin, uint64_t end, FaultState& state,
+         bool writing_ends) {
   const auto env = MakeFaultyEnv(state);
   // Small memtables, so that flushes and new logs take their share of the faults.
   auto store = OpenRocksDbStoreOn({.path = data_dir + "/store",
@@ -40,10 +46,9 @@ int Run(const std::string& data_dir, FaultState& state) {
   InlineExecutor executor;
   const auto engine = Workload::Open(data_dir, *std::move(store), executor);
   if (!engine.ok()) return 1;
-  for (uint64_t n = 0; n < Workload::kWrites; ++n) {
+  for (uint64_t n = begin; n < end; ++n) {
     if (!Workload::Write(**engine, n).ok()) {
-      // A write that failed in the store ends all writing.
-      return Workload::Write(**engine, n == 0 ? 0 : n - 1).ok() ? 3 : 1;
+      return writing_ends && Workload::Write(**engine, n == 0 ? 0 : n - 1).ok() ? 3 : 1;
     }
     if (!Acknowledge(n + 1)) return 2;
     Workload::WorkAfter(**engine, n);
@@ -52,11 +57,22 @@ int Run(const std::string& data_dir, FaultState& state) {
   return closed && !state.fired() ? 0 : 1;
 }
 
+int Run(const std::string& data_dir, std::string_view fault, uint64_t operation) {
+  FaultState state(ParseFault(fault), operation);
+  if (fault != "read") {
+    // A write that failed in the store ends all writing.
+    return Live(data_dir, 0, Workload::kWrites, state, /*writing_ends=*/true);
+  }
+  FaultState none(Fault::kNone, 0);
+  const int first = Live(data_dir, 0, Workload::kWrites / 2, none, /*writing_ends=*/true);
+  if (first != 0) return 2;
+  return Live(data_dir, Workload::kWrites / 2, Workload::kWrites, state, /*writing_ends=*/false);
+}
+
 }  // namespace
 }  // namespace tessera
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
-  tessera::FaultState state(tessera::ParseFault(argv[2]), std::strtoull(argv[3], nullptr, 10));
-  return tessera::Run(argv[1], state);
+  return tessera::Run(argv[1], argv[2], std::strtoull(argv[3], nullptr, 10));
 }

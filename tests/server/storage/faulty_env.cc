@@ -75,6 +75,45 @@ class FaultyFile final : public FSWritableFileOwnerWrapper {
   FaultState& state_;
 };
 
+class FaultyReads final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  FaultyReads(std::unique_ptr<rocksdb::FSRandomAccessFile> file, FaultState& state)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)), state_(state) {}
+
+  IOStatus Read(uint64_t offset, size_t size, const IOOptions& options, Slice* result,
+                char* scratch, IODebugContext* debug) const override {
+    if (state_.ReadFails()) return IOStatus::IOError("injected fault");
+    return FSRandomAccessFileOwnerWrapper::Read(offset, size, options, result, scratch, debug);
+  }
+  IOStatus MultiRead(rocksdb::FSReadRequest* requests, size_t count, const IOOptions& options,
+                     IODebugContext* debug) override {
+    for (size_t i = 0; i < count; ++i) {
+      rocksdb::FSReadRequest& request = requests[i];
+      request.status =
+          Read(request.offset, request.len, options, &request.result, request.scratch, debug);
+    }
+    return IOStatus::OK();
+  }
+
+ private:
+  FaultState& state_;
+};
+
+class FaultySequentialReads final : public rocksdb::FSSequentialFileOwnerWrapper {
+ public:
+  FaultySequentialReads(std::unique_ptr<rocksdb::FSSequentialFile> file, FaultState& state)
+      : FSSequentialFileOwnerWrapper(std::move(file)), state_(state) {}
+
+  IOStatus Read(size_t size, const IOOptions& options, Slice* result, char* scratch,
+                IODebugContext* debug) override {
+    if (state_.ReadFails()) return IOStatus::IOError("injected fault");
+    return FSSequentialFileOwnerWrapper::Read(size, options, result, scratch, debug);
+  }
+
+ private:
+  FaultState& state_;
+};
+
 class FaultyDirectory final : public FSDirectoryWrapper {
  public:
   FaultyDirectory(std::unique_ptr<FSDirectory> directory, FaultState& state)
@@ -120,6 +159,24 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     if (!status.ok()) return status;
     state_.files()[name] = {};
     *result = std::make_unique<FaultyFile>(std::move(*result), name, state_);
+    return status;
+  }
+
+  IOStatus NewRandomAccessFile(const std::string& name, const FileOptions& options,
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                               IODebugContext* debug) override {
+    if (state_.ReadFails()) return IOStatus::IOError("injected fault");
+    const IOStatus status = FileSystemWrapper::NewRandomAccessFile(name, options, result, debug);
+    if (status.ok()) *result = std::make_unique<FaultyReads>(std::move(*result), state_);
+    return status;
+  }
+
+  IOStatus NewSequentialFile(const std::string& name, const FileOptions& options,
+                             std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                             IODebugContext* debug) override {
+    if (state_.ReadFails()) return IOStatus::IOError("injected fault");
+    const IOStatus status = FileSystemWrapper::NewSequentialFile(name, options, result, debug);
+    if (status.ok()) *result = std::make_unique<FaultySequentialReads>(std::move(*result), state_);
     return status;
   }
 
@@ -171,10 +228,18 @@ bool FaultState::fired() const {
   return fault_ != Fault::kNone && operations_ >= at_;
 }
 
+bool FaultState::ReadFails() {
+  if (fault_ != Fault::kReadOnce) return false;
+  absl::MutexLock lock(&mutex_);
+  return ++operations_ == at_;
+}
+
 bool FaultState::Next() {
+  if (fault_ == Fault::kReadOnce) return false;
   ++operations_;
   switch (fault_) {
     case Fault::kNone:
+    case Fault::kReadOnce:
       return false;
     case Fault::kFailOnce:
     case Fault::kNoSpaceOnce:

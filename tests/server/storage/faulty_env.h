@@ -19,6 +19,7 @@ enum class Fault {
   kFailOnce,        // the n-th operation fails, the ones after it succeed
   kNoSpaceOnce,     // the n-th operation finds the disk full, the ones after it do not
   kShortWriteOnce,  // the n-th operation, if it is a write, writes half and fails
+  kReadOnce,        // the n-th read fails; only reads are counted
   kFailFrom,        // the n-th operation and all after it fail
   kPowerCut,  // at the n-th operation everything that was not synced is lost, and the process ends
 };
@@ -44,6 +45,9 @@ class FaultState {
     absl::MutexLock lock_;
     const bool fails_;
   };
+
+  // Every read asks too.
+  bool ReadFails();
 
   // Of a file in a Turn: how much of it is there, and how much of that would survive.
   struct File {
