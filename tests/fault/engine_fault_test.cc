@@ -75,12 +75,14 @@ class EngineFaultTest : public testing::TestWithParam<std::string> {
   uint64_t acknowledged_ = 0;
 };
 
-// TESSERA_FAULT_EVERY=1 lets every single operation fail; else the steps grow.
+// TESSERA_FAULT_STEP=1 lets every single operation fail, 3 every third; else the steps grow.
 TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
-  const bool every = std::getenv("TESSERA_FAULT_EVERY") != nullptr;
+  const char* given = std::getenv("TESSERA_FAULT_STEP");
+  const uint64_t step = given != nullptr ? std::strtoull(given, nullptr, 10) : 0;
   int fired = 0;
   uint64_t operation = 1;
-  for (; operation < kLastOperation && !HasFailure(); operation += every ? 1 : 1 + operation / 4) {
+  for (; operation < kLastOperation && !HasFailure();
+       operation += step > 0 ? step : 1 + operation / 4) {
     SCOPED_TRACE(absl::StrCat(GetParam(), " at operation ", operation));
     if (!RunWithFaultAt(operation)) break;
     ++fired;
