@@ -277,5 +277,29 @@ TEST_F(SnapshotsTest, WritesGoOnWhileSnapshotsAreMade) {
   EXPECT_GT(written, 10u);
 }
 
+TEST_F(SnapshotsTest, FsckThroughTheCli) {
+  const Json held = Run({"fsck", folder_.path()}, 6);
+  EXPECT_TRUE(absl::StrContains(held.dump(), "another server")) << held;
+  ASSERT_OK(server_->Terminate().status());
+  const Json clean = Run({"fsck", folder_.path()});
+  EXPECT_EQ(clean["ok"], true) << clean;
+  EXPECT_EQ(clean["points"], kRows);
+  EXPECT_EQ(clean["findings"].size(), 0u);
+  EXPECT_EQ(Run({"fsck", folder_.File("none")}, 3)["error"]["exit_code"], 3);
+
+  std::string table;
+  for (const auto& entry : fs::directory_iterator(folder_.File("store"))) {
+    if (entry.path().extension() == ".sst" && entry.file_size() > 100'000) table = entry.path();
+  }
+  ASSERT_NE(table, "");
+  std::string bytes = ReadWholeFile(table);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  WriteWholeFile(table, bytes);
+  const Json damaged = Run({"fsck", folder_.path()}, 7);
+  EXPECT_EQ(damaged["ok"], false) << damaged;
+  EXPECT_TRUE(absl::StrContains(damaged["findings"].dump(), fs::path(table).filename().string()))
+      << damaged;
+}
+
 }  // namespace
 }  // namespace tessera
