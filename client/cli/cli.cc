@@ -114,6 +114,7 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
   AddSearchCommand(app, selected);
   AddEvalCommand(app, selected);
   AddPointsCommands(app, selected);
+  AddAliasCommands(app, selected);
   AddIndexCommands(app, selected);
   AddCodebookCommands(app, selected);
   AddSnapshotCommands(app, selected);

@@ -17,6 +17,7 @@ void AddSearchCommand(CLI::App& app, Command& selected);
 void AddEvalCommand(CLI::App& app, Command& selected);
 void AddPointsCommands(CLI::App& app, Command& selected);
 void AddCodebookCommands(CLI::App& app, Command& selected);
+void AddAliasCommands(CLI::App& app, Command& selected);
 void AddIndexCommands(CLI::App& app, Command& selected);
 void AddSnapshotCommands(CLI::App& app, Command& selected);
 void AddOperationCommands(CLI::App& app, Command& selected);

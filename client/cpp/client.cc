@@ -145,6 +145,18 @@ absl::StatusOr<v1::DeletePointsResponse> Client::DeleteByFilter(
   return Call(*stubs_->points, &v1::Points::Stub::DeleteByFilter, request, options_.timeout);
 }
 
+absl::Status Client::UpdateAliases(const v1::UpdateAliasesRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::UpdateAliases, request,
+              options_.timeout)
+      .status();
+}
+
+absl::StatusOr<v1::ListAliasesResponse> Client::ListAliases(std::string_view collection_name) {
+  v1::ListAliasesRequest request;
+  request.set_collection_name(std::string(collection_name));
+  return Call(*stubs_->collections, &v1::Collections::Stub::ListAliases, request, options_.timeout);
+}
+
 absl::StatusOr<v1::Operation> Client::CreatePayloadIndex(
     const v1::CreatePayloadIndexRequest& request) {
   return Call(*stubs_->collections, &v1::Collections::Stub::CreatePayloadIndex, request,

@@ -46,6 +46,8 @@ class Client {
   absl::StatusOr<v1::ListCollectionsResponse> ListCollections(
       const v1::ListCollectionsRequest& request);
   absl::Status DeleteCollection(std::string_view name);
+  absl::Status UpdateAliases(const v1::UpdateAliasesRequest& request);
+  absl::StatusOr<v1::ListAliasesResponse> ListAliases(std::string_view collection_name);
   absl::StatusOr<v1::Operation> CreatePayloadIndex(const v1::CreatePayloadIndexRequest& request);
   absl::Status DropPayloadIndex(std::string_view collection_name, std::string_view key);
 

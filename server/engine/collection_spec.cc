@@ -16,21 +16,6 @@ bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
 }
 
-absl::Status CheckName(const std::string& name) {
-  if (name.empty() || name.size() > limits::kCollectionNameBytesMax) {
-    return InvalidField("collection_name",
-                        absl::StrCat("has ", name.size(), " characters; 1 to ",
-                                     limits::kCollectionNameBytesMax, " are allowed"));
-  }
-  const bool valid = std::isalnum(static_cast<unsigned char>(name[0])) &&
-                     std::all_of(name.begin(), name.end(), IsNameCharacter);
-  if (!valid) {
-    return InvalidField("collection_name",
-                        "must be letters, digits, _ - . and begin with a letter or digit");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckAtMost(const char* field, uint64_t value, uint64_t max) {
   if (value <= max) return absl::OkStatus();
   return InvalidField(field, absl::StrCat("is ", value, "; at most ", max, " is allowed"));
@@ -53,8 +38,21 @@ absl::Status CheckIndex(const IndexConfig& index, uint32_t dimension) {
 
 }  // namespace
 
+absl::Status CheckNewName(const std::string& name, const std::string& field) {
+  if (name.empty() || name.size() > limits::kCollectionNameBytesMax) {
+    return InvalidField(field, absl::StrCat("has ", name.size(), " characters; 1 to ",
+                                            limits::kCollectionNameBytesMax, " are allowed"));
+  }
+  const bool valid = std::isalnum(static_cast<unsigned char>(name[0])) &&
+                     std::all_of(name.begin(), name.end(), IsNameCharacter);
+  if (!valid) {
+    return InvalidField(field, "must be letters, digits, _ - . and begin with a letter or digit");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
-  RETURN_IF_ERROR(CheckName(spec->name));
+  RETURN_IF_ERROR(CheckNewName(spec->name, "collection_name"));
   if (spec->dimension == 0 || spec->dimension > limits::kDimensionMax) {
     return InvalidField("dimension", absl::StrCat("is ", spec->dimension, "; 1 to ",
                                                   limits::kDimensionMax, " are allowed"));

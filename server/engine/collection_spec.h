@@ -1,10 +1,15 @@
 #ifndef TESSERA_SERVER_ENGINE_COLLECTION_SPEC_H_
 #define TESSERA_SERVER_ENGINE_COLLECTION_SPEC_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "server/engine/types.h"
 
 namespace tessera {
+
+// A name that a collection or an alias may have. INVALID_ARGUMENT names `field`.
+absl::Status CheckNewName(const std::string& name, const std::string& field);
 
 // Checks what a user asks of a new collection and fills in what the server chooses.
 // INVALID_ARGUMENT names the field and the limit.

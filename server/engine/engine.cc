@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/aliases.h"
 #include "server/engine/collection.h"
 #include "server/engine/collection_spec.h"
 #include "server/engine/errors.h"
@@ -42,6 +44,7 @@ class EngineImpl final : public Engine {
         executor_(executor),
         options_(options),
         collections_(std::make_shared<CollectionMap>()),
+        aliases_(*store_),
         snapshots_(*store_, operations_, SnapshotCatalog()),
         list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
         disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }) {}
@@ -56,6 +59,8 @@ class EngineImpl final : public Engine {
   std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) override;
   absl::Status DeleteCollection(const std::string& name) override;
 
+  absl::Status UpdateAliases(const std::vector<AliasAction>& actions) override;
+  std::vector<AliasAction> ListAliases(const std::string& collection) override;
   absl::StatusOr<OperationInfo> CreatePayloadIndex(const std::string& collection,
                                                    const PayloadIndexSpec& spec) override;
   absl::Status DropPayloadIndex(const std::string& collection, const std::string& key) override;
@@ -145,6 +150,7 @@ class EngineImpl final : public Engine {
   const EngineOptions options_;
   // Replaced whole by the catalog's writers, who hold catalog_mutex_; readers load it.
   std::atomic<std::shared_ptr<const CollectionMap>> collections_;
+  Aliases aliases_;  // changed by who holds catalog_mutex_
   absl::Mutex catalog_mutex_;
   uint32_t next_collection_id_ ABSL_GUARDED_BY(catalog_mutex_) = 1;
   bool closed_ ABSL_GUARDED_BY(catalog_mutex_) = false;
@@ -158,7 +164,11 @@ class EngineImpl final : public Engine {
 
 absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& name) const {
   const auto collections = collections_.load();
-  const auto it = collections->find(name);
+  auto it = collections->find(name);
+  if (it == collections->end()) {
+    const std::optional<std::string> target = aliases_.Find(name);
+    if (target.has_value()) it = collections->find(*target);
+  }
   if (it == collections->end()) return NotFound("collection", name);
   return it->second;
 }
@@ -220,6 +230,7 @@ absl::Status EngineImpl::Recover() {
   std::set<uint32_t> ids;
   for (const auto& [name, collection] : *recovered) ids.insert(collection->id());
   collections_.store(std::move(recovered));
+  RETURN_IF_ERROR(aliases_.Recover());
   return SweepOrphans(ids);
 }
 
@@ -291,6 +302,10 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
   RETURN_IF_ERROR(CompleteCollectionSpec(&spec));
   absl::MutexLock lock(&catalog_mutex_);
   const auto collections = collections_.load();
+  if (aliases_.Find(spec.name).has_value()) {
+    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
+                           absl::StrCat(spec.name, " is an alias"));
+  }
   if (collections->contains(spec.name)) {
     return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
                            absl::StrCat("collection ", spec.name, " exists already"));
@@ -349,10 +364,13 @@ absl::Status EngineImpl::DeleteCollection(const std::string& name) {
   const auto collections = collections_.load();
   const auto it = collections->find(name);
   if (it == collections->end() || it->second != collection) return NotFound("collection", name);
-  return collection->Drop(store_->NewBatch(), [&] {
+  auto batch = store_->NewBatch();
+  const auto aliases = aliases_.Without(name, *batch);
+  return collection->Drop(std::move(batch), [&] {
     auto next = std::make_shared<CollectionMap>(*collections);
     next->erase(name);
     collections_.store(std::move(next));
+    aliases_.Publish(aliases);
   });
 }
 
@@ -416,12 +434,27 @@ absl::Status EngineImpl::Install(const CatalogRecord& record, bool replace) {
   return absl::OkStatus();
 }
 
+absl::Status EngineImpl::UpdateAliases(const std::vector<AliasAction>& actions) {
+  absl::MutexLock lock(&catalog_mutex_);
+  const auto collections = collections_.load();
+  return aliases_.Update(actions,
+                         [&](const std::string& name) { return collections->contains(name); });
+}
+
+std::vector<AliasAction> EngineImpl::ListAliases(const std::string& collection) {
+  std::vector<AliasAction> aliases;
+  for (const auto& [alias, target] : *aliases_.map()) {
+    if (collection.empty() || collection == target) aliases.push_back({alias, target});
+  }
+  return aliases;
+}
+
 absl::StatusOr<OperationInfo> EngineImpl::CreatePayloadIndex(const std::string& collection,
                                                              const PayloadIndexSpec& spec) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   ASSIGN_OR_RETURN(const PayloadIndexBuild build, found->AddPayloadIndex(spec));
   auto operation = operations_.Start(
-      "create_payload_index", collection,
+      "create_payload_index", found->spec().name,
       [found, build](Operations::Context& context) {
         return found->BuildPayloadIndex(build, context);
       },
@@ -550,7 +583,7 @@ bool EngineImpl::SearchIsQuick(const SearchRequest& request) {
 absl::StatusOr<OperationInfo> EngineImpl::Train(const TrainRequest& request) {
   ASSIGN_OR_RETURN(auto found, Find(request.collection));
   RETURN_IF_ERROR(found->CheckTrainable(request));
-  return operations_.Start("train", request.collection,
+  return operations_.Start("train", found->spec().name,
                            [found, request](Operations::Context& operation) {
                              return found->Train(request, operation);
                            });
@@ -588,7 +621,7 @@ absl::StatusOr<OperationInfo> EngineImpl::ImportCodebook(const std::string& coll
                                                          std::string bytes) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   ASSIGN_OR_RETURN(auto codebook, found->ParseCodebook(bytes));
-  return operations_.Start("import_codebook", collection,
+  return operations_.Start("import_codebook", found->spec().name,
                            [found, codebook = std::move(codebook)](Operations::Context& operation) {
                              return found->InstallCodebook(codebook, operation);
                            });

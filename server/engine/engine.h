@@ -55,6 +55,11 @@ class Engine {
   virtual std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) = 0;
   virtual absl::Status DeleteCollection(const std::string& name) = 0;
 
+  // All of the actions at one moment, or none. An alias stands for its collection in every call but
+  // CreateCollection and DeleteCollection; it goes with its collection.
+  virtual absl::Status UpdateAliases(const std::vector<AliasAction>& actions) = 0;
+  // By alias; "" for those of all collections.
+  virtual std::vector<AliasAction> ListAliases(const std::string& collection) = 0;
   // Starts the building of an index of one field of the payload. ALREADY_EXISTS if there is one.
   virtual absl::StatusOr<OperationInfo> CreatePayloadIndex(const std::string& collection,
                                                            const PayloadIndexSpec& spec) = 0;

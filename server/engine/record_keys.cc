@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kCounterPrefix = "counter/";
+constexpr std::string_view kAliasPrefix = "alias/";
 constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
 
 constexpr char kNumberTag = 0;
@@ -88,6 +89,22 @@ std::string CounterKey(uint32_t collection_id) {
   return key;
 }
 
+std::string AliasKey(std::string_view alias) {
+  std::string key(kAliasPrefix);
+  key.append(alias);
+  return key;
+}
+
+KeyRange AliasRange() { return PrefixRange(std::string(kAliasPrefix)); }
+
+absl::Status ParseAliasKey(std::string_view key, std::string_view* alias) {
+  if (!key.starts_with(kAliasPrefix) || key.size() == kAliasPrefix.size()) {
+    return Damaged("meta", key);
+  }
+  *alias = key.substr(kAliasPrefix.size());
+  return absl::OkStatus();
+}
+
 std::string PayloadIndexKey(uint32_t collection_id, std::string_view field) {
   std::string key(kPayloadIndexPrefix);
   AppendBigEndian(collection_id, &key);
@@ -118,6 +135,7 @@ absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id) {
 }
 
 std::optional<uint32_t> CollectionOfMetaKey(std::string_view key) {
+  if (key.starts_with(kAliasPrefix)) return {};  // a name follows, no id
   const size_t slash = key.find('/');
   if (slash == std::string_view::npos || key.size() < slash + 1 + sizeof(uint32_t)) return {};
   return ReadBigEndian<uint32_t>(key, slash + 1);

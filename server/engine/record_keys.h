@@ -38,6 +38,10 @@ std::string FormatKey();
 std::string NextCollectionIdKey();
 std::string CatalogKey(uint32_t collection_id);
 std::string CounterKey(uint32_t collection_id);
+// Another name of a collection.
+std::string AliasKey(std::string_view alias);
+KeyRange AliasRange();
+absl::Status ParseAliasKey(std::string_view key, std::string_view* alias);
 // The definition of a payload index; `field` is the text of its key.
 std::string PayloadIndexKey(uint32_t collection_id, std::string_view field);
 KeyRange PayloadIndexRange(uint32_t collection_id);

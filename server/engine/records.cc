@@ -28,6 +28,7 @@ enum class RecordKind : uint8_t {
   kPoint = 7,
   kCode = 8,
   kPayloadIndex = 9,
+  kAlias = 11,
 };
 
 constexpr uint8_t kRecordVersion = 1;
@@ -53,6 +54,8 @@ const char* Name(RecordKind kind) {
       return "point";
     case RecordKind::kCode:
       return "code";
+    case RecordKind::kAlias:
+      return "alias";
     case RecordKind::kPayloadIndex:
       return "payload index";
   }
@@ -297,6 +300,20 @@ absl::Status DecodeCounter(std::string_view key, std::string_view value, Counter
   return reader.Finish(reader.body().ReadU64(&record->sequence) &&
                        reader.body().ReadU64(&record->next_slot) &&
                        record->next_slot <= limits::kPointsPerCollectionMax);
+}
+
+void EncodeAlias(std::string_view key, std::string_view collection, std::string* value) {
+  ValueWriter writer(RecordKind::kAlias, key, value);
+  writer.WriteBytes(collection);
+  writer.Finish();
+}
+
+absl::Status DecodeAlias(std::string_view key, std::string_view value,
+                         std::string_view* collection) {
+  ValueReader reader(RecordKind::kAlias, key, value);
+  RETURN_IF_ERROR(reader.status());
+  *collection = reader.Rest();
+  return reader.Finish(!collection->empty());
 }
 
 void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string* value) {

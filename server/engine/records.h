@@ -49,6 +49,11 @@ struct CounterRecord {
 void EncodeCounter(std::string_view key, const CounterRecord& record, std::string* value);
 absl::Status DecodeCounter(std::string_view key, std::string_view value, CounterRecord* record);
 
+// Of an alias, whose name is in the key: the name of its collection.
+void EncodeAlias(std::string_view key, std::string_view collection, std::string* value);
+absl::Status DecodeAlias(std::string_view key, std::string_view value,
+                         std::string_view* collection);
+
 // Of a payload index; its field is in the key.
 void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string* value);
 absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,

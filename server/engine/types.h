@@ -45,6 +45,12 @@ struct CollectionSpec {
   IndexConfig index;
 };
 
+// Makes `alias` a name of `collection`, of whatever it was one before; "" deletes the alias.
+struct AliasAction {
+  std::string alias;
+  std::string collection;
+};
+
 struct PayloadIndexInfo {
   PayloadIndexSpec spec;
   bool ready = false;   // else it is being built, and filters read payloads

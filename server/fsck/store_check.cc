@@ -73,6 +73,8 @@ absl::Status ReadMetaRecord(std::string_view key, std::string_view value, Catalo
     catalog.next_id = next_id;
     return absl::OkStatus();
   }
+  std::string_view name;
+  if (ParseAliasKey(key, &name).ok()) return DecodeAlias(key, value, &name);
   const std::optional<uint32_t> id = CollectionOfMetaKey(key);
   if (!id.has_value() || *id > kCollectionIdMax) {
     return absl::DataLossError("a record of an unknown kind");

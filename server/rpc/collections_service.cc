@@ -5,6 +5,7 @@
 
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/errors.h"
 #include "server/rpc/convert_collections.h"
 #include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_operations.h"
@@ -69,11 +70,35 @@ absl::Status HandleDropPayloadIndex(Engine& engine, v1::DropPayloadIndexRequest&
   return engine.DropPayloadIndex(request.collection_name(), request.key());
 }
 
+absl::Status HandleUpdateAliases(Engine& engine, v1::UpdateAliasesRequest& request,
+                                 v1::UpdateAliasesResponse*) {
+  if (request.actions().empty()) return InvalidField("actions", "is empty");
+  RETURN_IF_ERROR(CheckAtMost("actions", static_cast<uint64_t>(request.actions_size()),
+                              limits::kAliasActionsMax));
+  std::vector<AliasAction> actions;
+  for (const v1::Alias& action : request.actions()) {
+    actions.push_back({action.alias_name(), action.collection_name()});
+  }
+  return engine.UpdateAliases(actions);
+}
+
+absl::Status HandleListAliases(Engine& engine, v1::ListAliasesRequest& request,
+                               v1::ListAliasesResponse* response) {
+  for (const AliasAction& alias : engine.ListAliases(request.collection_name())) {
+    v1::Alias* out = response->add_aliases();
+    out->set_alias_name(alias.alias);
+    out->set_collection_name(alias.collection);
+  }
+  return absl::OkStatus();
+}
+
 using Service = v1::Collections;
 using RawService = Service::WithRawCallbackMethod_Create<
     Service::WithRawCallbackMethod_Get<Service::WithRawCallbackMethod_List<
         Service::WithRawCallbackMethod_Delete<Service::WithRawCallbackMethod_CreatePayloadIndex<
-            Service::WithRawCallbackMethod_DropPayloadIndex<Service::Service>>>>>>;
+            Service::WithRawCallbackMethod_DropPayloadIndex<
+                Service::WithRawCallbackMethod_UpdateAliases<
+                    Service::WithRawCallbackMethod_ListAliases<Service::Service>>>>>>>>;
 
 class CollectionsService final : public RawService {
  public:
@@ -116,6 +141,18 @@ class CollectionsService final : public RawService {
     return RunUnary(env_, env_.admin_pool,
                     {"Collections.DropPayloadIndex", context, request, response},
                     HandleDropPayloadIndex);
+  }
+  grpc::ServerUnaryReactor* UpdateAliases(grpc::CallbackServerContext* context,
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool,
+                    {"Collections.UpdateAliases", context, request, response}, HandleUpdateAliases);
+  }
+  grpc::ServerUnaryReactor* ListAliases(grpc::CallbackServerContext* context,
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.ListAliases", context, request, response},
+                    HandleListAliases);
   }
 
  private:

@@ -348,6 +348,25 @@ class ForeignClientTest(unittest.TestCase):
             filter=self.filter(has_id=Context.types.PointIds(num=[1000, 1001, 1002]))))
         self.assertEqual(gone.points, 3)
 
+    def test_7e_aliases(self):
+        messages = Context.collections
+        def update(*actions):
+            self.collections.UpdateAliases(messages.UpdateAliasesRequest(
+                actions=[messages.Alias(alias_name=a, collection_name=c) for a, c in actions]))
+        def listed():
+            answer = self.collections.ListAliases(messages.ListAliasesRequest())
+            return [(a.alias_name, a.collection_name) for a in answer.aliases]
+        update(("live", "words"), ("old", "words"))
+        self.assertEqual(listed(), [("live", "words"), ("old", "words")])
+        count = self.points.Count(Context.points.CountRequest(collection_name="live"))
+        self.assertEqual(count.points, ROWS - 3)
+        self.assertEqual(error_of(lambda: update(("old", ""), ("live", "nonsense"))),
+                         (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", []))
+        self.assertEqual(error_of(lambda: update(("words", "words")))[1], "COLLECTION_EXISTS")
+        self.assertEqual(len(listed()), 2)
+        update(("old", ""))
+        self.assertEqual(listed(), [("live", "words")])
+
     def test_8_errors(self):
         search = Context.points.SearchRequest(collection_name="words", limit=0)
         search.vectors.values.extend([0.5] * 128)

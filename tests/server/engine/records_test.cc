@@ -79,6 +79,9 @@ std::vector<Case> Cases() {
       [](K k, V v) { EncodeCounter(k, {.sequence = 5, .next_slot = 0xA1B2C3D4}, v); },
       Decoder(DecodeCounter));
   add(
+      "alias", AliasKey("x"), "01776f726473474a8ea8", [](K k, V v) { EncodeAlias(k, "words", v); },
+      Decoder(DecodeAlias));
+  add(
       "payload index", PayloadIndexKey(7, "a.b"), "0104ae2323d2",
       [](K k, V v) { EncodePayloadIndex(k, PayloadIndexType::kDatetime, v); },
       Decoder(DecodePayloadIndex));
