@@ -34,7 +34,11 @@ absl::StatusOr<std::string> DecodePageToken(std::string_view token, std::string_
   const bool decoded =
       absl::WebSafeBase64Unescape(absl::string_view(token.data(), token.size()), &bytes);
   ByteReader reader(bytes);
-  if (!decoded || !reader.ReadU8(&version) || version != kVersion || !reader.ReadU32(&checksum) ||
+  // Base64 has several texts for the same bytes (blanks, padding); only the one that was given
+  // counts.
+  if (!decoded ||
+      absl::WebSafeBase64Escape(bytes) != absl::string_view(token.data(), token.size()) ||
+      !reader.ReadU8(&version) || version != kVersion || !reader.ReadU32(&checksum) ||
       !reader.ReadBytes(reader.remaining(), &key) || checksum != Crc32c(key) ||
       key.substr(0, prefix.size()) != prefix) {
     return InvalidField("page_token", "is not a token that this server gave for this list");
