@@ -412,6 +412,10 @@ absl::Status EngineImpl::Install(const CatalogRecord& record, bool replace) {
   RETURN_IF_ERROR(collection->Recover());
   absl::MutexLock lock(&catalog_mutex_);
   const auto collections = collections_.load();
+  if (aliases_.Find(record.spec.name).has_value()) {
+    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
+                           absl::StrCat(record.spec.name, " is an alias"));
+  }
   const auto old = collections->find(record.spec.name);
   if (old == collections->end()) RETURN_IF_ERROR(CheckRoom(*collections));
   if (old != collections->end() && !replace) {

@@ -207,6 +207,16 @@ TEST_F(EngineSnapshotsTest, NewNameHasToBeOne) {
       absl::IsInvalidArgument(RunRestore({.snapshot_id = id, .collection = "no/such name"})));
 }
 
+TEST_F(EngineSnapshotsTest, AliasIsNoNameToRestoreUnderAndStaysWithItsCollection) {
+  MakeCollection("a");
+  const std::string id = MakeSnapshot("a");
+  ASSERT_TRUE(engine_->UpdateAliases({{"alias", "a"}}).ok());
+  EXPECT_EQ(RunRestore({.snapshot_id = id, .collection = "alias", .replace = true}).code(),
+            absl::StatusCode::kAlreadyExists);
+  ASSERT_EQ(RunRestore({.snapshot_id = id, .replace = true}), absl::OkStatus());
+  EXPECT_EQ(engine_->CountPoints("alias", {}).value(), engine_->CountPoints("a", {}).value());
+}
+
 // What a crash in the middle of a restore leaves: all records but the catalog's.
 TEST_F(EngineSnapshotsTest, InterruptedRestoreIsSweptAtTheNextStart) {
   MakeCollection("a");
