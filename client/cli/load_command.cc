@@ -13,6 +13,7 @@
 #include "client/cli/format.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/progress.h"
+#include "client/cli/write_flags.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 
@@ -26,6 +27,7 @@ struct LoadOptions {
   uint64_t start_row = 0;
   std::optional<uint64_t> limit;
   bool allow_truncated = false;
+  WriteFlags write;
 };
 
 IdKind IdKindOf(const std::string& name) {
@@ -88,6 +90,7 @@ absl::Status SendAll(Context& context, const LoadOptions& options,
       {.collection_name = options.collection, .chunks_in_flight_max = options.in_flight});
   const std::string label = absl::StrCat("load ", options.collection);
   absl::Status status;
+  uint64_t row = first_row;
   while (status.ok()) {
     progress.Update(label, "points", upserter->acknowledged_points(), total);
     if (interrupt.Interrupted()) {
@@ -98,6 +101,11 @@ absl::Status SendAll(Context& context, const LoadOptions& options,
     absl::StatusOr<uint64_t> rows = chunks.Next(&request);
     if (!rows.ok()) status = InputFileError(rows.status());
     if (!rows.ok() || *rows == 0) break;
+    request.set_durability(options.write.durability());
+    if (!options.write.request_id.empty()) {
+      request.set_request_id(absl::StrCat(options.write.request_id, "/", row));
+    }
+    row += *rows;
     status = upserter->Write(std::move(request));
   }
   const absl::Status finished = upserter->Finish();
@@ -196,6 +204,8 @@ void AddLoadCommand(CLI::App& app, Command& selected) {
       ->capture_default_str();
   load->add_option("--start-row", options->start_row, "First row to load")->capture_default_str();
   load->add_option("--limit", options->limit, "Rows to load at most");
+  AddWriteFlags(load, options->write,
+                "A load repeated with the same id, file and batch writes no chunk twice");
   load->add_flag("--allow-truncated", options->allow_truncated,
                  "Load the whole rows of a file that is cut short");
   Select(load, selected, options, RunLoad);

@@ -11,6 +11,7 @@
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
 #include "client/cli/table.h"
+#include "client/cli/write_flags.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 
@@ -26,6 +27,7 @@ struct PointsOptions {
   std::vector<std::string> string_ids;
   bool no_payload = false, with_vectors = false, all = false;
   uint32_t page_size = 20;
+  WriteFlags write;
 };
 
 absl::StatusOr<v1::PointIds> MakeIds(const PointsOptions& options) {
@@ -81,10 +83,15 @@ absl::Status RunDelete(Context& context, const PointsOptions& options) {
     v1::DeletePointsRequest request;
     request.set_collection_name(options.collection);
     ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
+    request.set_durability(options.write.durability());
+    request.set_request_id(options.write.request_id);
     ASSIGN_OR_RETURN(response, context.client().DeletePoints(request));
   } else {
     if (!options.ids.empty() || !options.string_ids.empty()) {
       return UsageError("points are named by ids or by --filter, one of the two");
+    }
+    if (!options.write.request_id.empty() || options.write.durability() != v1::SYNC) {
+      return UsageError("--durability and --request-id are for points named by ids");
     }
     v1::DeleteByFilterRequest request;
     request.set_collection_name(options.collection);
@@ -193,6 +200,8 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
                                *delete_options);
   AddIdOptions(remove, *delete_options);
   AddFilterOption(remove, *delete_options);
+  AddWriteFlags(remove, delete_options->write,
+                "Deleting again with the same id and points does nothing");
   Select(remove, selected, delete_options, RunDelete);
 
   auto count_options = std::make_shared<PointsOptions>();

@@ -4,15 +4,14 @@
 
 namespace tessera {
 
-Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record,
-                       std::function<void()> wake)
+Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks)
     : store_(store),
       executor_(executor),
       id_(record.id),
       spec_(record.spec),
       create_time_ms_(record.create_time_ms),
       recorded_codebook_version_(record.codebook_version),
-      wake_(std::move(wake)),
+      hooks_(std::move(hooks)),
       table_(spec_.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
       queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {
   Publish();

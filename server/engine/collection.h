@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,7 @@
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
 #include "server/engine/records.h"
+#include "server/engine/request_ledger.h"
 #include "server/engine/slot_allocator.h"
 #include "server/engine/slot_table.h"
 #include "server/engine/types.h"
@@ -62,10 +64,14 @@ struct PayloadIndexBuild {
 // the executor must outlive it.
 class Collection {
  public:
-  // A collection whose catalog record is in the store already; Recover() fills it. `wake` is called
-  // when there is work for Maintain(); it must not block.
-  Collection(Store& store, Executor& executor, const CatalogRecord& record,
-             std::function<void()> wake);
+  // What a collection tells its owner, in the middle of a write: these must not block.
+  struct Hooks {
+    std::function<void()> lists_need_work;  // there is work for Maintain()
+    std::function<void()> wrote_async;      // Store::Sync() is to be called within kAsyncSyncMsMax
+  };
+
+  // A collection whose catalog record is in the store already; Recover() fills it.
+  Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks);
 
   // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
   absl::Status Recover();
@@ -76,7 +82,7 @@ class Collection {
   uint64_t points() const { return points_.load(std::memory_order_relaxed); }
 
   absl::StatusOr<WriteResult> Upsert(const UpsertBatch& batch);
-  absl::StatusOr<WriteResult> Delete(const std::vector<PointId>& ids);
+  absl::StatusOr<WriteResult> Delete(const std::vector<PointId>& ids, const WriteOptions& options);
   // Deletes what matches, in steps; a point that is written meanwhile may stay.
   absl::StatusOr<WriteResult> DeleteMatching(const Filter& filter);
   // Changes points as they are in one moment: their payloads, or their vectors too. Ids that are
@@ -161,6 +167,8 @@ class Collection {
   void EncodeForWrite(PendingWrite& write, const CollectionView& view) const;
   absl::Status CommitGroup(std::span<PendingWrite* const> group);
   absl::Status CheckWrite(const PendingWrite& write, const GroupPlan& plan) const;
+  absl::Status CommitWrites(std::span<PendingWrite* const> writes, Durability durability);
+  absl::StatusOr<WriteResult> Submit(PendingWrite& write);
   void PlanWrite(PendingWrite& write, GroupPlan& plan);
   void PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupPlan& plan);
   absl::Status LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const;
@@ -168,6 +176,17 @@ class Collection {
   void ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan);
   void BuryPoints(std::span<const Slot> died);
   void Publish();
+
+  // Request ids (collection_ledger.cc). What they touch belongs to the queue's turn.
+  struct NewWrites {
+    std::vector<PendingWrite*> writes;
+    std::vector<std::pair<PendingWrite*, PendingWrite*>> repeats;  // and what each repeats
+  };
+  absl::Status SetWriteOptions(const WriteOptions& options, PendingWrite* write) const;
+  NewWrites TakeNewWrites(std::span<PendingWrite* const> group) const;
+  void PlanLedger(std::span<PendingWrite* const> writes, StoreBatch& batch) const;
+  void ApplyLedger(std::span<PendingWrite* const> writes);
+  absl::Status RecoverLedger();
 
   // Reads (collection_read.cc).
   // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
@@ -282,7 +301,7 @@ class Collection {
   const int64_t create_time_ms_;
   const uint32_t recorded_codebook_version_;
 
-  const std::function<void()> wake_;
+  const Hooks hooks_;
 
   SlotTable table_;
   std::atomic<uint64_t> points_{0};
@@ -302,6 +321,7 @@ class Collection {
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;
   SearchDefaults defaults_;
+  RequestLedger ledger_;
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 
   uint64_t view_version_ = 0;

@@ -278,7 +278,7 @@ void Collection::UseLists(std::unique_ptr<InvertedLists> lists,
     if (old.slots().Contains(s) && !tombstones_.slots().Contains(s)) gone.push_back(s);
   }
   slots_.Retire(std::move(gone), epochs_.next());
-  if (tombstones_.HasWork()) wake_();
+  if (tombstones_.HasWork()) hooks_.lists_need_work();
 }
 
 }  // namespace tessera

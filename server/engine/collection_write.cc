@@ -134,15 +134,21 @@ absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
     if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
     write.vectors = converted.data();
   }
+  RETURN_IF_ERROR(SetWriteOptions(batch.options, &write));
   const auto now = view();
   EncodeForWrite(write, *now);
   write.columns = ExtractColumns(*now->indexes, batch.payloads, batch.ids.size());
+  return Submit(write);
+}
+
+absl::StatusOr<WriteResult> Collection::Submit(PendingWrite& write) {
   RETURN_IF_ERROR(queue_.Submit(write));
   RETURN_IF_ERROR(write.refusal);
   return write.result;
 }
 
-absl::StatusOr<WriteResult> Collection::Delete(const std::vector<PointId>& ids) {
+absl::StatusOr<WriteResult> Collection::Delete(const std::vector<PointId>& ids,
+                                               const WriteOptions& options) {
   if (ids.empty()) return InvalidField("ids", "is empty");
   if (ids.size() > limits::kIdsPerRequestMax) {
     return InvalidField("ids", absl::StrCat("has ", ids.size(), " ids; at most ",
@@ -151,8 +157,8 @@ absl::StatusOr<WriteResult> Collection::Delete(const std::vector<PointId>& ids) 
   PendingWrite write;
   write.kind = PendingWrite::Kind::kDelete;
   write.ids = &ids;
-  RETURN_IF_ERROR(queue_.Submit(write));
-  return write.result;
+  RETURN_IF_ERROR(SetWriteOptions(options, &write));
+  return Submit(write);
 }
 
 absl::Status Collection::LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const {
@@ -274,6 +280,20 @@ void Collection::PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupP
 
 absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
   if (dropped_.load()) return Missing();
+  const bool sync = std::any_of(group.begin(), group.end(), [](const PendingWrite* write) {
+    return write->durability == Durability::kSync;
+  });
+  const NewWrites taken = TakeNewWrites(group);
+  if (taken.writes.empty()) return sync ? store_.Sync() : absl::OkStatus();
+  RETURN_IF_ERROR(CommitWrites(taken.writes, sync ? Durability::kSync : Durability::kAsync));
+  for (const auto& [repeat, first] : taken.repeats) {
+    repeat->result = first->result;
+    repeat->refusal = first->refusal;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Durability durability) {
   GroupPlan plan;
   plan.batch = store_.NewBatch();
   plan.sequence = sequence_.load();
@@ -301,22 +321,25 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
       plan.old_slot_cursor += write->size();
     }
   }
+  PlanLedger(group, *plan.batch);
   IndexChanges index_changes(*indexes_);
   const std::string counter_key = CounterKey(id_);
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
   plan.batch->Put(Family::kMeta, counter_key, plan.value);
   absl::Status status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
-  if (status.ok()) status = store_.Commit(*plan.batch, Durability::kSync);
+  if (status.ok()) status = store_.Commit(*plan.batch, durability);
   if (!status.ok()) {
     slots_.Return(plan.new_slots);
     return status;
   }
   if (!indexes_->fields.empty()) indexes_ = index_changes.ApplyTo(*indexes_);
   ApplyGroup(group, plan);
+  ApplyLedger(group);
+  if (durability == Durability::kAsync) hooks_.wrote_async();
   return absl::OkStatus();
 }
 
-// The group is on disk: now it becomes visible.
+// The group is in the log: now it becomes visible.
 void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan) {
   const Slot* slots = plan.new_slots.data();
   for (const PendingWrite* write : group) {
@@ -349,7 +372,7 @@ void Collection::BuryPoints(std::span<const Slot> died) {
     const uint32_t list = table_.list(slot);
     tombstones_.Add(slot, list, lists_->list_size(list));
   }
-  if (tombstones_.HasWork()) wake_();
+  if (tombstones_.HasWork()) hooks_.lists_need_work();
 }
 
 void Collection::Publish() {

@@ -47,7 +47,8 @@ class EngineImpl final : public Engine {
         aliases_(*store_),
         snapshots_(*store_, operations_, SnapshotCatalog()),
         list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
-        disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }) {}
+        disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }),
+        sync_(absl::Milliseconds(limits::kAsyncSyncMsMax), [this] { return SyncAsyncWrites(); }) {}
   ~EngineImpl() override { Close().IgnoreError(); }
 
   absl::Status Recover();
@@ -68,7 +69,8 @@ class EngineImpl final : public Engine {
   absl::StatusOr<WriteResult> Upsert(const std::string& collection,
                                      const UpsertBatch& batch) override;
   absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
-                                           const std::vector<PointId>& ids) override;
+                                           const std::vector<PointId>& ids,
+                                           const WriteOptions& options) override;
   absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
                                                    const std::vector<PointId>& ids,
                                                    const PointFields& fields,
@@ -125,11 +127,14 @@ class EngineImpl final : public Engine {
  private:
   absl::StatusOr<std::shared_ptr<Collection>> Find(const std::string& name) const;
   std::shared_ptr<Collection> NewCollection(const CatalogRecord& record) {
-    return std::make_shared<Collection>(*store_, executor_, record,
-                                        [this] { list_maintenance_.Wake(); });
+    return std::make_shared<Collection>(
+        *store_, executor_, record,
+        Collection::Hooks{.lists_need_work = [this] { list_maintenance_.Wake(); },
+                          .wrote_async = [this] { unsynced_.store(true); }});
   }
   bool MaintainLists();
   bool MaintainDisk();
+  bool SyncAsyncWrites();
   CollectionInfo InfoOf(const Collection& collection);
   // Calls `write` with the collection, and again if it was replaced before the write's turn came.
   template <class Write>
@@ -158,8 +163,10 @@ class EngineImpl final : public Engine {
   // Last: their threads end before what they use.
   Operations operations_;
   std::atomic<bool> closing_{false};
+  std::atomic<bool> unsynced_{false};  // there are writes that no sync has followed
   Maintenance list_maintenance_;
   Maintenance disk_maintenance_;
+  Maintenance sync_;
 };
 
 absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& name) const {
@@ -272,6 +279,15 @@ bool EngineImpl::MaintainLists() {
   return more;
 }
 
+bool EngineImpl::SyncAsyncWrites() {
+  if (!unsynced_.exchange(false)) return false;
+  // After a failed sync the store takes no more writes, and says so to the next one.
+  if (absl::Status status = store_->Sync(); !status.ok()) {
+    Log(absl::StrCat("syncing the log: ", status.ToString()));
+  }
+  return false;
+}
+
 bool EngineImpl::MaintainDisk() {
   const auto collections = collections_.load();
   const absl::Time quiet_since = absl::Now() - options_.quiet_before_compaction;
@@ -291,6 +307,7 @@ absl::Status EngineImpl::Close() {
   closing_.store(true);
   list_maintenance_.Stop();
   disk_maintenance_.Stop();
+  sync_.Stop();
   absl::MutexLock lock(&catalog_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;
@@ -487,8 +504,9 @@ absl::StatusOr<WriteResult> EngineImpl::Upsert(const std::string& collection,
 }
 
 absl::StatusOr<WriteResult> EngineImpl::DeletePoints(const std::string& collection,
-                                                     const std::vector<PointId>& ids) {
-  return WriteTo(collection, [&](Collection& found) { return found.Delete(ids); });
+                                                     const std::vector<PointId>& ids,
+                                                     const WriteOptions& options) {
+  return WriteTo(collection, [&](Collection& found) { return found.Delete(ids, options); });
 }
 
 absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& collection,

@@ -33,8 +33,9 @@ struct EngineOptions {
 //
 // Thread-safe. Calls block (writes until the group commit is on disk, searches until they have
 // run in the calling thread): the RPC edge calls from its own pools. Searches take no lock that a
-// writer or background work holds. An OK from a write means that it is on disk and that the next
-// search finds it. Statuses carry the details of errors.h.
+// writer or background work holds. An OK from a write means that the next search finds it, and
+// that it is on disk; with Durability::kAsync, that it will be within kAsyncSyncMsMax and a sync.
+// Statuses carry the details of errors.h.
 class Engine {
  public:
   // Recovers all collections from the store: reads codes, never re-encodes or re-trains.
@@ -68,7 +69,8 @@ class Engine {
   virtual absl::StatusOr<WriteResult> Upsert(const std::string& collection,
                                              const UpsertBatch& batch) = 0;
   virtual absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
-                                                   const std::vector<PointId>& ids) = 0;
+                                                   const std::vector<PointId>& ids,
+                                                   const WriteOptions& options) = 0;
   virtual absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection,
                                                      const Filter& filter) = 0;
   // Changes those of the points that exist. As Upsert, else.

@@ -99,6 +99,24 @@ absl::Status CopyPayloadIndexes(const CopiedCollection& from, const CopiedCollec
   return to.store.Commit(*batch, Durability::kAsync);
 }
 
+absl::Status CopyRequests(const CopiedCollection& from, const CopiedCollection& to) {
+  const KeyRange range = RequestRange(from.id);
+  auto batch = to.store.NewBatch();
+  auto it = from.store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  for (; it->Valid(); it->Next()) {
+    std::string_view request_id;
+    RequestRecord record;
+    RETURN_IF_ERROR(ParseRequestKey(it->key(), &request_id));
+    RETURN_IF_ERROR(DecodeRequest(it->key(), it->value(), &record));
+    const std::string key = RequestKey(to.id, request_id);
+    std::string value;
+    EncodeRequest(key, record, &value);
+    batch->Put(Family::kMeta, key, value);
+  }
+  RETURN_IF_ERROR(it->status());
+  return to.store.Commit(*batch, Durability::kAsync);
+}
+
 }  // namespace
 
 absl::Status MoveRecord(Family family, std::string_view key, std::string_view value,
@@ -122,6 +140,7 @@ absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection
                             const std::function<bool(uint64_t records)>& progress) {
   RETURN_IF_ERROR(CopyCounter(from, to));
   RETURN_IF_ERROR(CopyPayloadIndexes(from, to));
+  RETURN_IF_ERROR(CopyRequests(from, to));
   const KeyRange range = CollectionRange(from.id);
   std::string key;
   std::string value;
@@ -168,8 +187,9 @@ void DeleteCollectionRecords(uint32_t id, StoreBatch& batch) {
   }
   batch.Delete(Family::kMeta, CatalogKey(id));
   batch.Delete(Family::kMeta, CounterKey(id));
-  const KeyRange indexes = PayloadIndexRange(id);
-  batch.DeleteRange(Family::kMeta, indexes.begin, indexes.end);
+  for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id)}) {
+    batch.DeleteRange(Family::kMeta, meta.begin, meta.end);
+  }
 }
 
 absl::Status DropCollectionRecords(Store& store, uint32_t id) {

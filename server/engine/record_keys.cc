@@ -15,6 +15,7 @@ constexpr std::string_view kCatalogPrefix = "catalog/";
 constexpr std::string_view kCounterPrefix = "counter/";
 constexpr std::string_view kAliasPrefix = "alias/";
 constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
+constexpr std::string_view kRequestPrefix = "request/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
@@ -121,6 +122,25 @@ absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field)
     return Damaged("meta", key);
   }
   *field = key.substr(kPayloadIndexPrefix.size() + 4);
+  return absl::OkStatus();
+}
+
+std::string RequestKey(uint32_t collection_id, std::string_view request_id) {
+  std::string key(kRequestPrefix);
+  AppendBigEndian(collection_id, &key);
+  key.append(request_id);
+  return key;
+}
+
+KeyRange RequestRange(uint32_t collection_id) { return PrefixRange(RequestKey(collection_id, "")); }
+
+absl::Status ParseRequestKey(std::string_view key, std::string_view* request_id) {
+  const size_t head = kRequestPrefix.size() + 4;
+  if (!key.starts_with(kRequestPrefix) || key.size() <= head ||
+      key.size() > head + limits::kRequestIdBytesMax) {
+    return Damaged("meta", key);
+  }
+  *request_id = key.substr(head);
   return absl::OkStatus();
 }
 

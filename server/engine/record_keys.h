@@ -46,6 +46,10 @@ absl::Status ParseAliasKey(std::string_view key, std::string_view* alias);
 std::string PayloadIndexKey(uint32_t collection_id, std::string_view field);
 KeyRange PayloadIndexRange(uint32_t collection_id);
 absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field);
+// A write that was sent with a request id.
+std::string RequestKey(uint32_t collection_id, std::string_view request_id);
+KeyRange RequestRange(uint32_t collection_id);
+absl::Status ParseRequestKey(std::string_view key, std::string_view* request_id);
 KeyRange CatalogRange();  // the catalog records of all collections, by id
 absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
 // The collection that a key of kMeta belongs to; none for those of the whole store. Such a key has

@@ -28,6 +28,7 @@ enum class RecordKind : uint8_t {
   kPoint = 7,
   kCode = 8,
   kPayloadIndex = 9,
+  kRequest = 10,
   kAlias = 11,
 };
 
@@ -58,6 +59,8 @@ const char* Name(RecordKind kind) {
       return "alias";
     case RecordKind::kPayloadIndex:
       return "payload index";
+    case RecordKind::kRequest:
+      return "request";
   }
   return "unknown";
 }
@@ -330,6 +333,22 @@ absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
   const bool ok = reader.body().ReadU8(&number) && number >= 1 && number <= 5;
   *type = static_cast<PayloadIndexType>(number);
   return reader.Finish(ok);
+}
+
+void EncodeRequest(std::string_view key, const RequestRecord& record, std::string* value) {
+  ValueWriter writer(RecordKind::kRequest, key, value);
+  writer.Write(record.fingerprint);
+  writer.Write(record.result.points);
+  writer.Write(record.result.sequence);
+  writer.Finish();
+}
+
+absl::Status DecodeRequest(std::string_view key, std::string_view value, RequestRecord* record) {
+  ValueReader reader(RecordKind::kRequest, key, value);
+  RETURN_IF_ERROR(reader.status());
+  ByteReader& body = reader.body();
+  return reader.Finish(body.ReadU32(&record->fingerprint) && body.ReadU64(&record->result.points) &&
+                       body.ReadU64(&record->result.sequence));
 }
 
 void EncodeCodebook(std::string_view key, const CodebookRecordView& record, std::string* value) {

@@ -59,6 +59,14 @@ void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string
 absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
                                 PayloadIndexType* type);
 
+// Of a write that was sent with a request id, which is in the key.
+struct RequestRecord {
+  uint32_t fingerprint = 0;  // CRC-32C of what it wrote
+  WriteResult result;
+};
+void EncodeRequest(std::string_view key, const RequestRecord& record, std::string* value);
+absl::Status DecodeRequest(std::string_view key, std::string_view value, RequestRecord* record);
+
 struct CodebookRecordView {
   int64_t create_time_ms = 0;
   std::string_view content_hash;  // at most 255 bytes

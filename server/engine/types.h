@@ -15,6 +15,7 @@
 #include "server/filter/field_column.h"
 #include "server/filter/filter.h"
 #include "server/filter/payload_edit.h"
+#include "server/storage/store.h"
 
 namespace tessera {
 
@@ -79,12 +80,21 @@ enum class WriteCondition {
   kUpdateOnly,  // it is there: NOT_FOUND
 };
 
+// How a write is to be done.
+struct WriteOptions {
+  Durability durability = Durability::kSync;
+  // Not empty: the write has the effect of once, however often it is sent with this id; it is
+  // remembered until kRequestIdsKeptMax others have come to the collection.
+  std::string request_id;
+};
+
 // Columns: the i-th id has the i-th vector and payload. Views: the caller keeps the bytes alive.
 struct UpsertBatch {
   std::vector<PointId> ids;
   VectorsView vectors;                // of any element type
   std::vector<std::string> payloads;  // JSON objects or ""; one per id, or none at all
   WriteCondition condition = WriteCondition::kNone;
+  WriteOptions options;
 };
 
 struct WriteResult {

@@ -34,6 +34,9 @@ struct PendingWrite {
   const std::vector<Slot>* expected_slots =
       nullptr;           // where the ids must be, kInvalidSlot: nowhere
   absl::Status refusal;  // not OK: the write has changed nothing, its group has gone on without it
+  Durability durability = Durability::kSync;
+  const std::string* request_id = nullptr;  // null: it has none
+  uint32_t fingerprint = 0;                 // of what is written, if it has a request id
   WriteResult result;
 
   size_t size() const { return ids->size(); }

@@ -62,6 +62,13 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
     RETURN_IF_ERROR(ParsePayloadIndexKey(key, &field));
     return DecodePayloadIndex(key, value, &type);
   }
+  const KeyRange requests = RequestRange(id);
+  if (key >= requests.begin && key < requests.end) {
+    RequestRecord record;
+    std::string_view request_id;
+    RETURN_IF_ERROR(ParseRequestKey(key, &request_id));
+    return DecodeRequest(key, value, &record);
+  }
   return absl::DataLossError("a record of an unknown kind");
 }
 

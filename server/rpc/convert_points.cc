@@ -67,8 +67,33 @@ absl::Status ReadQueries(const v1::SearchRequest& request, const CollectionSpec&
 
 }  // namespace
 
+absl::StatusOr<WriteOptions> ToWriteOptions(v1::Durability durability,
+                                            const std::string& request_id) {
+  WriteOptions options;
+  switch (durability) {
+    case v1::DURABILITY_UNSPECIFIED:
+    case v1::SYNC:
+      options.durability = Durability::kSync;
+      break;
+    case v1::ASYNC:
+      options.durability = Durability::kAsync;
+      break;
+    default:
+      return InvalidField("durability",
+                          absl::StrCat("unknown durability ", static_cast<int>(durability)));
+  }
+  if (request_id.size() > limits::kRequestIdBytesMax) {
+    return InvalidField("request_id",
+                        absl::StrCat("has ", request_id.size(), " bytes, the limit is ",
+                                     limits::kRequestIdBytesMax));
+  }
+  options.request_id = request_id;
+  return options;
+}
+
 absl::StatusOr<UpsertBatch> ToUpsertBatch(v1::UpsertRequest& request, const CollectionSpec& spec) {
   UpsertBatch batch;
+  ASSIGN_OR_RETURN(batch.options, ToWriteOptions(request.durability(), request.request_id()));
   ASSIGN_OR_RETURN(batch.ids, ToPointIds(request.ids(), "ids", limits::kUpsertPointsMax));
   const size_t rows = batch.ids.size();
   ASSIGN_OR_RETURN(batch.vectors, ToVectors(request.vectors(), "vectors", spec.dimension, rows,

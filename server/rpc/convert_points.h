@@ -9,6 +9,8 @@
 namespace tessera {
 
 // The batch views the request's vectors and takes its payloads.
+absl::StatusOr<WriteOptions> ToWriteOptions(v1::Durability durability,
+                                            const std::string& request_id);
 absl::StatusOr<UpsertBatch> ToUpsertBatch(v1::UpsertRequest& request, const CollectionSpec& spec);
 
 // The search views the request's vectors. Checks the limits on k, queries and their product.

@@ -44,7 +44,10 @@ absl::Status HandleDelete(Engine& engine, v1::DeletePointsRequest& request,
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   ASSIGN_OR_RETURN(const std::vector<PointId> ids,
                    ToPointIds(request.ids(), "ids", limits::kIdsPerRequestMax));
-  ASSIGN_OR_RETURN(const WriteResult result, engine.DeletePoints(request.collection_name(), ids));
+  ASSIGN_OR_RETURN(const WriteOptions options,
+                   ToWriteOptions(request.durability(), request.request_id()));
+  ASSIGN_OR_RETURN(const WriteResult result,
+                   engine.DeletePoints(request.collection_name(), ids, options));
   FromWriteResult(result, response);
   return absl::OkStatus();
 }

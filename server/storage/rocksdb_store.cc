@@ -69,6 +69,7 @@ class RocksDbStore final : public Store {
     return std::make_unique<RocksDbBatch>(families_);
   }
   absl::Status Commit(StoreBatch& batch, Durability durability) override;
+  absl::Status Sync() override;
   absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) override;
   absl::Status MultiGet(Family family, std::span<const std::string> keys,
                         std::vector<std::optional<std::string>>* values) override;
@@ -243,6 +244,17 @@ absl::Status RocksDbStore::WriteBatch(RocksDbBatch& batch, Durability durability
   const uint64_t mark = db_->GetLatestSequenceNumber() + batch.batch().Count();
   RETURN_IF_ERROR(Map(db_->Write(options, &batch.batch()), "commit"));
   return options.sync ? high_water_->Raise(mark) : absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Sync() {
+  if (read_only()) {
+    absl::MutexLock lock(&mutex_);
+    return StoreReadOnly(read_only_cause_);
+  }
+  const uint64_t mark = db_->GetLatestSequenceNumber();
+  absl::Status status = Map(db_->SyncWAL(), "sync the log");
+  if (status.ok()) status = high_water_->Raise(mark);
+  return status.ok() ? status : BecomeReadOnly(std::move(status));
 }
 
 absl::Status RocksDbStore::BecomeReadOnly(absl::Status cause) {

@@ -79,6 +79,9 @@ class Store {
   // share one sync. After a failed write or sync nothing more is written until a restart.
   virtual absl::Status Commit(StoreBatch& batch, Durability durability) = 0;
 
+  // Puts on disk what was committed with kAsync before.
+  virtual absl::Status Sync() = 0;
+
   // nullopt: there is no such key.
   virtual absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) = 0;
   // values[i] belongs to keys[i]. `values` is resized.

@@ -50,8 +50,10 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<PointRecordView>(key, value, DecodePoint, EncodePoint);
     case 8:
       return RoundTrip<CodeRecordView>(key, value, DecodeCode, EncodeCode);
-    default:
+    case 9:
       return RoundTrip<PayloadIndexType>(key, value, DecodePayloadIndex, EncodePayloadIndex);
+    default:
+      return RoundTrip<RequestRecord>(key, value, DecodeRequest, EncodeRequest);
   }
 }
 
@@ -75,6 +77,8 @@ void ParseKeys(std::string_view key) {
   }
   std::string_view field;
   if (ParsePayloadIndexKey(key, &field).ok()) FUZZ_CHECK(key.ends_with(field) && !field.empty());
+  std::string_view request_id;
+  if (ParseRequestKey(key, &request_id).ok()) FUZZ_CHECK(key.ends_with(request_id));
   uint32_t collection_id = 0;
   if (ParseCatalogKey(key, &collection_id).ok()) FUZZ_CHECK(CatalogKey(collection_id) == key);
 }
@@ -84,7 +88,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 9);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 10);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

@@ -70,7 +70,7 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<Setti
   }
   void Delete() {
     const std::vector<PointId> ids = SomeIds(1 + random_() % 40);
-    const auto result = engine_->DeletePoints("c", ids);
+    const auto result = engine_->DeletePoints("c", ids, {});
     ASSERT_TRUE(result.ok()) << result.status();
     const WriteResult expected = model_.Delete(ids);
     EXPECT_EQ(result->points, expected.points);

@@ -120,7 +120,7 @@ TEST_F(EngineFilter, FollowsWritesAndDeletions) {
   ASSERT_TRUE(engine_->Upsert("c", Batch(0, changed, 1)).ok());
   std::vector<PointId> gone;
   for (uint64_t id = 900; id < 1100; ++id) gone.push_back(PointId(id));
-  ASSERT_TRUE(engine_->DeletePoints("c", gone).ok());
+  ASSERT_TRUE(engine_->DeletePoints("c", gone, {}).ok());
   const auto matches = [](uint64_t id) {
     if (id >= 900 && id < 1100) return false;
     const uint64_t n = id < 1000 ? id + 1 : id;
@@ -147,7 +147,7 @@ TEST_F(EngineFilter, BuildsAnIndexWhileWritesGoOn) {
       std::copy_n(rows_.row(begin).data(), 20 * kDimension, some.data());
       EXPECT_TRUE(engine_->Upsert("c", Batch(begin, some)).ok());
       if (round % 3 == 0) {
-        EXPECT_TRUE(engine_->DeletePoints("c", {PointId(begin)}).ok());
+        EXPECT_TRUE(engine_->DeletePoints("c", {PointId(begin)}, {}).ok());
         Matrix again(1, kDimension);
         std::copy_n(rows_.row(begin).data(), kDimension, again.data());
         EXPECT_TRUE(engine_->Upsert("c", Batch(begin, again)).ok());

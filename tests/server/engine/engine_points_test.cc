@@ -73,7 +73,7 @@ TEST_F(EnginePoints, UpsertReplacesAndDeleteRemoves) {
   ASSERT_EQ(points->size(), 1u);
   EXPECT_EQ((*points)[0].payload, R"({"v":2})");
 
-  auto deleted = engine_->DeletePoints("c", {PointId(uint64_t{1}), PointId(uint64_t{77})});
+  auto deleted = engine_->DeletePoints("c", {PointId(uint64_t{1}), PointId(uint64_t{77})}, {});
   ASSERT_TRUE(deleted.ok());
   EXPECT_EQ(deleted->points, 1u);
   EXPECT_THAT(Ids(Search("c", Row({1, 0}), 5).hits[0]), ElementsAre(2));
@@ -86,7 +86,7 @@ TEST_F(EnginePoints, AnIdThatADeleteRepeatsCountsOnce) {
   Create("c", 2);
   ASSERT_TRUE(UpsertRows("c", 0, Matrix(3, 2)).ok());
   const PointId one(uint64_t{1});
-  EXPECT_EQ(engine_->DeletePoints("c", {one, one, one})->points, 1u);
+  EXPECT_EQ(engine_->DeletePoints("c", {one, one, one}, {})->points, 1u);
   EXPECT_EQ(*engine_->CountPoints("c", {}), 2u);
 }
 
@@ -199,7 +199,7 @@ TEST_F(EnginePoints, WritersOfTheSameIdsLeaveOnePointEach) {
         Matrix rows(10, 2);
         for (int i = 0; i < 10; ++i) rows.row(i)[0] = static_cast<float>(w);
         ASSERT_TRUE(UpsertRows("c", 0, rows).ok());
-        ASSERT_TRUE(engine_->DeletePoints("c", {PointId(uint64_t{3})}).ok());
+        ASSERT_TRUE(engine_->DeletePoints("c", {PointId(uint64_t{3})}, {}).ok());
       }
     });
   }

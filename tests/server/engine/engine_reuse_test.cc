@@ -44,7 +44,7 @@ class EngineReuseTest : public EngineFixture,
     ASSERT_TRUE(written.ok()) << written.status();
   }
   void Delete(const std::vector<uint64_t>& ids) {
-    const auto written = engine_->DeletePoints("c", {ids.begin(), ids.end()});
+    const auto written = engine_->DeletePoints("c", {ids.begin(), ids.end()}, {});
     ASSERT_TRUE(written.ok()) << written.status();
   }
   // What a search of every point finds must belong together, and hold all of the first half.

@@ -71,7 +71,7 @@ TEST_P(EngineSearchVariants, WritesAfterTrainingAreSeenAtOnce) {
   EXPECT_TRUE(found == 200 || GetParam().metric == Metric::kInnerProduct);
   std::vector<PointId> gone;
   for (uint64_t i = 0; i < 200; ++i) gone.push_back(PointId(10'000 + i));
-  ASSERT_EQ(engine_->DeletePoints("c", gone)->points, 200u);
+  ASSERT_EQ(engine_->DeletePoints("c", gone, {})->points, 200u);
   for (bool exact : {false, true}) {
     for (const auto& hits : Search("c", fresh, 10, exact).hits) {
       EXPECT_EQ(hits.size(), 10u);

@@ -49,7 +49,7 @@ TEST_F(EngineTrain, WritesGoOnWhileItRuns) {
        i += 20) {
     const Matrix rows = ClusteredRows(20, 16, static_cast<uint32_t>(i));
     ASSERT_TRUE(UpsertRows("c", 6000 + i % 3000, rows).ok());
-    ASSERT_TRUE(engine_->DeletePoints("c", {PointId(i % 5000)}).ok());
+    ASSERT_TRUE(engine_->DeletePoints("c", {PointId(i % 5000)}, {}).ok());
   }
   ASSERT_EQ(Await(operation)->state, OperationState::kSucceeded);
   const uint64_t points = *engine_->CountPoints("c", {});

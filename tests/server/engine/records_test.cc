@@ -86,6 +86,12 @@ std::vector<Case> Cases() {
       [](K k, V v) { EncodePayloadIndex(k, PayloadIndexType::kDatetime, v); },
       Decoder(DecodePayloadIndex));
   add(
+      "request", RequestKey(7, "r-1"), "01d4c3b2a102000000000000000500000000000000ea92fefe",
+      [](K k, V v) {
+        EncodeRequest(k, {.fingerprint = 0xA1B2C3D4, .result = {.points = 2, .sequence = 5}}, v);
+      },
+      Decoder(DecodeRequest));
+  add(
       "codebook", CodebookKey(7, 3), "01010000000000000003616263636f6465626f6f6b9898bc08",
       [](K k, V v) {
         EncodeCodebook(k, {.create_time_ms = 1, .content_hash = "abc", .bytes = "codebook"}, v);

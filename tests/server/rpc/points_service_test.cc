@@ -37,6 +37,44 @@ class PointsServiceTest : public ServerFixture {
   }
 };
 
+TEST_F(PointsServiceTest, ARequestIdMakesARetryHarmless) {
+  v1::UpsertRequest upsert = Points("words", 100, 2, kDimension);
+  upsert.set_request_id("load-1/0");
+  upsert.set_durability(v1::ASYNC);
+  v1::UpsertResponse first, second;
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Upsert, upsert, &first).ok());
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Upsert, upsert, &second).ok());
+  EXPECT_EQ(second.sequence(), first.sequence());
+  v1::DeletePointsRequest remove;
+  remove.set_collection_name("words");
+  remove.mutable_ids()->add_num(100);
+  remove.set_request_id("gone");
+  for (int i = 0; i < 2; ++i) {
+    v1::DeletePointsResponse removed;
+    ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Delete, remove, &removed).ok());
+    EXPECT_EQ(removed.points(), 1u);
+    EXPECT_EQ(removed.sequence(), first.sequence() + 1);
+  }
+  remove.mutable_ids()->add_num(101);
+  v1::DeletePointsResponse removed;
+  const grpc::Status other = Call(*points_, &v1::Points::Stub::Delete, remove, &removed);
+  EXPECT_EQ(other.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(other.error_message().find("request_id"), std::string::npos) << other.error_message();
+}
+
+TEST_F(PointsServiceTest, BadWriteOptionsAreRefused) {
+  v1::UpsertRequest upsert = Points("words", 100, 2, kDimension);
+  upsert.set_durability(static_cast<v1::Durability>(9));
+  const grpc::Status durability = Upsert(upsert);
+  EXPECT_EQ(durability.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(durability.error_message().find("durability"), std::string::npos);
+  upsert.set_durability(v1::SYNC);
+  upsert.set_request_id(std::string(65, 'x'));
+  const grpc::Status request_id = Upsert(upsert);
+  EXPECT_EQ(request_id.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(request_id.error_message().find("request_id"), std::string::npos);
+}
+
 TEST_F(PointsServiceTest, WritesAndFindsAgain) {
   v1::UpsertRequest upsert = Points("words", 100, 2, kDimension);
   upsert.add_payloads(R"({"word":"vector"})");
