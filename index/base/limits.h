@@ -25,12 +25,12 @@ inline constexpr size_t kFilterConditionsMax = 1'000;  // in one filter, those i
 inline constexpr size_t kFilterValuesMax = 100'000;    // values and ids of all its conditions
 inline constexpr size_t kPayloadIndexesMax = 64;       // of one collection
 
-inline constexpr size_t kMessageBytesMax = 64 << 20;         // one gRPC request
-inline constexpr size_t kUpsertPointsMax = 100'000;          // in one request or stream chunk
-inline constexpr size_t kGroupCommitPointsMax = 100'000;     // in one synced batch of requests
+inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
+inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
+inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
 inline constexpr size_t kRequestIdBytesMax = 64;
-inline constexpr size_t kRequestIdsKeptMax = 100'000;     // of one collection
-inline constexpr uint32_t kAsyncSyncMsMax = 200;          // between syncs of ASYNC writes
+inline constexpr size_t kRequestIdsKeptMax = 100'000;        // of one collection
+inline constexpr uint32_t kAsyncSyncMsMax = 200;             // between syncs of ASYNC writes
 inline constexpr size_t kIdsPerRequestMax = 100'000;         // get, delete
 inline constexpr size_t kSearchQueriesMax = 10'000;          // in one request
 inline constexpr size_t kGatheredSearchesMax = 64;           // calls, or their queries, run as one

@@ -75,7 +75,7 @@ void Collection::RecoverFreeSlots(const std::vector<bool>& live) {
     dead_.Insert(static_cast<Slot>(slot));
   }
   points_.store(end - free.size());
-  slots_.Reset(end, std::move(free));
+  slots_.Reset(end, free);
 }
 
 // Sweeps away what an interrupted installation of a codebook left: versions never switched to.

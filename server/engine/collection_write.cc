@@ -135,9 +135,12 @@ absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
     write.vectors = converted.data();
   }
   RETURN_IF_ERROR(SetWriteOptions(batch.options, &write));
-  const auto now = view();
-  EncodeForWrite(write, *now);
-  write.columns = ExtractColumns(*now->indexes, batch.payloads, batch.ids.size());
+  {
+    // Not held while the write waits: that would keep slots from being given again.
+    const auto now = view();
+    EncodeForWrite(write, *now);
+    write.columns = ExtractColumns(*now->indexes, batch.payloads, batch.ids.size());
+  }
   return Submit(write);
 }
 

@@ -1,5 +1,7 @@
 #include "server/engine/slot_allocator.h"
 
+#include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "index/base/check.h"
@@ -7,28 +9,53 @@
 
 namespace tessera {
 
-void SlotAllocator::Reset(uint64_t end, std::vector<Slot> free) {
+void SlotAllocator::Reset(uint64_t end, const std::vector<Slot>& free) {
   end_ = end;
-  free_ = decltype(free_)(std::greater<>(), std::move(free));
+  free_.assign((end + 63) / 64, 0);
+  free_count_ = 0;
+  first_word_ = free_.size();
   retired_.clear();
+  for (Slot slot : free) Free(slot);
 }
 
 uint64_t SlotAllocator::room() const {
-  return limits::kPointsPerCollectionMax - end_ + (reuse_ ? free_.size() : 0);
+  return limits::kPointsPerCollectionMax - end_ + (reuse_ ? free_count_ : 0);
+}
+
+void SlotAllocator::Free(Slot slot) {
+  const size_t word = slot / 64;
+  TESSERA_CHECK(slot < end_ && !IsFree(slot));
+  free_[word] |= uint64_t{1} << (slot % 64);
+  ++free_count_;
+  first_word_ = std::min(first_word_, word);
+}
+
+void SlotAllocator::LowerEnd() {
+  while (end_ > 0 && IsFree(end_ - 1)) {
+    --end_;
+    --free_count_;
+    free_[end_ / 64] &= ~(uint64_t{1} << (end_ % 64));
+  }
+  free_.resize((end_ + 63) / 64);
 }
 
 Slot SlotAllocator::Take() {
-  if (reuse_ && !free_.empty()) {
-    const Slot slot = free_.top();
-    free_.pop();
+  if (reuse_ && free_count_ > 0) {
+    // The lowest first: what is in use gathers below, and the end falls.
+    while (free_[first_word_] == 0) ++first_word_;
+    uint64_t& word = free_[first_word_];
+    const auto slot = static_cast<Slot>(first_word_ * 64 + std::countr_zero(word));
+    word &= word - 1;
+    --free_count_;
     return slot;
   }
   TESSERA_CHECK(end_ < limits::kPointsPerCollectionMax);
+  if (end_ / 64 == free_.size()) free_.push_back(0);
   return static_cast<Slot>(end_++);
 }
 
 void SlotAllocator::Return(const std::vector<Slot>& slots) {
-  for (Slot slot : slots) free_.push(slot);
+  for (Slot slot : slots) Free(slot);
 }
 
 void SlotAllocator::Retire(std::vector<Slot> slots, uint64_t epoch) {
@@ -48,10 +75,11 @@ void SlotAllocator::Reclaim(uint64_t oldest_epoch, const std::function<void(Slot
   while (!retired_.empty() && retired_.front().epoch <= oldest_epoch) {
     for (Slot slot : retired_.front().slots) {
       freed(slot);
-      free_.push(slot);
+      Free(slot);
     }
     retired_.pop_front();
   }
+  LowerEnd();
 }
 
 }  // namespace tessera

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <queue>
 #include <vector>
 
 #include "index/base/slot_set.h"
@@ -22,9 +21,9 @@ namespace tessera {
 class SlotAllocator {
  public:
   // Starts over: slots below `end` have been given, of which `free` can be given again.
-  void Reset(uint64_t end, std::vector<Slot> free);
+  void Reset(uint64_t end, const std::vector<Slot>& free);
 
-  // Slots below it have been given.
+  // All slots in use are below it. It falls when the highest slots are free.
   uint64_t end() const { return end_; }
   // How many more points there is room for.
   uint64_t room() const;
@@ -53,10 +52,15 @@ class SlotAllocator {
     std::vector<Slot> slots;
   };
 
+  bool IsFree(uint64_t slot) const { return (free_[slot / 64] >> (slot % 64) & 1) != 0; }
+  void Free(Slot slot);
+  void LowerEnd();
+
   uint64_t end_ = 0;
   bool reuse_ = true;
-  // The lowest first, which keeps what is in use together.
-  std::priority_queue<Slot, std::vector<Slot>, std::greater<>> free_;
+  std::vector<uint64_t> free_;  // a bit for each slot below end_
+  uint64_t free_count_ = 0;
+  size_t first_word_ = 0;  // of free_: those before it have no bit set
   std::deque<Retired> retired_;
 };
 

@@ -43,6 +43,22 @@ TEST(SlotAllocator, FreesASlotOnlyWhenNoOlderViewIsLeft) {
   EXPECT_EQ(slots.Take(), 5u);
 }
 
+TEST(SlotAllocator, TheEndFallsWhenTheHighestSlotsAreFree) {
+  SlotAllocator slots;
+  slots.Reset(200, {});
+  std::vector<Slot> high;
+  for (Slot slot = 60; slot < 199; ++slot) high.push_back(slot);
+  slots.Retire(high, 1);
+  EXPECT_EQ(Reclaim(slots, 1).size(), high.size());
+  EXPECT_EQ(slots.end(), 200u) << "slot 199 is in use";
+  EXPECT_EQ(slots.Take(), 60u);
+  slots.Retire({199}, 2);
+  Reclaim(slots, 2);
+  EXPECT_EQ(slots.end(), 61u);
+  EXPECT_EQ(slots.Take(), 61u);
+  EXPECT_EQ(slots.end(), 62u);
+}
+
 TEST(SlotAllocator, WithReuseOffOnlyNewSlotsAreGiven) {
   SlotAllocator slots;
   slots.Reset(4, {0});
@@ -79,10 +95,10 @@ TEST(ViewEpochs, TheOldestViewThatIsHeldCounts) {
 TEST(ListTombstones, AListIsCompactedWhenItsDeadShareIsTooLarge) {
   ListTombstones tombstones;
   tombstones.Reset(3);
-  for (Slot slot = 0; slot < 10; ++slot) tombstones.Add(slot, 1, 100);
-  EXPECT_FALSE(tombstones.HasWork()) << "a tenth is not more than a tenth";
-  tombstones.Add(10, 1, 100);
-  tombstones.Add(11, 1, 100);
+  for (Slot slot = 0; slot < 10; ++slot) tombstones.Add(slot, 1, 200);
+  EXPECT_FALSE(tombstones.HasWork()) << "a twentieth is not more than a twentieth";
+  tombstones.Add(10, 1, 200);
+  tombstones.Add(11, 1, 200);
   tombstones.Add(12, 2, 1);
   EXPECT_EQ(tombstones.NextList(), 1u);
   EXPECT_EQ(tombstones.NextList(), 2u);
