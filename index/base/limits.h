@@ -55,8 +55,8 @@ inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
 
 inline constexpr uint32_t kCodebooksKeptMax = 4;  // versions of one collection
 
-inline constexpr uint32_t kListDeadPercentMax =
-    10;  // dead entries of a list, before it is rewritten
+// Dead entries of an inverted list, before it is rewritten without them.
+inline constexpr uint32_t kListDeadPercentMax = 5;
 
 inline constexpr size_t kOperationsRunningMax = 16;
 inline constexpr size_t kOperationsKeptMax = 1'000;  // finished ones that can still be asked for

@@ -58,7 +58,7 @@ absl::Status Workload::Write(Engine& engine, uint64_t n) {
   }
   std::vector<PointId> ids;
   for (uint64_t id = FirstId(n); id < FirstId(n) + kPointsPerWrite; ++id) ids.emplace_back(id);
-  if (IsDelete(n)) return engine.DeletePoints(kName, ids).status();
+  if (IsDelete(n)) return engine.DeletePoints(kName, ids, {}).status();
   UpsertBatch batch;
   batch.ids = ids;
   const std::vector<uint8_t> values = Vectors(n);

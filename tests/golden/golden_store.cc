@@ -180,7 +180,7 @@ absl::Status WriteGoldenStore(const std::string& data_dir) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenGoldenStore(live, executor));
   RETURN_IF_ERROR(UpsertBytes(*engine, 100, 180, 2));
   RETURN_IF_ERROR(
-      engine->DeletePoints("bytes", {PointId(uint64_t{1}), PointId("point/3")}).status());
+      engine->DeletePoints("bytes", {PointId(uint64_t{1}), PointId("point/3")}, {}).status());
   // As a kill leaves it: the last writes are in the log alone.
   fs::copy(live, data_dir, fs::copy_options::recursive);
   RETURN_IF_ERROR(engine->Close());

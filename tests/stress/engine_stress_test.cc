@@ -92,7 +92,7 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     std::vector<PointId> ids;
     const uint64_t first = random() % kIds;
     for (uint64_t i = 0; i < 10; ++i) ids.emplace_back(first + i);
-    return engine_->DeletePoints(kName, ids).status();
+    return engine_->DeletePoints(kName, ids, {}).status();
   }
   absl::Status Search(std::mt19937_64& random) {
     SearchRequest request;

@@ -60,7 +60,8 @@ class EngineSnapshotsTest : public EngineFixture {
     ASSERT_TRUE(UpsertRows(name, 0, ClusteredRows(600, kDimension, 1), R"({"a":1})").ok());
     Train(name, 8);
     ASSERT_TRUE(UpsertRows(name, 500, ClusteredRows(300, kDimension, 2)).ok());
-    ASSERT_TRUE(engine_->DeletePoints(name, {PointId(uint64_t{3}), PointId(uint64_t{700})}).ok());
+    ASSERT_TRUE(
+        engine_->DeletePoints(name, {PointId(uint64_t{3}), PointId(uint64_t{700})}, {}).ok());
     UpsertBatch batch;
     batch.ids = {PointId(std::string("named"))};
     const Matrix row = ClusteredRows(1, kDimension, 3);
