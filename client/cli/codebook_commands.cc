@@ -1,4 +1,4 @@
-// tessera codebook list|get|export|import
+// tessera codebook list|get|export|import|activate|delete
 #include <algorithm>
 #include <memory>
 
@@ -127,10 +127,30 @@ absl::Status RunImport(Context& context, const CodebookOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status RunActivate(Context& context, const CodebookOptions& options) {
+  ASSIGN_OR_RETURN(const v1::Operation operation,
+                   context.client().ActivateCodebook(options.collection, options.version));
+  if (options.wait) return WatchAndPrint(context, operation.operation_id());
+  PrintOperation(context, operation);
+  return absl::OkStatus();
+}
+
+absl::Status RunDelete(Context& context, const CodebookOptions& options) {
+  RETURN_IF_ERROR(context.client().DeleteCodebook(options.collection, options.version));
+  if (context.json()) {
+    context.PrintJson(
+        Json{{"collection_name", options.collection}, {"deleted_version", options.version}});
+  } else {
+    context.out() << "codebook " << options.version << " of " << options.collection << " deleted\n";
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddCodebookCommands(CLI::App& app, Command& selected) {
-  CLI::App* group = app.add_subcommand("codebook", "List, show, export and import codebooks");
+  CLI::App* group =
+      app.add_subcommand("codebook", "List, show, export, import, switch and delete codebooks");
   group->require_subcommand(1);
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) {
     auto options = std::make_shared<CodebookOptions>();
@@ -153,6 +173,16 @@ void AddCodebookCommands(CLI::App& app, Command& selected) {
           "  tessera codebook import other words.tcb --wait", RunImport);
   load->add_option("file", load_options->file, "File that export wrote")->required();
   load->add_flag("--wait", load_options->wait, "Show progress and return when it has ended");
+  const auto [activate, activate_options] =
+      add("activate", "Encode the points with a kept codebook and switch to it",
+          "  tessera codebook activate words 1 --wait", RunActivate);
+  activate->add_option("version", activate_options->version, "As list shows it")->required();
+  activate->add_flag("--wait", activate_options->wait,
+                     "Show progress and return when it has ended");
+  const auto [remove, remove_options] =
+      add("delete", "Delete a codebook that is not the current one",
+          "  tessera codebook delete words 1", RunDelete);
+  remove->add_option("version", remove_options->version, "As list shows it")->required();
 }
 
 }  // namespace tessera::cli

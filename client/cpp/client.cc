@@ -184,6 +184,21 @@ absl::StatusOr<v1::Codebook> Client::GetCodebook(std::string_view collection_nam
   return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Get, request, options_.timeout);
 }
 
+absl::StatusOr<v1::Operation> Client::ActivateCodebook(std::string_view collection_name,
+                                                       uint32_t version) {
+  v1::ActivateCodebookRequest request;
+  request.set_collection_name(collection_name.data(), collection_name.size());
+  request.set_version(version);
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Activate, request, options_.timeout);
+}
+
+absl::Status Client::DeleteCodebook(std::string_view collection_name, uint32_t version) {
+  v1::DeleteCodebookRequest request;
+  request.set_collection_name(collection_name.data(), collection_name.size());
+  request.set_version(version);
+  return Call(*stubs_->codebooks, &v1::Codebooks::Stub::Delete, request, options_.timeout).status();
+}
+
 absl::StatusOr<v1::ListCodebooksResponse> Client::ListCodebooks(std::string_view collection_name) {
   v1::ListCodebooksRequest request;
   request.set_collection_name(std::string(collection_name));

@@ -74,6 +74,9 @@ class Client {
   // Codebooks. Version 0 is the current one.
   absl::StatusOr<v1::Operation> Train(const v1::TrainRequest& request);
   absl::StatusOr<v1::Codebook> GetCodebook(std::string_view collection_name, uint32_t version);
+  absl::StatusOr<v1::Operation> ActivateCodebook(std::string_view collection_name,
+                                                 uint32_t version);
+  absl::Status DeleteCodebook(std::string_view collection_name, uint32_t version);
   absl::StatusOr<v1::ListCodebooksResponse> ListCodebooks(std::string_view collection_name);
   absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request);
   absl::StatusOr<v1::DecodeResponse> Decode(const v1::DecodeRequest& request);

@@ -53,7 +53,7 @@ inline constexpr size_t kTrainingVectorsMax = 16'000'000;  // sampled for traini
 inline constexpr uint32_t kTrainingIterationsMax = 1'000;
 inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
 
-inline constexpr uint32_t kCodebooksKeptMax = 4;  // versions of one collection
+inline constexpr uint32_t kCodebooksKeptMax = 8;  // versions of one collection
 
 // Dead entries of an inverted list, before it is rewritten without them.
 inline constexpr uint32_t kListDeadPercentMax = 5;

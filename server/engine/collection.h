@@ -132,6 +132,13 @@ class Collection {
   // Encodes all points with the codebook and switches searches to it. Long.
   absl::Status InstallCodebook(std::shared_ptr<const Codebook> codebook,
                                Operations::Context& operation);
+  // Encodes all points with a codebook that is stored and switches searches to it. Long.
+  absl::Status ActivateCodebook(uint32_t version, Operations::Context& operation);
+  // NOT_FOUND, or FAILED_PRECONDITION for the current version.
+  absl::Status CheckActivatable(uint32_t version) const;
+  absl::Status DeleteCodebook(uint32_t version);
+  // FAILED_PRECONDITION if as many codebooks are kept as may be.
+  absl::Status CheckRoomForCodebook() const;
   // A serialized codebook that fits this collection, or why it does not.
   absl::StatusOr<std::shared_ptr<const Codebook>> ParseCodebook(const std::string& bytes) const;
 
@@ -263,21 +270,26 @@ class Collection {
   // Training (collection_train.cc).
   absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;
   absl::StatusOr<Matrix> TrainingSample(const CodebookSpec& spec) const;
-  absl::Status EncodeRange(const CollectionView& view, const Codebook& codebook, uint32_t version,
-                           Slot begin, Slot end, Operations::Context* operation,
-                           EncodedSlots* out) const;
-  void PutCodes(const Codebook& codebook, const EncodedSlots& encoded, size_t begin,
-                uint32_t version, StoreBatch& batch) const;
-  absl::Status EncodeAndSwitch(const std::shared_ptr<const Codebook>& codebook, uint32_t version,
-                               Operations::Context& operation);
-  absl::Status EncodeAndSwitchNewSlots(const std::shared_ptr<const Codebook>& codebook,
-                                       uint32_t version, Operations::Context& operation);
+  // A codebook that is being installed.
+  struct NewCodebook {
+    std::shared_ptr<const Codebook> codebook;
+    uint32_t version = 0;
+    bool stored = false;  // it has a record already
+  };
+  absl::Status EncodeRange(const CollectionView& view, const NewCodebook& codebook, Slot begin,
+                           Slot end, Operations::Context* operation, EncodedSlots* out) const;
+  void PutCodes(const NewCodebook& codebook, const EncodedSlots& encoded, size_t begin,
+                StoreBatch& batch) const;
+  void PutCodebook(const NewCodebook& codebook, StoreBatch& batch) const;
+  absl::Status EncodeAndSwitchOrSweep(const NewCodebook& codebook, Operations::Context& operation);
+  absl::Status EncodeAndSwitch(const NewCodebook& codebook, Operations::Context& operation);
+  absl::Status EncodeAndSwitchNewSlots(const NewCodebook& codebook, Operations::Context& operation);
   absl::Status SetSlotReuse(bool reuse);
-  absl::Status SwitchCodebook(std::shared_ptr<const Codebook> codebook, uint32_t version,
-                              std::unique_ptr<InvertedLists> lists, EncodedSlots& encoded,
-                              Slot encoded_end);
+  absl::Status SwitchCodebook(const NewCodebook& codebook, std::unique_ptr<InvertedLists> lists,
+                              EncodedSlots& encoded, Slot encoded_end);
   void UseLists(std::unique_ptr<InvertedLists> lists, std::span<const EncodedSlots* const> parts);
   absl::StatusOr<uint32_t> NextCodebookVersion() const;
+  absl::StatusOr<std::vector<uint32_t>> CodebookVersions() const;
 
   // Upkeep (collection_maintain.cc). In the queue's turn.
   void ReclaimSlots();

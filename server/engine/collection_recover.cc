@@ -78,11 +78,10 @@ void Collection::RecoverFreeSlots(const std::vector<bool>& live) {
   slots_.Reset(end, free);
 }
 
-// Sweeps away what an interrupted installation of a codebook left: versions never switched to.
+// Sweeps away what an interrupted installation of a codebook left: codes that no search used.
 absl::Status Collection::DropStaleRecords(uint32_t version) {
   const KeyRange all = CollectionRange(id_);
   const KeyRange current = CodesRange(id_, version);
-  const std::string newer_codebooks = CodebookKey(id_, version + 1);
   auto batch = store_.NewBatch();
   bool stale = false;
   const auto drop = [&](Family family, const std::string& begin, const std::string& end) {
@@ -94,7 +93,6 @@ absl::Status Collection::DropStaleRecords(uint32_t version) {
   };
   RETURN_IF_ERROR(drop(Family::kCodes, all.begin, current.begin));
   RETURN_IF_ERROR(drop(Family::kCodes, current.end, all.end));
-  RETURN_IF_ERROR(drop(Family::kCodebooks, newer_codebooks, all.end));
   return stale ? store_.Commit(*batch, Durability::kSync) : absl::OkStatus();
 }
 

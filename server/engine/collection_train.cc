@@ -53,7 +53,30 @@ absl::StatusOr<CodebookSpec> Collection::TrainingSpec(const TrainRequest& reques
 }
 
 absl::Status Collection::CheckTrainable(const TrainRequest& request) const {
+  RETURN_IF_ERROR(CheckRoomForCodebook());
   return TrainingSpec(request).status();
+}
+
+absl::Status Collection::CheckRoomForCodebook() const {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> versions, CodebookVersions());
+  if (versions.size() < limits::kCodebooksKeptMax) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "TOO_MANY_CODEBOOKS",
+                         absl::StrCat("collection ", spec_.name, " keeps ", versions.size(),
+                                      " codebooks, the limit is ", limits::kCodebooksKeptMax,
+                                      "; delete one that is not needed any more"));
+}
+
+absl::StatusOr<std::vector<uint32_t>> Collection::CodebookVersions() const {
+  const KeyRange range = CollectionRange(id_);
+  std::vector<uint32_t> versions;
+  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/false);
+  for (; it->Valid(); it->Next()) {
+    CodebookKeyParts key;
+    RETURN_IF_ERROR(ParseCodebookKey(it->key(), &key));
+    versions.push_back(key.version);
+  }
+  RETURN_IF_ERROR(it->status());
+  return versions;
 }
 
 // Draws the vectors to train on: the same points and seed give the same sample.
@@ -102,14 +125,14 @@ absl::Status Collection::Train(const TrainRequest& request, Operations::Context&
 }
 
 absl::StatusOr<uint32_t> Collection::NextCodebookVersion() const {
-  ASSIGN_OR_RETURN(std::vector<CodebookInfo> infos, ListCodebooks());
-  return infos.empty() ? 1 : infos.back().version + 1;
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> versions, CodebookVersions());
+  return versions.empty() ? 1 : versions.back() + 1;
 }
 
 // Encodes the live points of [begin, end) and stores the codes, not yet in use, under `version`.
-absl::Status Collection::EncodeRange(const CollectionView& view, const Codebook& codebook,
-                                     uint32_t version, Slot begin, Slot end,
-                                     Operations::Context* operation, EncodedSlots* out) const {
+absl::Status Collection::EncodeRange(const CollectionView& view, const NewCodebook& codebook,
+                                     Slot begin, Slot end, Operations::Context* operation,
+                                     EncodedSlots* out) const {
   Matrix floats(kEncodeBatchRows, spec_.dimension);
   return ForEachLiveRow(
       view, begin, end, kEncodeBatchRows,
@@ -120,17 +143,17 @@ absl::Status Collection::EncodeRange(const CollectionView& view, const Codebook&
         ToFloat(spec_.element_type, rows, slots.size() * spec_.dimension, floats.data());
         const size_t first = out->slots.size();
         out->slots.insert(out->slots.end(), slots.begin(), slots.end());
-        codebook.Encode(floats.view().Rows(0, slots.size()), executor_, &out->vectors);
+        codebook.codebook->Encode(floats.view().Rows(0, slots.size()), executor_, &out->vectors);
         auto batch = store_.NewBatch();
-        PutCodes(codebook, *out, first, version, *batch);
+        PutCodes(codebook, *out, first, *batch);
         // Made durable by the commit of the switch: until then nobody relies on it.
         return store_.Commit(*batch, Durability::kAsync);
       });
 }
 
-void Collection::PutCodes(const Codebook& codebook, const EncodedSlots& encoded, size_t begin,
-                          uint32_t version, StoreBatch& batch) const {
-  const size_t code_bytes = codebook.code_bytes();
+void Collection::PutCodes(const NewCodebook& codebook, const EncodedSlots& encoded, size_t begin,
+                          StoreBatch& batch) const {
+  const size_t code_bytes = codebook.codebook->code_bytes();
   std::string key;
   std::string value;
   for (size_t i = begin; i < encoded.slots.size(); ++i) {
@@ -142,7 +165,7 @@ void Collection::PutCodes(const Codebook& codebook, const EncodedSlots& encoded,
     record.bias = encoded.vectors.biases[i];
     record.error = encoded.vectors.errors[i];
     key.clear();
-    AppendCodeKey({id_, version, encoded.vectors.lists[i], encoded.slots[i]}, &key);
+    AppendCodeKey({id_, codebook.version, encoded.vectors.lists[i], encoded.slots[i]}, &key);
     EncodeCode(key, record, &value);
     batch.Put(Family::kCodes, key, value);
   }
@@ -151,39 +174,55 @@ void Collection::PutCodes(const Codebook& codebook, const EncodedSlots& encoded,
 absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codebook,
                                          Operations::Context& operation) {
   ASSIGN_OR_RETURN(const uint32_t version, NextCodebookVersion());
-  {
-    const std::string bytes = codebook->Serialize();
-    CodebookRecordView record;
-    record.create_time_ms = absl::ToUnixMillis(absl::Now());
-    const std::string hash = ContentHash(bytes);
-    record.content_hash = hash;
-    record.bytes = bytes;
-    const std::string key = CodebookKey(id_, version);
-    std::string value;
-    EncodeCodebook(key, record, &value);
-    auto batch = store_.NewBatch();
-    batch->Put(Family::kCodebooks, key, value);
-    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
-  }
-  absl::Status status = EncodeAndSwitch(codebook, version, operation);
-  if (!status.ok()) {
-    // Without the switch the version was never in use; recovery would sweep it away as well.
-    auto batch = store_.NewBatch();
-    batch->Delete(Family::kCodebooks, CodebookKey(id_, version));
-    const KeyRange codes = CodesRange(id_, version);
-    batch->DeleteRange(Family::kCodes, codes.begin, codes.end);
-    store_.Commit(*batch, Durability::kAsync).IgnoreError();
-    return status;
-  }
-  operation.SetCodebookVersion(version);
-  return absl::OkStatus();
+  return EncodeAndSwitchOrSweep({std::move(codebook), version, /*stored=*/false}, operation);
 }
 
-absl::Status Collection::EncodeAndSwitch(const std::shared_ptr<const Codebook>& codebook,
-                                         uint32_t version, Operations::Context& operation) {
+absl::Status Collection::ActivateCodebook(uint32_t version, Operations::Context& operation) {
+  ASSIGN_OR_RETURN(const std::string bytes, ExportCodebook(version));
+  ASSIGN_OR_RETURN(auto codebook, ParseCodebook(bytes));
+  return EncodeAndSwitchOrSweep({std::move(codebook), version, /*stored=*/true}, operation);
+}
+
+absl::Status Collection::CheckActivatable(uint32_t version) const {
+  if (version == 0) return InvalidField("version", "is 0; a version is a positive number");
+  if (version == view()->codebook_version) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "CODEBOOK_CURRENT",
+        absl::StrCat("codebook ", version, " of collection ", spec_.name, " is the current one"));
+  }
+  return CodebookValue(&version).status();
+}
+
+absl::Status Collection::DeleteCodebook(uint32_t version) {
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    RETURN_IF_ERROR(CheckActivatable(version));
+    auto batch = store_.NewBatch();
+    batch->Delete(Family::kCodebooks, CodebookKey(id_, version));
+    return store_.Commit(*batch, Durability::kSync);
+  });
+}
+
+absl::Status Collection::EncodeAndSwitchOrSweep(const NewCodebook& codebook,
+                                                Operations::Context& operation) {
+  absl::Status status = EncodeAndSwitch(codebook, operation);
+  if (status.ok()) {
+    operation.SetCodebookVersion(codebook.version);
+    return status;
+  }
+  // Recovery would sweep these codes away as well.
+  auto batch = store_.NewBatch();
+  const KeyRange codes = CodesRange(id_, codebook.version);
+  batch->DeleteRange(Family::kCodes, codes.begin, codes.end);
+  store_.Commit(*batch, Durability::kAsync).IgnoreError();
+  return status;
+}
+
+absl::Status Collection::EncodeAndSwitch(const NewCodebook& codebook,
+                                         Operations::Context& operation) {
   // What is encoded by slot must not change hands: meanwhile new points get new slots.
   RETURN_IF_ERROR(SetSlotReuse(false));
-  const absl::Status status = EncodeAndSwitchNewSlots(codebook, version, operation);
+  const absl::Status status = EncodeAndSwitchNewSlots(codebook, operation);
   RETURN_IF_ERROR(SetSlotReuse(true));
   return status;
 }
@@ -195,30 +234,43 @@ absl::Status Collection::SetSlotReuse(bool reuse) {
   });
 }
 
-absl::Status Collection::EncodeAndSwitchNewSlots(const std::shared_ptr<const Codebook>& codebook,
-                                                 uint32_t version, Operations::Context& operation) {
+absl::Status Collection::EncodeAndSwitchNewSlots(const NewCodebook& codebook,
+                                                 Operations::Context& operation) {
   EncodedSlots encoded;
   Slot encoded_end = 0;
   for (int round = 0; round < kCatchUpRounds; ++round) {
     const auto now = view();
     if (round > 0 && now->slot_end - encoded_end <= kLastRoundSlots) break;
-    RETURN_IF_ERROR(
-        EncodeRange(*now, *codebook, version, encoded_end, now->slot_end, &operation, &encoded));
+    RETURN_IF_ERROR(EncodeRange(*now, codebook, encoded_end, now->slot_end, &operation, &encoded));
     encoded_end = now->slot_end;
   }
   operation.OnProgress("building lists", 0, 1);
-  auto lists = std::make_unique<InvertedLists>(codebook);
+  auto lists = std::make_unique<InvertedLists>(codebook.codebook);
   lists->Append(encoded.vectors, encoded.slots.data());
   if (operation.cancelled()) return absl::CancelledError("cancelled before the switch");
   return queue_.RunExclusive([&]() -> absl::Status {
-    return SwitchCodebook(codebook, version, std::move(lists), encoded, encoded_end);
+    return SwitchCodebook(codebook, std::move(lists), encoded, encoded_end);
   });
 }
 
+void Collection::PutCodebook(const NewCodebook& codebook, StoreBatch& batch) const {
+  const std::string bytes = codebook.codebook->Serialize();
+  const std::string hash = ContentHash(bytes);
+  CodebookRecordView record;
+  record.create_time_ms = absl::ToUnixMillis(absl::Now());
+  record.content_hash = hash;
+  record.bytes = bytes;
+  const std::string key = CodebookKey(id_, codebook.version);
+  std::string value;
+  EncodeCodebook(key, record, &value);
+  batch.Put(Family::kCodebooks, key, value);
+}
+
 // In the queue's turn: no write is under way.
-absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook, uint32_t version,
+absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
                                         std::unique_ptr<InvertedLists> lists, EncodedSlots& encoded,
                                         Slot encoded_end) {
+  const uint32_t version = codebook.version;
   if (dropped_.load()) return Missing();
   auto batch = store_.NewBatch();
   // Points that died after they were encoded.
@@ -230,8 +282,7 @@ absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook
   }
   EncodedSlots rest;
   const auto now = view();
-  RETURN_IF_ERROR(
-      EncodeRange(*now, *codebook, version, encoded_end, now->slot_end, nullptr, &rest));
+  RETURN_IF_ERROR(EncodeRange(*now, codebook, encoded_end, now->slot_end, nullptr, &rest));
   const std::string catalog_key = CatalogKey(id_);
   std::string value;
   EncodeCatalog(catalog_key, Catalog(version), &value);
@@ -240,14 +291,16 @@ absl::Status Collection::SwitchCodebook(std::shared_ptr<const Codebook> codebook
     const KeyRange old_codes = CodesRange(id_, codebook_version_);
     batch->DeleteRange(Family::kCodes, old_codes.begin, old_codes.end);
   }
-  if (version > limits::kCodebooksKeptMax) {
-    batch->DeleteRange(Family::kCodebooks, CodebookKey(id_, 0),
-                       CodebookKey(id_, version + 1 - limits::kCodebooksKeptMax));
+  // With the switch, and not before it: a version that is stored was in use once.
+  if (!codebook.stored) {
+    PutCodebook(codebook, *batch);
+  } else if (uint32_t stored = version; !CodebookValue(&stored).ok()) {
+    return NotFound("codebook", absl::StrCat(spec_.name, "/", version));  // deleted meanwhile
   }
   RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
 
   if (!rest.slots.empty()) lists->Append(rest.vectors, rest.slots.data());
-  codebook_ = std::move(codebook);
+  codebook_ = codebook.codebook;
   codebook_version_ = version;
   defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
   const EncodedSlots* const parts[] = {&encoded, &rest};

@@ -100,6 +100,9 @@ class EngineImpl final : public Engine {
   absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
                                            uint32_t version) override;
   absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks(const std::string& collection) override;
+  absl::StatusOr<OperationInfo> ActivateCodebook(const std::string& collection,
+                                                 uint32_t version) override;
+  absl::Status DeleteCodebook(const std::string& collection, uint32_t version) override;
   absl::StatusOr<CodeRows> Encode(const std::string& collection, VectorsView vectors) override;
   absl::StatusOr<std::vector<float>> Decode(const std::string& collection,
                                             const CodeRows& codes) override;
@@ -622,6 +625,21 @@ absl::StatusOr<std::vector<CodebookInfo>> EngineImpl::ListCodebooks(const std::s
   return found->ListCodebooks();
 }
 
+absl::StatusOr<OperationInfo> EngineImpl::ActivateCodebook(const std::string& collection,
+                                                           uint32_t version) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  RETURN_IF_ERROR(found->CheckActivatable(version));
+  return operations_.Start("activate_codebook", collection,
+                           [found, version](Operations::Context& operation) {
+                             return found->ActivateCodebook(version, operation);
+                           });
+}
+
+absl::Status EngineImpl::DeleteCodebook(const std::string& collection, uint32_t version) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  return found->DeleteCodebook(version);
+}
+
 absl::StatusOr<CodeRows> EngineImpl::Encode(const std::string& collection, VectorsView vectors) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   return found->Encode(vectors);
@@ -642,6 +660,7 @@ absl::StatusOr<std::string> EngineImpl::ExportCodebook(const std::string& collec
 absl::StatusOr<OperationInfo> EngineImpl::ImportCodebook(const std::string& collection,
                                                          std::string bytes) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
+  RETURN_IF_ERROR(found->CheckRoomForCodebook());
   ASSIGN_OR_RETURN(auto codebook, found->ParseCodebook(bytes));
   return operations_.Start("import_codebook", found->spec().name,
                            [found, codebook = std::move(codebook)](Operations::Context& operation) {

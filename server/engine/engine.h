@@ -105,6 +105,11 @@ class Engine {
                                                    uint32_t version) = 0;
   virtual absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks(
       const std::string& collection) = 0;
+  // Encodes the points with a version that is kept and switches to it: forward, or back.
+  virtual absl::StatusOr<OperationInfo> ActivateCodebook(const std::string& collection,
+                                                         uint32_t version) = 0;
+  // FAILED_PRECONDITION for the current version.
+  virtual absl::Status DeleteCodebook(const std::string& collection, uint32_t version) = 0;
   virtual absl::StatusOr<CodeRows> Encode(const std::string& collection, VectorsView vectors) = 0;
   // Rows of floats, one per code.
   virtual absl::StatusOr<std::vector<float>> Decode(const std::string& collection,

@@ -86,7 +86,6 @@ absl::Status CollectionCheck::CheckCodebook(std::string_view key, std::string_vi
     return Wrong(absl::StrCat(name, " is of another dimension or metric than the collection"));
   }
   if (parts.version == catalog_.codebook_version) codebook_ = *std::move(codebook);
-  if (parts.version > catalog_.codebook_version) findings_.CountLeftover();
   return absl::OkStatus();
 }
 

@@ -42,6 +42,21 @@ absl::Status HandleList(Engine& engine, v1::ListCodebooksRequest& request,
   return absl::OkStatus();
 }
 
+absl::Status HandleActivate(Engine& engine, v1::ActivateCodebookRequest& request,
+                            v1::Operation* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const OperationInfo operation,
+                   engine.ActivateCodebook(request.collection_name(), request.version()));
+  FromOperationInfo(operation, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleDelete(Engine& engine, v1::DeleteCodebookRequest& request,
+                          v1::DeleteCodebookResponse*) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  return engine.DeleteCodebook(request.collection_name(), request.version());
+}
+
 absl::Status HandleEncode(Engine& engine, v1::EncodeRequest& request,
                           v1::EncodeResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
@@ -70,7 +85,8 @@ using Service = v1::Codebooks;
 using RawService = Service::WithRawCallbackMethod_Train<Service::WithRawCallbackMethod_Get<
     Service::WithRawCallbackMethod_List<Service::WithRawCallbackMethod_Encode<
         Service::WithRawCallbackMethod_Decode<Service::WithRawCallbackMethod_Export<
-            Service::WithRawCallbackMethod_Import<Service::Service>>>>>>>;
+            Service::WithRawCallbackMethod_Import<Service::WithRawCallbackMethod_Activate<
+                Service::WithRawCallbackMethod_Delete<Service::Service>>>>>>>>>;
 
 class CodebooksService final : public RawService {
  public:
@@ -93,6 +109,18 @@ class CodebooksService final : public RawService {
                                  grpc::ByteBuffer* response) override {
     return RunUnary(env_, env_.admin_pool, {"Codebooks.List", context, request, response},
                     HandleList);
+  }
+  grpc::ServerUnaryReactor* Activate(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Codebooks.Activate", context, request, response},
+                    HandleActivate);
+  }
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Codebooks.Delete", context, request, response},
+                    HandleDelete);
   }
   grpc::ServerUnaryReactor* Encode(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
 #include "tests/server/engine/engine_fixture.h"
 
 namespace tessera {
@@ -76,6 +77,25 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<Setti
     EXPECT_EQ(result->points, expected.points);
     EXPECT_EQ(result->sequence, expected.sequence);
   }
+  // Trains a new codebook, or takes an older one again, or deletes one that is not in use.
+  void ChangeCodebook() {
+    const auto kept = engine_->ListCodebooks("c");
+    ASSERT_TRUE(kept.ok()) << kept.status();
+    std::vector<uint32_t> others;
+    for (const CodebookInfo& info : *kept) {
+      if (!info.current) others.push_back(info.version);
+    }
+    if (others.empty() || random_() % 2 == 0) {
+      if (others.size() + 1 >= limits::kCodebooksKeptMax) {
+        ASSERT_TRUE(engine_->DeleteCodebook("c", others[0]).ok());
+      }
+      return Train("c", 4 + random_() % 20);
+    }
+    const uint32_t version = others[random_() % others.size()];
+    const auto activated = Await(engine_->ActivateCodebook("c", version));
+    ASSERT_TRUE(activated.ok()) << activated.status();
+    ASSERT_EQ(activated->state, OperationState::kSucceeded) << activated->error;
+  }
   void Compare() { ASSERT_EQ(CompareWithModel(*engine_, "c", model_, queries_), ""); }
 
   // With the same codebook, a collection that has a history answers as one that has none.
@@ -119,7 +139,7 @@ TEST_P(ModelTest, EngineEqualsModelThroughRandomOperations) {
     } else if (choice < 90) {
       Delete();
     } else if (choice < 93 && model_.points().size() > 60) {
-      Train("c", 4 + random_() % 20);
+      ChangeCodebook();
       ++trainings;
     } else if (choice < 97) {
       Compare();
@@ -130,7 +150,7 @@ TEST_P(ModelTest, EngineEqualsModelThroughRandomOperations) {
     }
   }
   if (HasFailure()) return;
-  if (model_.points().size() > 60) Train("c", 8);
+  if (model_.points().size() > 60) ChangeCodebook();
   for (int i = 0; i < 30; ++i) i % 3 == 0 ? Delete() : Upsert();
   Compare();
   CompareWithFreshBuild();

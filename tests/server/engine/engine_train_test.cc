@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "index/base/limits.h"
 #include "server/engine/records.h"
 #include "tests/server/engine/engine_fixture.h"
 
@@ -124,16 +125,9 @@ TEST_F(EngineTrain, RecoverySweepsAwayWhatAnInterruptedInstallationLeft) {
   ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(1000, 16, 1)).ok());
   Train("c");
   const auto before = Search("c", Matrix(1, 16), 10);
-  // What a kill before the switch leaves: a codebook and codes of a version not in the catalog.
+  // What a kill before the switch leaves: codes of a version that is not in the catalog.
   const uint32_t id = 1;
-  auto book = store_->Get(Family::kCodebooks, CodebookKey(id, 1));
-  ASSERT_TRUE(book.ok() && book->has_value());
-  CodebookRecordView record;
-  ASSERT_TRUE(DecodeCodebook(CodebookKey(id, 1), **book, &record).ok());
-  std::string value;
-  EncodeCodebook(CodebookKey(id, 2), record, &value);
   auto batch = store_->NewBatch();
-  batch->Put(Family::kCodebooks, CodebookKey(id, 2), value);
   batch->Put(Family::kCodes, CodeKey(id, 2, 0, 5), "left over");
   ASSERT_TRUE(store_->Commit(*batch, Durability::kSync).ok());
   Reopen();
@@ -159,6 +153,83 @@ TEST_F(EngineTrain, RecoveryRefusesCodesThatDoNotMatchThePoints) {
   options.path = directory_ + "/store";
   auto engine = Engine::Open(*OpenRocksDbStore(options), executor_, {});
   EXPECT_TRUE(absl::IsDataLoss(engine.status())) << engine.status();
+}
+
+// Activate is the way back after a training, and forward again.
+TEST_F(EngineTrain, AnOlderCodebookIsActivatedAndOthersAreDeleted) {
+  Create("c", 16);
+  const Matrix rows = ClusteredRows(2000, 16, 1);
+  ASSERT_TRUE(UpsertRows("c", 0, rows).ok());
+  const Matrix queries = ClusteredRows(20, 16, 2);
+  Train("c", 8);
+  const SearchResult first = Search("c", queries, 10, false, 1);
+  Train("c", 20);
+  ASSERT_TRUE(UpsertRows("c", 2000, ClusteredRows(100, 16, 3)).ok());
+  std::vector<PointId> fresh;
+  for (uint64_t id = 2000; id < 2100; ++id) fresh.emplace_back(id);
+  ASSERT_TRUE(engine_->DeletePoints("c", fresh, {}).ok());
+
+  EXPECT_EQ(engine_->ActivateCodebook("c", 2).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(engine_->ActivateCodebook("c", 9).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(engine_->ActivateCodebook("c", 0).status().code(), absl::StatusCode::kInvalidArgument);
+  const auto operation = Await(engine_->ActivateCodebook("c", 1));
+  ASSERT_TRUE(operation.ok()) << operation.status();
+  ASSERT_EQ(operation->state, OperationState::kSucceeded) << operation->error;
+  EXPECT_EQ(operation->codebook_version, 1u);
+  for (int restart = 0; restart < 2; ++restart) {
+    EXPECT_EQ(engine_->GetCollection("c")->codebook_version, 1u);
+    EXPECT_EQ(engine_->ListCodebooks("c")->size(), 2u) << "the newer version is kept";
+    const SearchResult again = Search("c", queries, 10, false, 1);
+    for (size_t q = 0; q < queries.rows(); ++q) EXPECT_EQ(Ids(again.hits[q]), Ids(first.hits[q]));
+    Reopen();
+  }
+  EXPECT_EQ(engine_->DeleteCodebook("c", 1).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(engine_->DeleteCodebook("c", 3).code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(engine_->DeleteCodebook("c", 2).ok());
+  EXPECT_EQ(engine_->DeleteCodebook("c", 2).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(engine_->ListCodebooks("c")->size(), 1u);
+}
+
+TEST_F(EngineTrain, AsManyCodebooksAsTheLimitAreKept) {
+  Create("c", 4);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(60, 4, 1)).ok());
+  for (uint32_t i = 0; i < limits::kCodebooksKeptMax; ++i) Train("c", 2);
+  TrainRequest request;
+  request.collection = "c";
+  const absl::Status refused = engine_->Train(request).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("delete one"));
+  ASSERT_TRUE(engine_->DeleteCodebook("c", 1).ok());
+  Train("c", 2);
+}
+
+// The store as a kill during an installation leaves it: codes of a version that nothing names.
+TEST_F(EngineTrain, AnInterruptedActivationLeavesTheCurrentVersion) {
+  Create("c", 8);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(500, 8, 1)).ok());
+  Train("c", 4);
+  Train("c", 6);
+  const Matrix queries = ClusteredRows(10, 8, 2);
+  const SearchResult before = Search("c", queries, 5, false, 1);
+  auto batch = store_->NewBatch();
+  for (Slot slot = 0; slot < 100; ++slot) {
+    CodeRecordView record;
+    record.id = uint64_t{slot};
+    record.code = "abcd";
+    const std::string key = CodeKey(1, 1, slot % 4, slot);
+    std::string value;
+    EncodeCode(key, record, &value);
+    batch->Put(Family::kCodes, key, value);
+  }
+  ASSERT_TRUE(store_->Commit(*batch, Durability::kSync).ok());
+  Reopen();
+  EXPECT_EQ(engine_->GetCollection("c")->codebook_version, 2u);
+  EXPECT_EQ(engine_->ListCodebooks("c")->size(), 2u);
+  const SearchResult after = Search("c", queries, 5, false, 1);
+  for (size_t q = 0; q < queries.rows(); ++q) EXPECT_EQ(Ids(after.hits[q]), Ids(before.hits[q]));
+  const KeyRange left = CodesRange(1, 1);
+  EXPECT_FALSE(store_->Scan(Family::kCodes, left.begin, left.end, nullptr, false)->Valid());
 }
 
 }  // namespace
