@@ -10,36 +10,49 @@ namespace {
 
 // A list should be trained on at least this many vectors, or its centroid is noise.
 constexpr uint64_t kPointsPerListMin = 40;
-// Components per subquantizer of 4 bits, and from which dimension on they may be coarser.
+// Lists for each square root of the number of points: as many as keep the coarse step cheap.
+constexpr double kListsFactor = 8;
+// Components per subquantizer of 4 bits. Coarser codes are scanned faster and rank the true
+// neighbours lower: where full vectors are in memory, comparing more of them is cheaper than finer
+// codes. However few components there are, a code keeps some subquantizers.
 constexpr uint32_t kFineComponents = 2;
 constexpr uint32_t kCoarseComponents = 4;
 constexpr uint32_t kCoarseFromDimension = 512;
+constexpr uint32_t kSubquantizersWanted = 16;
 // Below this dimension a code is small whatever its bits: spend 8 on each component.
 constexpr uint32_t kTinyDimension = 8;
 
 // Lists probed by default: this many times the square root of nlist, and at least so many.
 constexpr double kProbeFactor = 1.25;
 constexpr uint32_t kProbeMin = 8;
+// Candidates reranked grow with the fourth root of the points beyond this many: as more lie as far
+// as the true neighbours, codes tell them apart less well.
+constexpr double kRerankGrowsFrom = 1e6;
 
 uint32_t ChooseLists(uint64_t points) {
-  const auto wanted = static_cast<uint64_t>(4 * std::sqrt(static_cast<double>(points)));
+  const auto wanted = static_cast<uint64_t>(kListsFactor * std::sqrt(static_cast<double>(points)));
   return static_cast<uint32_t>(
       std::clamp<uint64_t>(std::min(wanted, points / kPointsPerListMin), 1, limits::kListsMax));
 }
 
+uint32_t ChooseSubquantizers(uint32_t dimension, RerankSource source) {
+  const bool coarse = source == RerankSource::kMemory || dimension >= kCoarseFromDimension;
+  const uint32_t components = dimension <= kTinyDimension
+                                  ? 1
+                                  : std::clamp(dimension / kSubquantizersWanted, 1u,
+                                               coarse ? kCoarseComponents : kFineComponents);
+  return std::clamp<uint32_t>((dimension + components - 1) / components, 1,
+                              limits::kSubquantizersMax);
+}
+
 }  // namespace
 
-void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, CodebookSpec* spec) {
+void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, RerankSource source,
+                           CodebookSpec* spec) {
   spec->metric = metric;
   spec->dimension = dimension;
   if (spec->nbits == 0) spec->nbits = dimension <= kTinyDimension ? 8 : 4;
-  if (spec->subquantizers == 0) {
-    const uint32_t components = dimension <= kTinyDimension         ? 1
-                                : dimension >= kCoarseFromDimension ? kCoarseComponents
-                                                                    : kFineComponents;
-    spec->subquantizers = std::clamp<uint32_t>((dimension + components - 1) / components, 1,
-                                               limits::kSubquantizersMax);
-  }
+  if (spec->subquantizers == 0) spec->subquantizers = ChooseSubquantizers(dimension, source);
   if (spec->nlist == 0) spec->nlist = ChooseLists(points);
   if (spec->seed == 0) spec->seed = 1;
   if (spec->iterations == 0) spec->iterations = 20;
@@ -55,8 +68,11 @@ SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, uint64_t points) {
   // Coarser codes rank the true neighbours lower.
   const double bits_per_component =
       static_cast<double>(spec.subquantizers) * spec.nbits / std::max(1u, spec.dimension);
-  const uint32_t rerank = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
-  defaults.rerank = static_cast<uint32_t>(std::min<uint64_t>(rerank, points));
+  const double base = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
+  const double growth =
+      std::pow(std::max(1.0, static_cast<double>(points) / kRerankGrowsFrom), 0.25);
+  defaults.rerank = static_cast<uint32_t>(
+      std::min<uint64_t>({static_cast<uint64_t>(base * growth), points, limits::kRerankMax}));
   return defaults;
 }
 

@@ -8,10 +8,15 @@
 
 namespace tessera {
 
+// Where reranking reads full vectors: from a disk each candidate costs as much as scanning
+// hundreds of codes, so that finer codes and fewer candidates suit it.
+enum class RerankSource { kMemory, kDisk };
+
 // Fills in every field of `spec` that is 0, for `points` vectors of `dimension` components, and
 // sets metric and dimension. What is chosen, and the measurements behind it, are in README.md.
 // Fields that a user has set stay, sensible or not: CheckCodebookSpec judges them.
-void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, CodebookSpec* spec);
+void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, RerankSource source,
+                           CodebookSpec* spec);
 
 struct SearchDefaults {
   uint32_t nprobe = 1;

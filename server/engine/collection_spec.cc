@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
-#include "index/ivf/parameters.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
@@ -67,7 +66,8 @@ absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
   chosen.iterations = index.iterations;
   chosen.training_vectors_per_list = index.training_vectors_per_list;
   // The number of points is not known yet: nlist stays open until the training.
-  ChooseIndexParameters(spec->metric, spec->dimension, /*points=*/0, &chosen);
+  ChooseIndexParameters(spec->metric, spec->dimension, /*points=*/0, RerankSourceOf(index.vectors),
+                        &chosen);
   index.subquantizers = chosen.subquantizers;
   index.nbits = chosen.nbits;
   index.seed = chosen.seed;

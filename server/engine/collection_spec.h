@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "index/ivf/parameters.h"
 #include "server/engine/types.h"
 
 namespace tessera {
@@ -14,6 +15,11 @@ absl::Status CheckNewName(const std::string& name, const std::string& field);
 // Checks what a user asks of a new collection and fills in what the server chooses.
 // INVALID_ARGUMENT names the field and the limit.
 absl::Status CompleteCollectionSpec(CollectionSpec* spec);
+
+// Where searches of a collection read the vectors that they rerank with.
+inline RerankSource RerankSourceOf(VectorPlacement vectors) {
+  return vectors == VectorPlacement::kMemory ? RerankSource::kMemory : RerankSource::kDisk;
+}
 
 }  // namespace tessera
 

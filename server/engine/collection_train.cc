@@ -9,6 +9,7 @@
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
 #include "server/engine/collection.h"
+#include "server/engine/collection_spec.h"
 #include "server/engine/content_hash.h"
 #include "server/engine/errors.h"
 
@@ -39,7 +40,8 @@ absl::StatusOr<CodebookSpec> Collection::TrainingSpec(const TrainRequest& reques
   spec.seed = request.seed != 0 ? request.seed : spec_.index.seed;
   spec.iterations = spec_.index.iterations;
   spec.training_vectors_per_list = spec_.index.training_vectors_per_list;
-  ChooseIndexParameters(spec_.metric, spec_.dimension, points, &spec);
+  ChooseIndexParameters(spec_.metric, spec_.dimension, points, RerankSourceOf(spec_.index.vectors),
+                        &spec);
   if (spec.nlist > limits::kListsMax) {
     return InvalidField(
         "nlist", absl::StrCat("is ", spec.nlist, "; at most ", limits::kListsMax, " is allowed"));
@@ -87,8 +89,10 @@ absl::StatusOr<Matrix> Collection::TrainingSample(const CodebookSpec& spec) cons
   for (Slot slot = 0; slot < now->slot_end; ++slot) {
     if (!now->dead->Contains(slot)) live.push_back(slot);
   }
+  const size_t affordable =
+      std::max<size_t>(spec.nlist, limits::kTrainingBytesMax / (spec_.dimension * sizeof(float)));
   const size_t wanted = std::min({live.size(), size_t{spec.nlist} * spec.training_vectors_per_list,
-                                  limits::kTrainingVectorsMax});
+                                  limits::kTrainingVectorsMax, affordable});
   std::mt19937_64 random(spec.seed);
   for (size_t i = 0; i < wanted; ++i) {
     std::swap(live[i], live[i + random() % (live.size() - i)]);

@@ -27,12 +27,14 @@ CodebookSpec AllOpen() {
 }
 
 TEST(ChooseIndexParameters, FillsEveryFieldWithinLimits) {
-  for (uint32_t dimension : {1u, 2u, 3u, 8u, 9u, 100u, 128u, 768u, 4096u, limits::kDimensionMax}) {
+  for (uint32_t dimension :
+       {1u, 2u, 3u, 8u, 9u, 33u, 100u, 128u, 768u, 4096u, limits::kDimensionMax}) {
     for (uint64_t points :
          {uint64_t{0}, uint64_t{1}, uint64_t{39}, uint64_t{1000}, uint64_t{1'000'000},
           uint64_t{10'000'000}, limits::kPointsPerCollectionMax}) {
       CodebookSpec spec = AllOpen();
-      ChooseIndexParameters(Metric::kL2, dimension, points, &spec);
+      const RerankSource source = points % 2 == 0 ? RerankSource::kMemory : RerankSource::kDisk;
+      ChooseIndexParameters(Metric::kL2, dimension, points, source, &spec);
       EXPECT_TRUE(CheckCodebookSpec(spec).ok()) << CheckCodebookSpec(spec);
       EXPECT_EQ(spec.metric, Metric::kL2);
       EXPECT_EQ(spec.dimension, dimension);
@@ -56,7 +58,7 @@ TEST(ChooseIndexParameters, KeepsWhatIsSet) {
   spec.seed = 123;
   spec.iterations = 3;
   spec.training_vectors_per_list = 50;
-  ChooseIndexParameters(Metric::kCosine, 64, 1'000'000, &spec);
+  ChooseIndexParameters(Metric::kCosine, 64, 1'000'000, RerankSource::kMemory, &spec);
   EXPECT_EQ(spec.nlist, 77u);
   EXPECT_EQ(spec.subquantizers, 5u);
   EXPECT_EQ(spec.nbits, 8u);
@@ -71,6 +73,23 @@ TEST(ChooseSearchDefaults, CoarserCodesAreRerankedDeeper) {
   EXPECT_LT(ChooseSearchDefaults(fine, 1'000'000).rerank,
             ChooseSearchDefaults(coarse, 1'000'000).rerank);
   EXPECT_EQ(RerankFor(ChooseSearchDefaults(fine, 1'000'000), 500), 5000u);
+}
+
+TEST(ChooseSearchDefaults, RerankGrowsSlowlyWithThePoints) {
+  const CodebookSpec spec = {.dimension = 128, .nlist = 100, .subquantizers = 32, .nbits = 4};
+  const uint32_t small = ChooseSearchDefaults(spec, 50'000).rerank;
+  EXPECT_EQ(small, ChooseSearchDefaults(spec, 1'000'000).rerank);
+  EXPECT_EQ(2 * small, ChooseSearchDefaults(spec, 16'000'000).rerank);
+}
+
+TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
+  CodebookSpec memory = AllOpen(), disk = AllOpen();
+  ChooseIndexParameters(Metric::kL2, 128, 1'000'000, RerankSource::kMemory, &memory);
+  ChooseIndexParameters(Metric::kL2, 128, 1'000'000, RerankSource::kDisk, &disk);
+  EXPECT_EQ(memory.subquantizers, 32u);
+  EXPECT_EQ(disk.subquantizers, 64u);
+  EXPECT_GT(ChooseSearchDefaults(memory, 1'000'000).rerank,
+            ChooseSearchDefaults(disk, 1'000'000).rerank);
 }
 
 // The array of a .npy file of this project, whose header takes 128 bytes.
@@ -106,7 +125,7 @@ TEST(Defaults, FindTheNeighborsOnRealVectors) {
   const Matrix base = ReadNpy("vectors.npy", ElementType::kFloat16, 25'000, dim);
   const Matrix queries = ReadNpy("queries.npy", ElementType::kFloat32, 500, dim);
   CodebookSpec spec = AllOpen();
-  ChooseIndexParameters(Metric::kCosine, dim, base.rows(), &spec);
+  ChooseIndexParameters(Metric::kCosine, dim, base.rows(), RerankSource::kMemory, &spec);
   TestExecutor executor(2);
   const auto trained = Codebook::Train(spec, base, executor, nullptr);
   ASSERT_TRUE(trained.ok()) << trained.status();
