@@ -86,6 +86,8 @@ std::string WordNetFile(const std::string& name) {
   return std::string(TESSERA_TEST_DATA_DIR) + "/wordnet/" + name;
 }
 
+static constexpr uint32_t kSubquantizers = 32;
+
 absl::Status CreateWordNet(Client& client, const std::string& collection,
                            v1::VectorPlacement placement) {
   v1::CreateCollectionRequest request;
@@ -94,6 +96,8 @@ absl::Status CreateWordNet(Client& client, const std::string& collection,
   request.set_metric(v1::INNER_PRODUCT);
   request.set_element_type(v1::FLOAT16);
   request.mutable_index()->set_vectors(placement);
+  // The default of vectors in memory, so that collections of either placement have the same codes.
+  request.mutable_index()->set_subquantizers(kSubquantizers);
   return client.CreateCollection(request).status();
 }
 
