@@ -63,14 +63,14 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
 }
 
 bool Collection::SearchIsQuick(const SearchRequest& request) const {
-  const bool reads_store = !request.ids.empty() || request.fields.payload.enabled ||
-                           request.fields.vector ||
+  const bool reads_store = !request.ids.empty() || !request.positive.empty() ||
+                           request.fields.payload.enabled || request.fields.vector ||
                            (spec_.index.vectors == VectorPlacement::kDisk && !request.no_rerank);
   const std::shared_ptr<const CollectionView> now = view();
   if (request.exact || reads_store || now->codebook == nullptr || !request.filter.empty()) {
     return false;
   }
-  const IvfSearchParams params = SearchParams(request, *now, request.limit);
+  const IvfSearchParams params = SearchParams(request, *now, request.offset + request.limit);
   const size_t nlist = now->codebook->nlist();
   const size_t code_bytes = now->lists->tables().shape.block_bytes() / kLutScanBlockVectors;
   const size_t codes = std::min<size_t>(params.nprobe, nlist) * (now->lists->size() / nlist + 1);

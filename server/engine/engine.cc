@@ -629,7 +629,7 @@ absl::StatusOr<OperationInfo> EngineImpl::ActivateCodebook(const std::string& co
                                                            uint32_t version) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   RETURN_IF_ERROR(found->CheckActivatable(version));
-  return operations_.Start("activate_codebook", collection,
+  return operations_.Start("activate_codebook", found->spec().name,
                            [found, version](Operations::Context& operation) {
                              return found->ActivateCodebook(version, operation);
                            });

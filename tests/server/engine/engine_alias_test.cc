@@ -34,6 +34,17 @@ TEST_F(EngineAlias, StandsForACollectionAndMovesAtOnce) {
   EXPECT_EQ(Count("two"), 3u);
 }
 
+TEST_F(EngineAlias, WorkUnderAnAliasIsWorkOnTheCollection) {
+  Fill("one", 2000);
+  ASSERT_TRUE(engine_->UpdateAliases({{"live", "one"}}).ok());
+  Train("one", 8);
+  ASSERT_EQ(Await(engine_->Train({.collection = "live", .nlist = 4}))->collection, "one");
+  // By the name a training and an activation exclude each other.
+  const auto activation = Await(engine_->ActivateCodebook("live", 1));
+  ASSERT_TRUE(activation.ok()) << activation.status();
+  EXPECT_EQ(activation->collection, "one");
+}
+
 TEST_F(EngineAlias, RefusesWholeRequestsAndTakenNames) {
   Fill("one", 1);
   EXPECT_TRUE(absl::IsNotFound(engine_->UpdateAliases({{"live", "one"}, {"other", "nonsense"}})));
