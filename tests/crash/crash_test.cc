@@ -2,7 +2,6 @@
 // there whole or not at all. A process that is killed leaves what it wrote with the kernel, so this
 // shows that acknowledgements come after the write to the log and that recovery is right; that the
 // log is synced as well is the store's own tests' matter.
-#include <cstdlib>
 #include <iostream>
 #include <random>
 
@@ -10,17 +9,13 @@
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "tests/crash/crash_harness.h"
+#include "tests/environment.h"
 #include "tests/integration/requests.h"
 
 namespace tessera {
 namespace {
 
 using Beside = CrashHarness::Beside;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* given = std::getenv(name);
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
-}
 
 // TESSERA_CRASH_SEED repeats a run as far as the scheduler allows; TESSERA_CRASH_CYCLES makes it
 // longer.
@@ -35,10 +30,16 @@ void RunCycle(CrashHarness& harness, uint64_t cycle) {
   constexpr Beside kBesides[] = {Beside::kNothing, Beside::kTraining, Beside::kSnapshot,
                                  Beside::kRestore, Beside::kNothing};
   const bool recovery = cycle % 5 == 4;
-  if (cycle % 10 == 2) ASSERT_NO_FATAL_FAILURE(harness.TakeKnownSnapshot());
-  if (cycle % 10 == 8) ASSERT_NO_FATAL_FAILURE(harness.RestoreInPlaceAndKill());
+  if (cycle % 10 == 2) {
+    ASSERT_NO_FATAL_FAILURE(harness.TakeKnownSnapshot());
+  }
+  if (cycle % 10 == 8) {
+    ASSERT_NO_FATAL_FAILURE(harness.RestoreInPlaceAndKill());
+  }
   ASSERT_NO_FATAL_FAILURE(harness.WriteAndKill(kBesides[cycle % 5]));
-  if (recovery) ASSERT_NO_FATAL_FAILURE(harness.KillDuringRecovery());
+  if (recovery) {
+    ASSERT_NO_FATAL_FAILURE(harness.KillDuringRecovery());
+  }
   ASSERT_NO_FATAL_FAILURE(harness.Restart());
   ASSERT_NO_FATAL_FAILURE(harness.ExpectEverythingThere());
 }
@@ -53,7 +54,9 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
     ASSERT_NO_FATAL_FAILURE(RunCycle(harness, cycle));
     ASSERT_FALSE(HasFailure());
     // From here on writes are encoded as they come.
-    if (cycle == 0) ASSERT_NO_FATAL_FAILURE(harness.Train());
+    if (cycle == 0) {
+      ASSERT_NO_FATAL_FAILURE(harness.Train());
+    }
   }
   ASSERT_NO_FATAL_FAILURE(harness.Stop());
   const CrashHarness::Met met = harness.met();

@@ -2,7 +2,6 @@
 // harm: the same answers as before. No wrong answer, no crash, no hang.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/status_macros.h"
 #include "server/storage/rocksdb_store.h"
+#include "tests/environment.h"
 #include "tests/golden/golden_store.h"
 #include "tests/server/storage/temp_dir.h"
 
@@ -23,11 +23,6 @@ namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* given = std::getenv(name);
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
-}
 
 // What a message of damage has to name.
 bool NamesFileOrRecord(absl::string_view message) {

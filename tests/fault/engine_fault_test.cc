@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/fsck/fsck.h"
 #include "server/storage/rocksdb_store.h"
+#include "tests/environment.h"
 #include "tests/fault/workload.h"
 #include "tests/server/storage/child_process.h"
 #include "tests/server/storage/faulty_env.h"
@@ -77,8 +77,7 @@ class EngineFaultTest : public testing::TestWithParam<std::string> {
 
 // TESSERA_FAULT_STEP=1 lets every single operation fail, 3 every third; else the steps grow.
 TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
-  const char* given = std::getenv("TESSERA_FAULT_STEP");
-  const uint64_t step = given != nullptr ? std::strtoull(given, nullptr, 10) : 0;
+  const uint64_t step = FromEnvironment("TESSERA_FAULT_STEP", 0);
   int fired = 0;
   uint64_t operation = 1;
   for (; operation < kLastOperation && !HasFailure();

@@ -86,8 +86,6 @@ std::string WordNetFile(const std::string& name) {
   return std::string(TESSERA_TEST_DATA_DIR) + "/wordnet/" + name;
 }
 
-static constexpr uint32_t kSubquantizers = 32;
-
 absl::Status CreateWordNet(Client& client, const std::string& collection,
                            v1::VectorPlacement placement) {
   v1::CreateCollectionRequest request;
@@ -97,6 +95,7 @@ absl::Status CreateWordNet(Client& client, const std::string& collection,
   request.set_element_type(v1::FLOAT16);
   request.mutable_index()->set_vectors(placement);
   // The default of vectors in memory, so that collections of either placement have the same codes.
+  constexpr uint32_t kSubquantizers = 32;
   request.mutable_index()->set_subquantizers(kSubquantizers);
   return client.CreateCollection(request).status();
 }

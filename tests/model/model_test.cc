@@ -1,12 +1,11 @@
 // Random sequences of operations on an engine, compared with the model as they go.
 #include "tests/model/model.h"
 
-#include <cstdlib>
 #include <random>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
+#include "tests/environment.h"
 #include "tests/server/engine/engine_fixture.h"
 
 namespace tessera {
@@ -25,10 +24,7 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<Setti
  protected:
   void SetUp() override {
     EngineFixture::SetUp();
-    seed_ = GetParam().seed;
-    if (const char* seed = std::getenv("TESSERA_MODEL_SEED")) {
-      ASSERT_TRUE(absl::SimpleAtoi(seed, &seed_));
-    }
+    seed_ = FromEnvironment("TESSERA_MODEL_SEED", GetParam().seed);
     random_.seed(seed_);
     Create("c", kDimension, GetParam().metric, ElementType::kFloat32, GetParam().placement);
     for (int i = 0; i < 4; ++i) queries_.push_back(Vector());
@@ -123,7 +119,7 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<Setti
     ASSERT_TRUE(engine_->DeleteCollection("fresh").ok());
   }
 
-  uint32_t seed_ = 0;
+  uint64_t seed_ = 0;
   std::mt19937 random_;
   Model model_{GetParam().metric, kDimension};
   std::vector<std::vector<float>> queries_;

@@ -1,11 +1,10 @@
 // Every point replaced ten times in random order: recall, memory and disk stay those of a fresh
 // build. TESSERA_TURNOVER_POINTS makes it larger.
-#include <cstdlib>
 #include <numeric>
 #include <random>
 
-#include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
+#include "tests/environment.h"
 #include "tests/model/model.h"
 #include "tests/server/engine/engine_fixture.h"
 
@@ -21,9 +20,7 @@ class TurnoverTest : public EngineFixture, public testing::WithParamInterface<Ve
   void SetUp() override {
     engine_options_.quiet_before_compaction = absl::Seconds(1);
     EngineFixture::SetUp();
-    if (const char* points = std::getenv("TESSERA_TURNOVER_POINTS")) {
-      ASSERT_TRUE(absl::SimpleAtoi(points, &points_));
-    }
+    points_ = FromEnvironment("TESSERA_TURNOVER_POINTS", points_);
     vectors_ = ClusteredRows(points_, kDimension, 11);
     const Matrix queries = ClusteredRows(kQueries, kDimension, 12);
     for (size_t i = 0; i < kQueries; ++i) {

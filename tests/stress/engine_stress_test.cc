@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/thread_pool_executor.h"
 #include "server/storage/rocksdb_store.h"
+#include "tests/environment.h"
 #include "tests/server/storage/temp_dir.h"
 
 namespace tessera {
@@ -26,10 +26,7 @@ constexpr char kName[] = "c";
 constexpr size_t kDimension = 8;
 constexpr uint64_t kIds = 2'000;
 
-absl::Duration StressTime() {
-  const char* given = std::getenv("TESSERA_STRESS_SECONDS");
-  return absl::Seconds(given != nullptr ? std::atoi(given) : 2);
-}
+absl::Duration StressTime() { return absl::Seconds(FromEnvironment("TESSERA_STRESS_SECONDS", 2)); }
 
 class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
  protected:
