@@ -4,7 +4,7 @@
 #include <string>
 
 #include "CLI/App.hpp"
-#include "tessera/v1/points.pb.h"
+#include "tessera/v1/types.pb.h"
 
 namespace tessera::cli {
 
