@@ -107,6 +107,14 @@ absl::StatusOr<v1::SearchResponse> Client::Search(const v1::SearchRequest& reque
   return Call(*stubs_->points, &v1::Points::Stub::Search, request, options_.timeout);
 }
 
+std::unique_ptr<SearchStream> Client::StartSearchStream() {
+  return std::make_unique<SearchStream>(stubs_->points);
+}
+
+absl::StatusOr<v1::SearchRangeResponse> Client::SearchRange(const v1::SearchRangeRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::SearchRange, request, options_.timeout);
+}
+
 absl::StatusOr<v1::SearchBatchResponse> Client::SearchBatch(const v1::SearchBatchRequest& request) {
   return Call(*stubs_->points, &v1::Points::Stub::SearchBatch, request, options_.timeout);
 }

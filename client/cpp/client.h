@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/cpp/bulk_upserter.h"
+#include "client/cpp/search_stream.h"
 #include "grpcpp/security/credentials.h"
 #include "tessera/v1/codebooks.pb.h"
 #include "tessera/v1/collections.pb.h"
@@ -62,6 +63,9 @@ class Client {
   absl::StatusOr<uint64_t> CountPoints(const v1::CountRequest& request);
   absl::StatusOr<v1::ScrollResponse> Scroll(const v1::ScrollRequest& request);
   absl::StatusOr<v1::SearchResponse> Search(const v1::SearchRequest& request);
+  // Opens a stream of searches. It uses this Client's channel, which it keeps alive.
+  std::unique_ptr<SearchStream> StartSearchStream();
+  absl::StatusOr<v1::SearchRangeResponse> SearchRange(const v1::SearchRangeRequest& request);
   absl::StatusOr<v1::SearchBatchResponse> SearchBatch(const v1::SearchBatchRequest& request);
   absl::StatusOr<v1::SearchGroupsResponse> SearchGroups(const v1::SearchGroupsRequest& request);
   absl::StatusOr<v1::FacetResponse> Facet(const v1::FacetRequest& request);

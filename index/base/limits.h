@@ -38,6 +38,7 @@ inline constexpr size_t kGatheredSearchBytesMax = 64 << 10;  // larger requests 
 inline constexpr size_t kSearchLimitMax = 10'000;            // k
 inline constexpr size_t kSearchResultsMax = 1'000'000;       // queries x k in one request
 inline constexpr size_t kRerankMax = 100'000;                // candidates reranked for one query
+inline constexpr size_t kSearchStreamInFlightMax = 64;       // searches of one stream in the server
 inline constexpr size_t kSearchBatchMax = 100;               // searches in one batch
 inline constexpr size_t kGroupSizeMax = 100;                 // hits of one group
 inline constexpr size_t kRecommendExamplesMax = 1'000;

@@ -4,6 +4,7 @@
 #include "server/rpc/points_handlers.h"
 #include "server/rpc/search_gatherer.h"
 #include "server/rpc/search_handlers.h"
+#include "server/rpc/search_stream.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upsert_stream.h"
 #include "tessera/v1/points.grpc.pb.h"
@@ -24,7 +25,8 @@ using RawService = Service::WithRawCallbackMethod_Upsert<
                                     Service::WithRawCallbackMethod_DeletePayload<
                                         Service::WithRawCallbackMethod_ClearPayload<
                                             Service::WithRawCallbackMethod_UpdateVectors<
-                                                Service::Service>>>>>>>>>>>>>>>>;
+                                                Service::WithRawCallbackMethod_SearchStream<
+                                                    Service::Service>>>>>>>>>>>>>>>>>;
 
 class PointsService final : public RawService {
  public:
@@ -67,6 +69,10 @@ class PointsService final : public RawService {
                                    const grpc::ByteBuffer* request,
                                    grpc::ByteBuffer* response) override {
     return searches_.Start({"Points.Search", context, request, response});
+  }
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* SearchStream(
+      grpc::CallbackServerContext*) override {
+    return StartSearchStream(env_, searches_);
   }
   grpc::ServerUnaryReactor* DeleteByFilter(grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,

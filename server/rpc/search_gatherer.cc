@@ -29,19 +29,34 @@ bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
          a.vectors.type == b.vectors.type && a.vectors.dim == b.vectors.dim;
 }
 
+size_t QueriesOf(const PendingSearch* search) { return search->search().vectors.rows; }
+
+void RunAlone(Engine& engine, PendingSearch* search) {
+  absl::StatusOr<SearchResult> result = absl::InternalError("not run");
+  const absl::Status status = RunGuarded([&] {
+    result = engine.Search(search->search());
+    return result.status();
+  });
+  if (status.ok()) {
+    search->Answer(*std::move(result));
+  } else {
+    search->Answer(status);
+  }
+}
+
 }  // namespace
 
-// One Points.Search on its way: parsed, searched and answered on a worker's thread.
-class SearchGatherer::Call final : public grpc::ServerUnaryReactor {
+// One Points.Search on its way.
+class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public PendingSearch {
  public:
   Call(const ServiceEnv& env, const RawCall& raw) : env_(env), hold_(env.calls), raw_(raw) {}
 
-  size_t request_bytes() const { return raw_.request->Valid() ? raw_.request->Length() : 0; }
-  const SearchRequest& search() const { return search_; }
-  size_t queries() const { return search_.vectors.rows; }
+  size_t request_bytes() const override {
+    return raw_.request->Valid() ? raw_.request->Length() : 0;
+  }
+  const SearchRequest& search() const override { return search_; }
 
-  // False, and answered, if nobody waits for the answer any more.
-  bool StillWanted() {
+  bool StillWanted() override {
     if (cancelled_.load(std::memory_order_relaxed)) {
       Answer(absl::CancelledError("the client has cancelled the call"));
       return false;
@@ -53,8 +68,7 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor {
     return true;
   }
 
-  // False, and answered, if there is nothing to search for.
-  bool Parse(Engine& engine) {
+  bool Parse(Engine& engine) override {
     const absl::Status status = RunGuarded([&]() -> absl::Status {
       // gRPC keeps the buffer for this call alone: parsing may free it.
       RETURN_IF_ERROR(ParseRequest(const_cast<grpc::ByteBuffer*>(raw_.request), &request_));
@@ -65,23 +79,10 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor {
     return status.ok();
   }
 
-  void RunAlone(Engine& engine) {
-    absl::StatusOr<SearchResult> result = absl::InternalError("not run");
-    const absl::Status status = RunGuarded([&] {
-      result = engine.Search(search_);
-      return result.status();
-    });
-    if (status.ok()) {
-      Answer(*std::move(result));
-    } else {
-      Answer(status);
-    }
-  }
-
-  void Answer(SearchResult&& result) {
+  void Answer(SearchResult&& result) override {
     Answer(RunGuarded([&] { return SerializeSearch(std::move(result), raw_.response); }));
   }
-  void Answer(const absl::Status& status) {
+  void Answer(const absl::Status& status) override {
     env_.Note(raw_.method, status);
     Finish(ToGrpcStatus(status));  // may delete this
   }
@@ -105,41 +106,53 @@ grpc::ServerUnaryReactor* SearchGatherer::Start(const RawCall& raw) {
     call->Answer(engine.status());
     return call;
   }
-  if (call->request_bytes() > limits::kGatheredSearchBytesMax) {
-    const auto run = [call, engine = *engine] {
-      if (call->StillWanted() && call->Parse(*engine)) call->RunAlone(*engine);
-    };
-    if (!env_.search_pool.Submit(call->request_bytes(), run)) call->Answer(ServerBusyError());
-    return call;
-  }
-  if (!call->Parse(**engine)) return call;
-  switch (Enter(**engine, call)) {
-    case Turn::kHere:
-      call->RunAlone(**engine);
-      Leave();
-      break;
-    case Turn::kRefused:
-      call->Answer(ServerBusyError());
-      break;
-    case Turn::kQueued:
-      break;
+  if (!IsSmall(*call)) {
+    RunLarge(**engine, call);
+  } else if (call->Parse(**engine)) {
+    Run(**engine, call, /*may_run_here=*/true);
   }
   return call;
 }
 
-SearchGatherer::Turn SearchGatherer::Enter(Engine& engine, Call* call) {
-  const bool quick = engine.SearchIsQuick(call->search());
+bool SearchGatherer::IsSmall(const PendingSearch& search) {
+  return search.request_bytes() <= limits::kGatheredSearchBytesMax;
+}
+
+void SearchGatherer::RunLarge(Engine& engine, PendingSearch* search) {
+  const auto run = [search, &engine] {
+    if (search->StillWanted() && search->Parse(engine)) RunAlone(engine, search);
+  };
+  if (!env_.search_pool.Submit(search->request_bytes(), run)) search->Answer(ServerBusyError());
+}
+
+void SearchGatherer::Run(Engine& engine, PendingSearch* search, bool may_run_here) {
+  switch (Enter(engine, search, may_run_here)) {
+    case Turn::kHere:
+      RunAlone(engine, search);
+      Leave();
+      break;
+    case Turn::kRefused:
+      search->Answer(ServerBusyError());
+      break;
+    case Turn::kQueued:
+      break;
+  }
+}
+
+SearchGatherer::Turn SearchGatherer::Enter(Engine& engine, PendingSearch* search,
+                                           bool may_run_here) {
+  const bool quick = may_run_here && engine.SearchIsQuick(search->search());
   absl::MutexLock lock(&mutex_);
   if (quick && !here_ && workers_ == 0) {
     here_ = true;
     return Turn::kHere;
   }
   if (waiting_.size() >= limits::kSearchQueueMax) return Turn::kRefused;
-  // With a worker on its way, the call will be taken whether one more can be started or not.
+  // With a worker on its way, the search will be taken whether one more can be started or not.
   if (workers_ < env_.search_pool.threads() && !StartWorker(engine) && workers_ == 0) {
     return Turn::kRefused;
   }
-  waiting_.push_back(call);
+  waiting_.push_back(search);
   return Turn::kQueued;
 }
 
@@ -156,58 +169,60 @@ bool SearchGatherer::StartWorker(Engine& engine) {
 
 void SearchGatherer::RunWaiting(Engine& engine) {
   while (true) {
-    std::vector<Call*> calls = TakeShare();
-    if (calls.empty()) return;
-    RunShare(engine, std::move(calls));
+    std::vector<PendingSearch*> searches = TakeShare();
+    if (searches.empty()) return;
+    RunShare(engine, std::move(searches));
   }
 }
 
 // Nothing, and one worker less, if nothing waits.
-std::vector<SearchGatherer::Call*> SearchGatherer::TakeShare() {
+std::vector<PendingSearch*> SearchGatherer::TakeShare() {
   absl::MutexLock lock(&mutex_);
   if (waiting_.empty()) --workers_;
   const size_t workers = env_.search_pool.threads();
   const size_t share =
       std::min((waiting_.size() + workers - 1) / workers, limits::kGatheredSearchesMax);
-  std::vector<Call*> calls(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(share));
+  std::vector<PendingSearch*> searches(waiting_.begin(),
+                                       waiting_.begin() + static_cast<std::ptrdiff_t>(share));
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(share));
-  return calls;
+  return searches;
 }
 
-void SearchGatherer::RunShare(Engine& engine, std::vector<Call*> calls) {
-  std::erase_if(calls, [](Call* call) { return !call->StillWanted(); });
-  while (!calls.empty()) {
+void SearchGatherer::RunShare(Engine& engine, std::vector<PendingSearch*> searches) {
+  std::erase_if(searches, [](PendingSearch* search) { return !search->StillWanted(); });
+  while (!searches.empty()) {
     // Those that run like the first go together.
-    const Call* first = calls.front();
+    const PendingSearch* first = searches.front();
     size_t queries = 0;
-    const auto rest = std::stable_partition(calls.begin(), calls.end(), [&](const Call* call) {
-      const bool together =
-          call == first || (RunAlike(call->search(), first->search()) &&
-                            queries + call->queries() <= limits::kGatheredSearchesMax);
-      if (together) queries += call->queries();
-      return together;
-    });
-    std::vector<Call*> group(calls.begin(), rest);
-    calls.erase(calls.begin(), rest);
+    const auto rest =
+        std::stable_partition(searches.begin(), searches.end(), [&](const PendingSearch* search) {
+          const bool together =
+              search == first || (RunAlike(search->search(), first->search()) &&
+                                  queries + QueriesOf(search) <= limits::kGatheredSearchesMax);
+          if (together) queries += QueriesOf(search);
+          return together;
+        });
+    std::vector<PendingSearch*> group(searches.begin(), rest);
+    searches.erase(searches.begin(), rest);
     if (group.size() == 1) {
-      group.front()->RunAlone(engine);
+      RunAlone(engine, group.front());
     } else {
       RunTogether(engine, std::move(group));
     }
   }
 }
 
-void SearchGatherer::RunTogether(Engine& engine, std::vector<Call*> calls) {
+void SearchGatherer::RunTogether(Engine& engine, std::vector<PendingSearch*> searches) {
   absl::StatusOr<SearchResult> result = absl::InternalError("not run");
   const absl::Status status = RunGuarded([&] {
-    SearchRequest merged = calls.front()->search();
+    SearchRequest merged = searches.front()->search();
     merged.vectors.rows = 0;
-    for (const Call* call : calls) merged.vectors.rows += call->queries();
+    for (const PendingSearch* search : searches) merged.vectors.rows += QueriesOf(search);
     std::vector<std::byte> queries(merged.vectors.rows * merged.vectors.row_bytes());
     std::byte* place = queries.data();
-    for (const Call* call : calls) {
-      const size_t bytes = call->queries() * merged.vectors.row_bytes();
-      std::memcpy(place, call->search().vectors.data, bytes);
+    for (const PendingSearch* search : searches) {
+      const size_t bytes = QueriesOf(search) * merged.vectors.row_bytes();
+      std::memcpy(place, search->search().vectors.data, bytes);
       place += bytes;
     }
     merged.vectors.data = queries.data();
@@ -216,21 +231,21 @@ void SearchGatherer::RunTogether(Engine& engine, std::vector<Call*> calls) {
   });
   if (!status.ok()) {
     // One of them may be at fault: apart, each gets its own answer.
-    for (Call* call : calls) call->RunAlone(engine);
+    for (PendingSearch* search : searches) RunAlone(engine, search);
     return;
   }
   const size_t total = result->hits.size();
   auto hits = result->hits.begin();
-  for (Call* call : calls) {
-    const auto end = hits + static_cast<std::ptrdiff_t>(call->queries());
+  for (PendingSearch* search : searches) {
+    const auto end = hits + static_cast<std::ptrdiff_t>(QueriesOf(search));
     SearchResult part;
     part.element_type = result->element_type;
     part.report = result->report;
     // Gathered searches have no filter: each query has scanned as many lists.
-    part.report.lists_scanned = part.report.lists_scanned * call->queries() / total;
+    part.report.lists_scanned = part.report.lists_scanned * QueriesOf(search) / total;
     part.hits.assign(std::make_move_iterator(hits), std::make_move_iterator(end));
     hits = end;
-    call->Answer(std::move(part));
+    search->Answer(std::move(part));
   }
 }
 

@@ -8,41 +8,67 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/engine/engine.h"
 #include "server/rpc/service_env.h"
 #include "server/rpc/unary_call.h"
 
 namespace tessera {
 
+// A search that came in a message of its own, be it a call or a part of a stream. It is answered
+// once, from any thread, and may be gone when Answer or a function that answers returns.
+class PendingSearch {
+ public:
+  virtual ~PendingSearch() = default;
+
+  virtual size_t request_bytes() const = 0;
+  // False, and answered, if there is nothing to search for.
+  virtual bool Parse(Engine& engine) = 0;
+  // Once it is parsed.
+  virtual const SearchRequest& search() const = 0;
+  // False, and answered, if nobody waits for the answer any more.
+  virtual bool StillWanted() = 0;
+  virtual void Answer(SearchResult&& result) = 0;
+  virtual void Answer(const absl::Status& status) = 0;
+};
+
 // Lets searches that wait at the same time share one pass over the lists: a worker that becomes
 // free takes its share of all that wait, and runs those that agree in collection and parameters as
 // one search of many queries. Nothing ever waits for company. A quick search that meets no other
 // one runs at once in the thread that received it, since waking a worker takes longer than the
-// search. Thread-safe; outlives the calls.
+// search. Thread-safe; outlives the searches.
 class SearchGatherer {
  public:
   explicit SearchGatherer(const ServiceEnv& env) : env_(env) {}
 
-  // The reactor deletes itself when gRPC is done with it.
+  // Points.Search. The reactor deletes itself when gRPC is done with it.
   grpc::ServerUnaryReactor* Start(const RawCall& raw) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Whether a search is small enough to be parsed in the thread that received it; others are for
+  // RunLarge, which has a worker parse them.
+  static bool IsSmall(const PendingSearch& search);
+  void RunLarge(Engine& engine, PendingSearch* search);
+  // Runs a search that has been parsed, with others that wait; SERVER_BUSY if too many do.
+  // `may_run_here`: at once and in this thread, if it is quick and meets no other.
+  void Run(Engine& engine, PendingSearch* search, bool may_run_here) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   class Call;
 
-  // What becomes of a call that has been parsed.
+  // What becomes of a search that has been parsed.
   enum class Turn { kHere, kQueued, kRefused };
-  Turn Enter(Engine& engine, Call* call) ABSL_LOCKS_EXCLUDED(mutex_);
+  Turn Enter(Engine& engine, PendingSearch* search, bool may_run_here) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
   // False if the pool takes no more.
   bool StartWorker(Engine& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A worker's turn: until nothing waits.
   void RunWaiting(Engine& engine) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::vector<Call*> TakeShare() ABSL_LOCKS_EXCLUDED(mutex_);
-  static void RunShare(Engine& engine, std::vector<Call*> calls);
-  static void RunTogether(Engine& engine, std::vector<Call*> calls);
+  std::vector<PendingSearch*> TakeShare() ABSL_LOCKS_EXCLUDED(mutex_);
+  static void RunShare(Engine& engine, std::vector<PendingSearch*> searches);
+  static void RunTogether(Engine& engine, std::vector<PendingSearch*> searches);
 
   const ServiceEnv& env_;
   absl::Mutex mutex_;
-  std::deque<Call*> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<PendingSearch*> waiting_ ABSL_GUARDED_BY(mutex_);
   size_t workers_ ABSL_GUARDED_BY(mutex_) = 0;  // in RunWaiting, or about to be
   bool here_ ABSL_GUARDED_BY(mutex_) = false;   // a search runs where it was received
 };

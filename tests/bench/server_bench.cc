@@ -148,13 +148,36 @@ class Remote {
     for (size_t t = 1; t < threads; ++t) clients.emplace_back(work, t);
     work(0);
     for (std::thread& client : clients) client.join();
-    const auto n = static_cast<double>(answered.load());
-    best->qps = std::max(best->qps, n / (WallSeconds() - start));
-    best->cpu_us = std::min(best->cpu_us, 1e6 * (ProcessSeconds(flags_.pid) - cpu) / n);
-    best->recall = static_cast<double>(hits.load()) / (n * kK);
+    Note(answered, hits, start, cpu, best);
+  }
+
+  // The same over one stream, with `in_flight` searches on it.
+  void MeasureStream(size_t in_flight, Figure* best) {
+    const auto stream = client_.StartSearchStream();
+    size_t next = 0, hits = 0, answered = 0;
+    const double cpu = ProcessSeconds(flags_.pid), start = WallSeconds();
+    const auto send = [&] {
+      stream->Send(next, Request(next % data_.queries.rows(), 1, kK));
+      ++next;
+    };
+    for (size_t i = 0; i < in_flight; ++i) send();
+    while (answered < next) {
+      const SearchStream::Answer answer = Check(stream->Receive());
+      hits += Hits(Check(answer.response), answer.tag % data_.queries.rows());
+      ++answered;
+      if (WallSeconds() - start < flags_.seconds) send();
+    }
+    Note(answered, hits, start, cpu, best);
   }
 
  private:
+  void Note(size_t answered, size_t hits, double start, double cpu, Figure* best) const {
+    const auto n = static_cast<double>(answered);
+    best->qps = std::max(best->qps, n / (WallSeconds() - start));
+    best->cpu_us = std::min(best->cpu_us, 1e6 * (ProcessSeconds(flags_.pid) - cpu) / n);
+    best->recall = static_cast<double>(hits) / (n * kK);
+  }
+
   v1::SearchRequest Request(size_t first, size_t batch, uint32_t limit) const {
     v1::SearchRequest request;
     request.set_collection_name(flags_.collection);
@@ -194,7 +217,7 @@ int Run(const Flags& flags) {
   Local local(data, client, flags);
   Remote remote(data, client, flags);
   double alone = 1e9, together = 1e9;
-  Figure one, batches, gathered, apart;
+  Figure one, batches, gathered, apart, streamed;
   for (size_t round = 0; round < flags.rounds; ++round) {
     alone = std::min(alone, local.Measure(1));
     together = std::min(together, local.Measure(flags.batch));
@@ -202,6 +225,7 @@ int Run(const Flags& flags) {
     remote.Measure(1, flags.batch, false, &batches);
     remote.Measure(flags.in_flight, 1, false, &gathered);
     remote.Measure(flags.in_flight, 1, true, &apart);
+    remote.MeasureStream(flags.in_flight, &streamed);
   }
   std::printf("| nprobe %u, rerank %u | recall@10 | QPS | server CPU, us a query | engine |\n",
               flags.nprobe, flags.rerank);
@@ -214,6 +238,7 @@ int Run(const Flags& flags) {
   print(absl::StrCat("batches of ", flags.batch), batches, together);
   print(absl::StrCat(flags.in_flight, " single queries in flight"), gathered, alone);
   print(absl::StrCat(flags.in_flight, " in flight that cannot be gathered"), apart, alone);
+  print(absl::StrCat(flags.in_flight, " in flight on one stream"), streamed, alone);
   return 0;
 }
 

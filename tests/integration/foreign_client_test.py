@@ -367,6 +367,27 @@ class ForeignClientTest(unittest.TestCase):
         update(("old", ""))
         self.assertEqual(listed(), [("live", "words")])
 
+    def test_7f_search_stream(self):
+        points = Context.points
+
+        def searches():
+            for tag, query in enumerate(Context.queries):
+                request = points.SearchStreamRequest(tag=1000 + tag)
+                if tag == 0:
+                    request.search.collection_name = "words"
+                request.search.limit = 0 if tag == 7 else 10
+                request.search.vectors.values.extend(query)
+                yield request
+
+        answers = list(self.points.SearchStream(searches()))
+        self.assertEqual([answer.tag for answer in answers],
+                         list(range(1000, 1000 + len(Context.queries))))
+        self.assertEqual([i for i, a in enumerate(answers) if a.HasField("error")], [7])
+        self.assertEqual(answers[7].error.code, grpc.StatusCode.INVALID_ARGUMENT.value[0])
+        for query, answer in list(zip(Context.queries, answers))[8:40]:
+            self.assertEqual([hit.id.num for hit in answer.response.results[0].hits],
+                             [hit.id.num for hit in self.search(query)])
+
     def test_8_errors(self):
         search = Context.points.SearchRequest(collection_name="words", limit=0)
         search.vectors.values.extend([0.5] * 128)

@@ -43,6 +43,26 @@ class ScriptedPoints : public v1::Points::Service {
     return grpc::Status::OK;
   }
 
+  // Answers tag t with t lists scanned; search `refuse_at` with an error. Ends at `close_at`.
+  grpc::Status SearchStream(grpc::ServerContext*,
+                            grpc::ServerReaderWriter<v1::SearchStreamResponse,
+                                                     v1::SearchStreamRequest>* stream) override {
+    v1::SearchStreamRequest request;
+    for (int search = 0; stream->Read(&request); ++search) {
+      if (search == close_at) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
+      v1::SearchStreamResponse response;
+      response.set_tag(request.tag());
+      if (search == refuse_at) {
+        response.mutable_error()->set_code(grpc::StatusCode::NOT_FOUND);
+        response.mutable_error()->set_message("no such collection");
+      } else {
+        response.mutable_response()->set_lists_scanned(request.tag());
+      }
+      stream->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
   int refuse_at = -1;
   int close_at = -1;
   bool received_then_hold = false;  // nothing is answered before `release`
@@ -220,6 +240,41 @@ TEST_F(StreamsTest, DroppingABulkUpsertCancelsIt) {
     ASSERT_TRUE(upserter->Write(Chunk(1)).ok());
   }
   points_.release = true;
+}
+
+TEST_F(StreamsTest, ASearchStreamTellsFailedSearchesFromItsEnd) {
+  points_.refuse_at = 1;
+  const auto stream = client_->StartSearchStream();
+  for (uint64_t tag : {30, 10, 20}) EXPECT_TRUE(stream->Send(tag, v1::SearchRequest()));
+  stream->Done();
+  for (uint64_t tag : {30, 10, 20}) {
+    const auto answer = stream->Receive();
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->tag, tag);
+    if (tag == 10) {
+      EXPECT_TRUE(absl::IsNotFound(answer->response.status())) << answer->response.status();
+    } else {
+      ASSERT_TRUE(answer->response.ok()) << answer->response.status();
+      EXPECT_EQ(answer->response->lists_scanned(), tag);
+    }
+  }
+  EXPECT_TRUE(absl::IsOutOfRange(stream->Receive().status()));
+  EXPECT_TRUE(absl::IsOutOfRange(stream->Receive().status()));
+}
+
+TEST_F(StreamsTest, ASearchStreamReturnsWhatEndedIt) {
+  points_.close_at = 1;
+  const auto stream = client_->StartSearchStream();
+  EXPECT_TRUE(stream->Send(1, v1::SearchRequest()));
+  EXPECT_TRUE(stream->Send(2, v1::SearchRequest()));
+  EXPECT_TRUE(stream->Receive().ok());
+  EXPECT_TRUE(absl::IsUnavailable(stream->Receive().status()));
+  EXPECT_FALSE(stream->Send(3, v1::SearchRequest()));
+}
+
+TEST_F(StreamsTest, DroppingASearchStreamCancelsIt) {
+  const auto stream = client_->StartSearchStream();
+  EXPECT_TRUE(stream->Send(1, v1::SearchRequest()));
 }
 
 TEST_F(StreamsTest, WaitReturnsTheOperationThatSucceeded) {

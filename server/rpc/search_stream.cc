@@ -1,0 +1,275 @@
+#include "server/rpc/search_stream.h"
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "google/protobuf/arena.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/rpc/convert_points.h"
+#include "server/rpc/points_handlers.h"
+#include "server/rpc/request_parser.h"
+#include "server/rpc/rpc_status.h"
+#include "server/rpc/unary_call.h"
+#include "tessera/v1/points.pb.h"
+
+namespace tessera {
+namespace {
+
+// Items are in items_ from when they are read until their answers have left, in the order in which
+// they came. Every event ends in Advance, which decides under the lock what comes next. The stream
+// ends only when items_ is empty, so that it outlives what works on its items.
+class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                           public StoppableStream {
+ public:
+  SearchStream(const ServiceEnv& env, SearchGatherer& gatherer)
+      : env_(env), gatherer_(gatherer), hold_(env.calls) {}
+
+  void Start() {
+    const absl::StatusOr<Engine*> engine = env_.engine.Get();
+    if (!engine.ok()) {
+      {
+        absl::MutexLock lock(&mutex_);
+        finished_ = true;
+      }
+      Finish(ToGrpcStatus(engine.status()));
+      return;
+    }
+    {
+      absl::MutexLock lock(&mutex_);
+      engine_ = *engine;
+      reading_ = true;
+      StartRead(&incoming_);
+    }
+    env_.streams.Add(this);
+  }
+
+  // gRPC keeps the stream at least until this returns.
+  void OnReadDone(bool ok) override {
+    Item* item = nullptr;
+    bool only_one = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      reading_ = false;
+      if (ok) {
+        items_.push_back(std::make_unique<Item>(*this, incoming_));
+        item = items_.back().get();
+        parsing_ = true;
+        only_one = items_.size() == 1;
+      } else {
+        no_more_ = true;
+      }
+    }
+    if (item == nullptr) {
+      Advance(nullptr);
+    } else if (!SearchGatherer::IsSmall(*item)) {
+      gatherer_.RunLarge(*engine_, item);
+    } else if (item->Parse(*engine_)) {
+      gatherer_.Run(*engine_, item, /*may_run_here=*/only_one);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      writing_ = false;
+      items_.pop_front();
+    }
+    if (!ok) Leave("the client has gone");
+    Advance(nullptr);
+  }
+
+  void OnCancel() override {
+    Leave("the client has cancelled the call");
+    Advance(nullptr);
+  }
+
+  void Stop() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (end_.ok()) end_ = ServerStoppingError();
+    }
+    Advance(nullptr);
+  }
+
+  void OnDone() override {
+    env_.streams.Remove(this);
+    delete this;
+  }
+
+ private:
+  // One search. Belongs to whoever works on it until it is answered, and then to the stream.
+  class Item final : public PendingSearch {
+   public:
+    // Takes the message out of `bytes`.
+    Item(SearchStream& stream, grpc::ByteBuffer& bytes) : stream_(stream) { bytes_.Swap(&bytes); }
+
+    size_t request_bytes() const override { return bytes_.Valid() ? bytes_.Length() : 0; }
+    const SearchRequest& search() const override { return search_; }
+
+    bool Parse(Engine& engine) override {
+      const absl::Status status = RunGuarded([&] { return ParseMessage(engine); });
+      if (!status.ok()) {
+        Answer(status);
+        return false;
+      }
+      stream_.DoneParsing(this);
+      return true;
+    }
+
+    bool StillWanted() override {
+      if (!stream_.left_.load(std::memory_order_relaxed)) return true;
+      Answer(absl::CancelledError("the client has cancelled the call"));
+      return false;
+    }
+
+    void Answer(SearchResult&& result) override {
+      const absl::Status status = RunGuarded([&] {
+        return Serialize([&](v1::SearchStreamResponse* message) {
+          FromSearchResult(std::move(result), message->mutable_response());
+        });
+      });
+      if (!status.ok()) return Answer(status);
+      stream_.Advance(this);
+    }
+
+    void Answer(const absl::Status& status) override {
+      stream_.env_.Note("Points.SearchStream", status);
+      // Cannot fail: it is small.
+      RunGuarded([&] {
+        return Serialize([&](v1::SearchStreamResponse* message) {
+          *message->mutable_error() = ToRpcStatus(status);
+        });
+      }).IgnoreError();
+      stream_.Advance(this);
+    }
+
+    const grpc::ByteBuffer* answer() const { return &answer_; }
+
+    // Guarded by the stream's mutex.
+    bool parsed = false;
+    bool done = false;
+
+   private:
+    absl::Status ParseMessage(Engine& engine) {
+      RETURN_IF_ERROR(ParseRequest(&bytes_, &request_));
+      v1::SearchRequest& search = *request_.mutable_search();
+      if (search.collection_name().empty()) {
+        search.set_collection_name(stream_.collection_);
+      } else {
+        stream_.collection_ = search.collection_name();
+      }
+      ASSIGN_OR_RETURN(search_, ParseSearch(engine, search));
+      return absl::OkStatus();
+    }
+
+    template <typename Fill>
+    absl::Status Serialize(Fill fill) {
+      google::protobuf::Arena arena(ResponseArenaOptions());
+      auto* message = google::protobuf::Arena::CreateMessage<v1::SearchStreamResponse>(&arena);
+      message->set_tag(request_.tag());
+      fill(message);
+      answer_.Clear();
+      return SerializeResponse(*message, &answer_);
+    }
+
+    SearchStream& stream_;
+    grpc::ByteBuffer bytes_;
+    v1::SearchStreamRequest request_;
+    SearchRequest search_;  // views request_
+    grpc::ByteBuffer answer_;
+  };
+
+  // The next message may be read: it can leave the collection's name to this one.
+  void DoneParsing(Item* item) {
+    {
+      absl::MutexLock lock(&mutex_);
+      item->parsed = true;
+      parsing_ = false;
+    }
+    Advance(nullptr);
+  }
+
+  void Leave(absl::string_view why) {
+    left_.store(true, std::memory_order_relaxed);
+    absl::MutexLock lock(&mutex_);
+    if (end_.ok()) end_ = absl::CancelledError(why);
+  }
+
+  // `answered`: an item that nobody works on any more, if there is a new one. Finish is called
+  // outside of the lock and once: it may delete the stream, as may whoever has the lock next.
+  void Advance(Item* answered) {
+    absl::Status finish;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (answered != nullptr) {
+        answered->done = true;
+        if (!answered->parsed) parsing_ = false;
+      }
+      if (finished_) return;
+      if (left_.load(std::memory_order_relaxed)) DropAnswers();
+      if (!writing_ && !items_.empty() && items_.front()->done) WriteAnswer();
+      const bool going_on = end_.ok() && !no_more_;
+      if (going_on || !items_.empty()) {
+        const bool room = items_.size() < limits::kSearchStreamInFlightMax && !parsing_;
+        if (going_on && !reading_ && room) {
+          reading_ = true;
+          StartRead(&incoming_);
+        }
+        return;
+      }
+      finished_ = true;
+      finish = end_;
+    }
+    Finish(ToGrpcStatus(finish));
+  }
+
+  void WriteAnswer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    writing_ = true;
+    grpc::WriteOptions options;
+    // One system call for all that are ready.
+    if (items_.size() > 1 && items_[1]->done) options.set_buffer_hint();
+    StartWrite(items_.front()->answer(), options);
+  }
+
+  // Nobody reads them any more.
+  void DropAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const size_t first = writing_ ? 1 : 0;
+    while (items_.size() > first && items_[first]->done) {
+      items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(first));
+    }
+  }
+
+  const ServiceEnv& env_;
+  SearchGatherer& gatherer_;
+  const CallCounter::Hold hold_;
+  Engine* engine_ = nullptr;
+  std::string collection_;     // of the message before; nothing is read while one is parsed
+  grpc::ByteBuffer incoming_;  // being read
+  std::atomic<bool> left_{false};
+
+  absl::Mutex mutex_;
+  std::deque<std::unique_ptr<Item>> items_ ABSL_GUARDED_BY(mutex_);
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);  // not OK: how the stream is to end
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool parsing_ ABSL_GUARDED_BY(mutex_) = false;  // the last of items_; nothing is read meanwhile
+  bool no_more_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartSearchStream(
+    const ServiceEnv& env, SearchGatherer& gatherer) {
+  auto* stream = new SearchStream(env, gatherer);
+  stream->Start();
+  return stream;
+}
+
+}  // namespace tessera
