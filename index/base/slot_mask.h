@@ -13,19 +13,25 @@ namespace tessera {
 // lists are scanned. Not thread-safe while it is filled; immutable for readers after that.
 class SlotMask {
  public:
-  // Room for slots below `end`; empty.
-  explicit SlotMask(Slot end) : words_((size_t{end} + 63) / 64), end_(end) {}
+  static constexpr size_t kWordBits = 32;
 
-  void Insert(Slot slot) { words_[slot / 64] |= uint64_t{1} << (slot % 64); }
+  // Room for slots below `end`; empty. There is a bit for `end` too, which stays zero: kernels look
+  // there for every slot beyond.
+  explicit SlotMask(Slot end) : words_(size_t{end} / kWordBits + 1), end_(end) {}
+
+  void Insert(Slot slot) { words_[slot / kWordBits] |= uint32_t{1} << (slot % kWordBits); }
   bool Contains(Slot slot) const {
-    return slot < end_ && ((words_[slot / 64] >> (slot % 64)) & 1) != 0;
+    return slot < end_ && ((words_[slot / kWordBits] >> (slot % kWordBits)) & 1) != 0;
   }
   Slot end() const { return end_; }
-  uint64_t* words() { return words_.data(); }
+  // Bit i of word w is slot w * kWordBits + i. Whoever writes words leaves the bits from `end` on
+  // zero.
+  uint32_t* words() { return words_.data(); }
+  const uint32_t* words() const { return words_.data(); }
   size_t num_words() const { return words_.size(); }
 
  private:
-  std::vector<uint64_t> words_;
+  std::vector<uint32_t> words_;
   Slot end_;
 };
 

@@ -9,10 +9,16 @@
 
 namespace tessera {
 
+// What a masked scan of a list came across.
+struct MaskedScan {
+  size_t met = 0;     // vectors of the list that are in the mask
+  size_t blocks = 0;  // whose codes were read
+};
+
 // As ScanList for one query, but only the slots of the mask count: a block of codes without one is
-// passed over after a look at its slots. Returns how many vectors of the list are in the mask.
-size_t ScanListMasked(const LutScanShape& shape, const InvertedList& list, const SlotMask& mask,
-                      QueryScan* query);
+// passed over after a look at its slots.
+MaskedScan ScanListMasked(const LutScanShape& shape, const InvertedList& list, const SlotMask& mask,
+                          QueryScan* query);
 
 }  // namespace tessera
 

@@ -22,6 +22,12 @@ struct Probe {
   float distance;  // of the list's centroid
 };
 
+// How far a masked search has come.
+struct MaskedProgress {
+  size_t scanned = 0;  // lists
+  size_t met = 0;      // allowed slots
+};
+
 // Memory that a thread reuses from search to search.
 struct Scratch {
   AlignedBuffer<uint8_t> tables;
@@ -159,37 +165,57 @@ class Batch {
   void ScanMasked(const float* query, size_t q) {
     SearchWidth width = MaskedSearchWidth(params_, lists_.nlist(), lists_.size());
     std::vector<Neighbor>& nearest = scratch_.nearest;
-    scratch_.list_scanned.assign(lists_.nlist(), false);
-    QueryScan& scan = scratch_.scans[q];
-    size_t scanned = 0;
-    size_t met = 0;
-    const auto enough = [&] {
-      return met == params_.allowed_count || (scanned >= width.lists && met >= width.met);
-    };
-    // Where the lists near the query hold few of the allowed, nearness to a list tells little about
-    // nearness to its vectors: then twice as many are met.
-    const auto note_shortfall = [&] {
-      if (params_.widen && scanned == width.lists && met < width.met / 2) width.met *= 2;
-    };
-    for (size_t wanted = width.lists; !enough() && scanned < lists_.nlist(); wanted *= 4) {
-      wanted = std::min(wanted, lists_.nlist());
-      nearest.resize(std::max(nearest.size(), wanted));
-      lists_.tables().coarse.Nearest(query, 1, wanted, scratch_.coarse, nearest.data());
-      std::sort(nearest.data(), nearest.data() + wanted);
-      for (size_t i = 0; i < wanted && !enough(); ++i) {
-        const Slot list = nearest[i].slot;
-        if (scratch_.list_scanned[list]) continue;
-        scratch_.list_scanned[list] = true;
-        if (i + 1 < wanted) PrefetchList(shape_, lists_.list(nearest[i + 1].slot));
-        scan.scan.offset = scan.constant + nearest[i].distance;
-        met += ScanListMasked(shape_, lists_.list(list), *params_.allowed, &scan);
-        stats_->codes_scanned += lists_.list(list).size;
-        ++scanned;
-        note_shortfall();
-      }
+    nearest.resize(std::max(nearest.size(), width.lists));
+    lists_.tables().coarse.Nearest(query, 1, width.lists, scratch_.coarse, nearest.data());
+    MaskedProgress progress;
+    ScanMaskedLists(q, {nearest.data(), width.lists}, params_.allowed_count, &progress);
+    if (params_.widen && progress.met < width.met / 2) width.met *= 2;
+    width.met = std::min(width.met, params_.allowed_count);
+    if (progress.met < width.met) ScanFurther(query, q, width.met, &progress);
+    const bool all = progress.met == params_.allowed_count || progress.scanned == lists_.nlist();
+    stats_->lists_scanned += progress.scanned;
+    stats_->queries_exhausted += all ? 1 : 0;
+  }
+
+  // Scans more lists, nearest first, until `wanted` of the allowed slots have been met or no list
+  // is left. The nearest of scratch_.nearest have been scanned.
+  void ScanFurther(const float* query, size_t q, size_t wanted, MaskedProgress* progress) {
+    std::vector<Neighbor>& nearest = scratch_.nearest;
+    std::vector<bool>& scanned = scratch_.list_scanned;
+    scanned.assign(lists_.nlist(), false);
+    for (size_t i = 0; i < progress->scanned; ++i) scanned[nearest[i].slot] = true;
+    while (progress->met < wanted && progress->scanned < lists_.nlist()) {
+      // As many as it takes if the next lists hold as many of the allowed as those before, and a
+      // quarter more: to find them costs less than to come back.
+      const size_t before = progress->scanned;
+      const double growth = 1.25 * static_cast<double>(wanted) /
+                            static_cast<double>(std::max<size_t>(progress->met, 1));
+      const auto lists =
+          static_cast<size_t>(static_cast<double>(before) * std::clamp(growth, 1.5, 4.0));
+      const size_t n = std::min(std::max(lists, before + 1), lists_.nlist());
+      nearest.resize(std::max(nearest.size(), n));
+      lists_.tables().coarse.Nearest(query, 1, n, scratch_.coarse, nearest.data());
+      const auto rest = std::partition(nearest.data(), nearest.data() + n,
+                                       [&](const Neighbor& l) { return scanned[l.slot]; });
+      std::sort(rest, nearest.data() + n);
+      ScanMaskedLists(q, {rest, nearest.data() + n}, wanted, progress);
+      for (const Neighbor* l = rest; l < nearest.data() + n; ++l) scanned[l->slot] = true;
     }
-    stats_->lists_scanned += scanned;
-    stats_->queries_exhausted += met == params_.allowed_count || scanned == lists_.nlist() ? 1 : 0;
+  }
+
+  // Scans lists until `wanted` of the allowed slots have been met in all.
+  void ScanMaskedLists(size_t q, std::span<const Neighbor> lists, size_t wanted,
+                       MaskedProgress* progress) {
+    QueryScan& scan = scratch_.scans[q];
+    for (size_t i = 0; i < lists.size() && progress->met < wanted; ++i) {
+      if (i + 1 < lists.size()) PrefetchList(shape_, lists_.list(lists[i + 1].slot));
+      const InvertedList& list = lists_.list(lists[i].slot);
+      scan.scan.offset = scan.constant + lists[i].distance;
+      const MaskedScan found = ScanListMasked(shape_, list, *params_.allowed, &scan);
+      progress->met += found.met;
+      ++progress->scanned;
+      stats_->codes_scanned += std::min<size_t>(found.blocks * kLutScanBlockVectors, list.size);
+    }
   }
 
   // Scans the lists that many queries probe once for all of them. Each query's nearest lists come

@@ -48,7 +48,7 @@ struct IvfSearchParams {
 // What one search did, summed over its queries.
 struct IvfSearchStats {
   uint64_t lists_scanned = 0;
-  uint64_t codes_scanned = 0;
+  uint64_t codes_scanned = 0;  // of a masked search, those in blocks with an allowed slot
   uint64_t candidates_reranked = 0;
   uint64_t queries_exhausted = 0;  // that met every allowed slot, or scanned every list
 };

@@ -26,9 +26,18 @@ bool NibblesByLane() { return false; }
 void Scan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
           LutScanQuery* queries, size_t num_queries) {
   if (shape.nbits == 8) {
-    ScanBytes(shape, blocks, num_blocks, queries, num_queries);
+    ScanBytes<false>(shape, blocks, num_blocks, nullptr, queries, num_queries);
   } else {
     ScanNibbles(shape, blocks, num_blocks, queries, num_queries);
+  }
+}
+
+void ScanMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                const uint32_t* lanes, LutScanQuery* query) {
+  if (shape.nbits == 8) {
+    ScanBytes<true>(shape, blocks, num_blocks, lanes, query, 1);
+  } else {
+    ScanNibblesMasked(shape, blocks, num_blocks, lanes, query);
   }
 }
 
@@ -42,6 +51,7 @@ namespace {
 
 HWY_EXPORT(NibblesByLane);
 HWY_EXPORT(Scan);
+HWY_EXPORT(ScanMasked);
 
 constexpr size_t kHalf = kLutScanBlockVectors / 2;
 
@@ -122,6 +132,11 @@ const Slot* LutScanSlots(const LutScanShape& shape, const uint8_t* block) {
 void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
              LutScanQuery* queries, size_t num_queries) {
   HWY_DYNAMIC_DISPATCH(Scan)(shape, blocks, num_blocks, queries, num_queries);
+}
+
+void LutScanMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                   const uint32_t* lanes, LutScanQuery* query) {
+  HWY_DYNAMIC_DISPATCH(ScanMasked)(shape, blocks, num_blocks, lanes, query);
 }
 
 }  // namespace tessera

@@ -63,6 +63,11 @@ struct LutScanQuery {
 void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
              LutScanQuery* queries, size_t num_queries);
 
+// As LutScan for one query, but of block b only the lanes with a bit in lanes[b] can survive (bit i
+// stands for lane i); of a block without a bit, nothing is read.
+void LutScanMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                   const uint32_t* lanes, LutScanQuery* query);
+
 }  // namespace tessera
 
 #endif  // TESSERA_INDEX_SIMD_LUT_SCAN_H_

@@ -22,12 +22,32 @@ HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avx512vnni")
 namespace tessera {
 namespace HWY_NAMESPACE {
 
+// The blocks of a tile, one after the other.
+struct AdjacentBlocks {
+  static constexpr bool kMasked = false;
+  const uint8_t* first;
+  size_t block_bytes;
+
+  const uint8_t* block(int b) const { return first + static_cast<size_t>(b) * block_bytes; }
+};
+
+// The blocks of a tile, anywhere, of which only the lanes with a bit in lanes[b] count.
+template <int kBlocks>
+struct MaskedBlocks {
+  static constexpr bool kMasked = true;
+  const uint8_t* blocks[kBlocks];
+  uint32_t lanes[kBlocks];
+
+  const uint8_t* block(int b) const { return blocks[b]; }
+};
+
 // Appends the vectors of kBlocks blocks whose distance is below the threshold. One branch for all
 // of them: where a threshold has not settled, a branch for each 16 lanes would be guessed wrong
-// often, and costs more than compressing them whether any is kept or not.
-template <int kBlocks>
-HWY_INLINE void KeepSurvivors(const __m512i (&sums)[kBlocks][2], const uint8_t* biases_of_block,
-                              size_t block_bytes, LutScanQuery& query) {
+// often, and costs more than compressing them whether any is kept or not. `codes_bytes` of a block
+// lie before its biases.
+template <int kBlocks, class Blocks>
+HWY_INLINE void KeepSurvivors(const __m512i (&sums)[kBlocks][2], const Blocks& blocks,
+                              size_t codes_bytes, LutScanQuery& query) {
   const __m512 scale = _mm512_set1_ps(query.scale);
   const __m512 offset = _mm512_set1_ps(query.offset);
   const __m512 threshold = _mm512_set1_ps(query.threshold);
@@ -35,19 +55,24 @@ HWY_INLINE void KeepSurvivors(const __m512i (&sums)[kBlocks][2], const uint8_t* 
   __mmask16 keep[kBlocks][2];
   __mmask16 any = 0;
   for (int b = 0; b < kBlocks; ++b) {
-    const uint8_t* biases = biases_of_block + b * block_bytes;
+    const uint8_t* biases = blocks.block(b) + codes_bytes;
     for (int h = 0; h < 2; ++h) {
       const __m512 scaled =
           _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[b][h]), scale, _mm512_load_ps(biases + 64 * h));
       distances[b][h] = _mm512_add_ps(scaled, offset);
-      keep[b][h] = _mm512_cmp_ps_mask(distances[b][h], threshold, _CMP_LT_OQ);
+      if constexpr (Blocks::kMasked) {
+        const auto allowed = static_cast<__mmask16>(blocks.lanes[b] >> (16 * h));
+        keep[b][h] = _mm512_mask_cmp_ps_mask(allowed, distances[b][h], threshold, _CMP_LT_OQ);
+      } else {
+        keep[b][h] = _mm512_cmp_ps_mask(distances[b][h], threshold, _CMP_LT_OQ);
+      }
       any = _kor_mask16(any, keep[b][h]);
     }
   }
   if (any == 0) return;
   size_t count = query.count;
   for (int b = 0; b < kBlocks; ++b) {
-    const uint8_t* slots = biases_of_block + b * block_bytes + 4 * kLutScanBlockVectors;
+    const uint8_t* slots = blocks.block(b) + codes_bytes + 4 * kLutScanBlockVectors;
     for (int h = 0; h < 2; ++h) {
       // In registers: the form with a memory operand is slow on some processors.
       _mm512_storeu_ps(query.distances + count,
@@ -62,8 +87,8 @@ HWY_INLINE void KeepSurvivors(const __m512i (&sums)[kBlocks][2], const uint8_t* 
 
 // Adds the entries of four tables, at byte `at` of the codes and of the tables, to the sums of
 // kBlocks blocks for kQueries queries, which share the loads of codes and the making of indices.
-template <int kBlocks, int kQueries>
-HWY_INLINE void AddFourTables(const uint8_t* HWY_RESTRICT blocks, size_t block_bytes, size_t at,
+template <int kBlocks, int kQueries, class Blocks>
+HWY_INLINE void AddFourTables(const Blocks& blocks, size_t at,
                               const uint8_t* const* HWY_RESTRICT tables,
                               __m512i (&sums)[kQueries][kBlocks][2]) {
   const __m512i nibble_mask = _mm512_set1_epi8(15);
@@ -73,7 +98,7 @@ HWY_INLINE void AddFourTables(const uint8_t* HWY_RESTRICT blocks, size_t block_b
   constexpr int kMaskThenOr = 0xEA;  // (a & b) | c
   __m512i index[kBlocks][2];
   for (int b = 0; b < kBlocks; ++b) {
-    const __m512i low = _mm512_load_si512(blocks + b * block_bytes + at);
+    const __m512i low = _mm512_load_si512(blocks.block(b) + at);
     const __m512i high = _mm512_srli_epi16(low, 4);
     index[b][0] = _mm512_ternarylogic_epi32(low, nibble_mask, selector, kMaskThenOr);
     index[b][1] = _mm512_ternarylogic_epi32(high, nibble_mask, selector, kMaskThenOr);
@@ -91,8 +116,8 @@ HWY_INLINE void AddFourTables(const uint8_t* HWY_RESTRICT blocks, size_t block_b
 
 // Scans kBlocks blocks for kQueries queries. kChains sums of each vector run side by side where
 // there would be too few to hide the latency of the additions.
-template <int kBlocks, int kQueries, int kChains>
-HWY_INLINE void ScanTile(const LutScanShape& shape, const uint8_t* blocks, size_t block_bytes,
+template <int kBlocks, int kQueries, int kChains, class Blocks>
+HWY_INLINE void ScanTile(const LutScanShape& shape, const Blocks& blocks,
                          LutScanQuery* HWY_RESTRICT queries) {
   __m512i sums[kChains][kQueries][kBlocks][2];
   const uint8_t* tables[kQueries];
@@ -108,11 +133,11 @@ HWY_INLINE void ScanTile(const LutScanShape& shape, const uint8_t* blocks, size_
   size_t at = 0;
   for (; at + 64 * kChains <= bytes; at += 64 * kChains) {
     for (int c = 0; c < kChains; ++c) {
-      AddFourTables<kBlocks, kQueries>(blocks, block_bytes, at + 64 * c, tables, sums[c]);
+      AddFourTables<kBlocks, kQueries>(blocks, at + 64 * c, tables, sums[c]);
     }
   }
   for (; at < bytes; at += 64) {
-    AddFourTables<kBlocks, kQueries>(blocks, block_bytes, at, tables, sums[0]);
+    AddFourTables<kBlocks, kQueries>(blocks, at, tables, sums[0]);
   }
   for (int q = 0; q < kQueries; ++q) {
     for (int b = 0; b < kBlocks; ++b) {
@@ -122,25 +147,32 @@ HWY_INLINE void ScanTile(const LutScanShape& shape, const uint8_t* blocks, size_
         }
       }
     }
-    KeepSurvivors<kBlocks>(sums[0][q], blocks + bytes, block_bytes, queries[q]);
+    KeepSurvivors<kBlocks>(sums[0][q], blocks, bytes, queries[q]);
   }
+}
+
+// Sums that run side by side in a tile of so few blocks.
+template <int kBlocks, int kQueries>
+constexpr int Chains() {
+  if (kBlocks > 2) return 1;
+  return kBlocks == 1 && kQueries == 1 ? 4 : 2;
 }
 
 // Scans all blocks for kQueries queries, kBlocks at a time, and the rest in smaller tiles.
 template <int kQueries, int kBlocks>
 HWY_INLINE void ScanAll(const LutScanShape& shape, const uint8_t* block, size_t left,
                         LutScanQuery* queries) {
-  const size_t block_bytes = shape.block_bytes();
-  for (; left >= kBlocks; left -= kBlocks, block += kBlocks * block_bytes) {
-    ScanTile<kBlocks, kQueries, 1>(shape, block, block_bytes, queries);
+  AdjacentBlocks blocks{block, shape.block_bytes()};
+  for (; left >= kBlocks; left -= kBlocks, blocks.first += kBlocks * blocks.block_bytes) {
+    ScanTile<kBlocks, kQueries, 1>(shape, blocks, queries);
   }
   if constexpr (kBlocks > 3) {
-    if (left == 3) return ScanTile<3, kQueries, 1>(shape, block, block_bytes, queries);
+    if (left == 3) return ScanTile<3, kQueries, Chains<3, kQueries>()>(shape, blocks, queries);
   }
   if constexpr (kBlocks > 2) {
-    if (left == 2) return ScanTile<2, kQueries, 2>(shape, block, block_bytes, queries);
+    if (left == 2) return ScanTile<2, kQueries, Chains<2, kQueries>()>(shape, blocks, queries);
   }
-  if (left == 1) ScanTile<1, kQueries, kQueries == 1 ? 4 : 2>(shape, block, block_bytes, queries);
+  if (left == 1) ScanTile<1, kQueries, Chains<1, kQueries>()>(shape, blocks, queries);
 }
 
 void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
@@ -151,6 +183,34 @@ void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_bl
   if (num_queries == 3) ScanAll<3, 2>(shape, blocks, num_blocks, queries);
   if (num_queries == 2) ScanAll<2, 2>(shape, blocks, num_blocks, queries);
   if (num_queries == 1) ScanAll<1, 4>(shape, blocks, num_blocks, queries);
+}
+
+template <int kBlocks>
+HWY_INLINE void ScanMaskedTile(const LutScanShape& shape, const MaskedBlocks<4>& some,
+                               LutScanQuery* query) {
+  MaskedBlocks<kBlocks> blocks;
+  for (int b = 0; b < kBlocks; ++b) {
+    blocks.blocks[b] = some.blocks[b];
+    blocks.lanes[b] = some.lanes[b];
+  }
+  ScanTile<kBlocks, 1, Chains<kBlocks, 1>()>(shape, blocks, query);
+}
+
+void ScanNibblesMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                       const uint32_t* lanes, LutScanQuery* query) {
+  MaskedBlocks<4> tile;
+  int n = 0;
+  for (size_t b = 0; b < num_blocks; ++b) {
+    tile.blocks[n] = blocks + b * shape.block_bytes();
+    tile.lanes[n] = lanes[b];
+    n += lanes[b] != 0 ? 1 : 0;
+    if (n < 4) continue;
+    ScanMaskedTile<4>(shape, tile, query);
+    n = 0;
+  }
+  if (n == 3) ScanMaskedTile<3>(shape, tile, query);
+  if (n == 2) ScanMaskedTile<2>(shape, tile, query);
+  if (n == 1) ScanMaskedTile<1>(shape, tile, query);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -19,9 +19,12 @@ namespace tessera {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Appends the lanes of one block whose distance is below the threshold.
+// Appends the lanes of one block whose distance is below the threshold; if kMasked, of those with a
+// bit in `lanes`.
+template <bool kMasked>
 HWY_INLINE void KeepSurvivors(const LutScanShape& shape, const uint8_t* block,
-                              const int32_t* HWY_RESTRICT sums, LutScanQuery& query) {
+                              const int32_t* HWY_RESTRICT sums, uint32_t lanes,
+                              LutScanQuery& query) {
   const hn::CappedTag<float, 16> df;
   const hn::Rebind<int32_t, decltype(df)> di;
   const hn::Rebind<uint32_t, decltype(df)> du;
@@ -33,7 +36,11 @@ HWY_INLINE void KeepSurvivors(const LutScanShape& shape, const uint8_t* block,
   for (size_t i = 0; i < kLutScanBlockVectors; i += hn::Lanes(df)) {
     const auto sum = hn::ConvertTo(df, hn::Load(di, sums + i));
     const auto distance = hn::Add(hn::MulAdd(sum, scale, hn::Load(df, biases + i)), offset);
-    const auto keep = hn::Lt(distance, threshold);
+    auto keep = hn::Lt(distance, threshold);
+    if constexpr (kMasked) {
+      const uint64_t allowed = lanes >> i;
+      keep = hn::And(keep, hn::LoadMaskBits(df, reinterpret_cast<const uint8_t*>(&allowed)));
+    }
     if (hn::AllFalse(df, keep)) continue;
     hn::StoreU(hn::Compress(distance, keep), df, query.distances + query.count);
     const auto keep_slots = hn::RebindMask(du, keep);
@@ -87,44 +94,72 @@ HWY_INLINE void AddNibbles(const uint8_t* HWY_RESTRICT codes, const uint8_t* HWY
   for (size_t i = 0; i < kLutScanBlockVectors; ++i) sums[i] += lanes[i];
 }
 
-#if HWY_TARGET != HWY_AVX3_DL
-void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                 LutScanQuery* queries, size_t num_queries) {
-  constexpr size_t kTablesAtOnce = 256;
-  const size_t tables = shape.tables();
+// Scans each block for each query; `sum_block` makes the sums of one block for one query. If
+// kMasked, lanes[b] says which lanes of block b count.
+template <bool kMasked, class SumBlock>
+HWY_INLINE void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                           const uint32_t* lanes, LutScanQuery* queries, size_t num_queries,
+                           const SumBlock& sum_block) {
   for (size_t b = 0; b < num_blocks; ++b) {
+    if (kMasked && lanes[b] == 0) continue;
     const uint8_t* block = blocks + b * shape.block_bytes();
     for (size_t q = 0; q < num_queries; ++q) {
       HWY_ALIGN int32_t sums[kLutScanBlockVectors] = {};
-      for (size_t begin = 0; begin < tables; begin += kTablesAtOnce) {
-        AddNibbles(block, queries[q].tables, begin, std::min(begin + kTablesAtOnce, tables), sums);
-      }
-      KeepSurvivors(shape, block, sums, queries[q]);
+      sum_block(block, queries[q].tables, sums);
+      KeepSurvivors<kMasked>(shape, block, sums, kMasked ? lanes[b] : 0, queries[q]);
     }
   }
+}
+
+#if HWY_TARGET != HWY_AVX3_DL
+template <bool kMasked>
+HWY_INLINE void ScanNibblesOf(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                              const uint32_t* lanes, LutScanQuery* queries, size_t num_queries) {
+  constexpr size_t kTablesAtOnce = 256;
+  const size_t tables = shape.tables();
+  ScanBlocks<kMasked>(shape, blocks, num_blocks, lanes, queries, num_queries,
+                      [tables](const uint8_t* block, const uint8_t* lut, int32_t* sums) {
+                        for (size_t begin = 0; begin < tables; begin += kTablesAtOnce) {
+                          const size_t end = std::min(begin + kTablesAtOnce, tables);
+                          AddNibbles(block, lut, begin, end, sums);
+                        }
+                      });
+}
+
+void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                 LutScanQuery* queries, size_t num_queries) {
+  ScanNibblesOf<false>(shape, blocks, num_blocks, nullptr, queries, num_queries);
+}
+
+void ScanNibblesMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                       const uint32_t* lanes, LutScanQuery* query) {
+  ScanNibblesOf<true>(shape, blocks, num_blocks, lanes, query, 1);
 }
 #endif
 
 // 8-bit codes: subquantizer j has 32 bytes, one per lane. The tables are in cache; a load a lookup.
-void ScanBytes(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-               LutScanQuery* queries, size_t num_queries) {
+HWY_INLINE void SumBytes(size_t subquantizers, const uint8_t* block, const uint8_t* tables,
+                         int32_t* HWY_RESTRICT sums) {
   constexpr size_t kLanes = 8;  // sums held in registers
-  for (size_t b = 0; b < num_blocks; ++b) {
-    const uint8_t* block = blocks + b * shape.block_bytes();
-    for (size_t q = 0; q < num_queries; ++q) {
-      HWY_ALIGN int32_t sums[kLutScanBlockVectors];
-      for (size_t i = 0; i < kLutScanBlockVectors; i += kLanes) {
-        int32_t sum[kLanes] = {};
-        for (size_t j = 0; j < shape.subquantizers; ++j) {
-          const uint8_t* table = queries[q].tables + j * 256;
-          const uint8_t* code = block + j * kLutScanBlockVectors + i;
-          for (size_t k = 0; k < kLanes; ++k) sum[k] += table[code[k]];
-        }
-        for (size_t k = 0; k < kLanes; ++k) sums[i + k] = sum[k];
-      }
-      KeepSurvivors(shape, block, sums, queries[q]);
+  for (size_t i = 0; i < kLutScanBlockVectors; i += kLanes) {
+    int32_t sum[kLanes] = {};
+    for (size_t j = 0; j < subquantizers; ++j) {
+      const uint8_t* table = tables + j * 256;
+      const uint8_t* code = block + j * kLutScanBlockVectors + i;
+      for (size_t k = 0; k < kLanes; ++k) sum[k] += table[code[k]];
     }
+    for (size_t k = 0; k < kLanes; ++k) sums[i + k] = sum[k];
   }
+}
+
+template <bool kMasked>
+void ScanBytes(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+               const uint32_t* lanes, LutScanQuery* queries, size_t num_queries) {
+  ScanBlocks<kMasked>(
+      shape, blocks, num_blocks, lanes, queries, num_queries,
+      [m = size_t{shape.subquantizers}](const uint8_t* block, const uint8_t* lut, int32_t* sums) {
+        SumBytes(m, block, lut, sums);
+      });
 }
 
 }  // namespace HWY_NAMESPACE

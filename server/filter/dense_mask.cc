@@ -14,7 +14,8 @@ constexpr uint32_t kCookieWithRuns = 12347;  // in the low half; the number of c
 constexpr size_t kNoOffsetsBelow = 4;        // containers, if some are runs
 constexpr size_t kArrayValues = 4096;        // values; more are a bitset
 constexpr size_t kContainerSlots = 1 << 16;
-constexpr size_t kContainerWords = kContainerSlots / 64;
+constexpr size_t kWordBits = SlotMask::kWordBits;
+constexpr size_t kContainerWords = kContainerSlots / kWordBits;
 
 template <class T>
 T Read(const char*& at) {
@@ -24,14 +25,18 @@ T Read(const char*& at) {
   return value;
 }
 
-void SetRange(uint64_t* words, uint32_t begin, uint32_t end) {
-  for (; begin < end && begin % 64 != 0; ++begin) words[begin / 64] |= uint64_t{1} << (begin % 64);
-  for (; begin + 64 <= end; begin += 64) words[begin / 64] = ~uint64_t{0};
-  for (; begin < end; ++begin) words[begin / 64] |= uint64_t{1} << (begin % 64);
+void SetBit(uint32_t* words, uint32_t bit) {
+  words[bit / kWordBits] |= uint32_t{1} << (bit % kWordBits);
+}
+
+void SetRange(uint32_t* words, uint32_t begin, uint32_t end) {
+  for (; begin < end && begin % kWordBits != 0; ++begin) SetBit(words, begin);
+  for (; begin + kWordBits <= end; begin += kWordBits) words[begin / kWordBits] = ~uint32_t{0};
+  for (; begin < end; ++begin) SetBit(words, begin);
 }
 
 // Sets the bits of one container, and returns where it ends.
-const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint64_t* words) {
+const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint32_t* words) {
   if (runs) {
     for (uint16_t n = Read<uint16_t>(at); n > 0; --n) {
       const uint32_t begin = Read<uint16_t>(at);
@@ -44,10 +49,7 @@ const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint64_
     std::memcpy(words, at, kContainerSlots / 8);
     return at + kContainerSlots / 8;
   }
-  for (size_t i = 0; i < cardinality; ++i) {
-    const uint32_t value = Read<uint16_t>(at);
-    words[value / 64] |= uint64_t{1} << (value % 64);
-  }
+  for (size_t i = 0; i < cardinality; ++i) SetBit(words, Read<uint16_t>(at));
   return at;
 }
 
@@ -67,7 +69,7 @@ SlotMask MakeDenseMask(const Roaring& slots, Slot end) {
   const char* header = at;
   at += 4 * containers;
   if (!has_runs || containers >= kNoOffsetsBelow) at += 4 * containers;
-  std::vector<uint64_t> last(kContainerWords);
+  std::vector<uint32_t> last(kContainerWords);
   for (size_t i = 0; i < containers; ++i) {
     const size_t key = Read<uint16_t>(header);
     const size_t cardinality = size_t{Read<uint16_t>(header)} + 1;
@@ -83,6 +85,8 @@ SlotMask MakeDenseMask(const Roaring& slots, Slot end) {
       break;
     }
   }
+  // Slots from `end` on, if the bitmap has any.
+  mask.words()[end / kWordBits] &= (uint32_t{1} << (end % kWordBits)) - 1;
   return mask;
 }
 

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "index/base/status_macros.h"
@@ -232,8 +233,8 @@ std::vector<Case> MakeCases(const Dataset& data, const std::vector<uint16_t>& ph
   return cases;
 }
 
-absl::Status Run(const std::string& folder, const std::string& directory, size_t queries,
-                 size_t rounds) {
+absl::Status Run(const std::string& folder, const std::string& directory, const std::string& only,
+                 size_t queries, size_t rounds) {
   ASSIGN_OR_RETURN(const Dataset data, LoadDataset(folder, queries));
   const std::vector<uint16_t> photos = ReadPhotos(folder + "/base_photo.npy", data.base.rows);
   if (photos.empty()) return absl::NotFoundError("base_photo.npy has too few rows");
@@ -253,6 +254,7 @@ absl::Status Run(const std::string& folder, const std::string& directory, size_t
   std::cout << "| filter | matching | recall@10 | QPS | lists a query | short | plan |\n"
                "|---|---|---|---|---|---|---|\n";
   for (const Case& c : MakeCases(data, photos, zones)) {
+    if (!absl::StrContains(c.name, only)) continue;
     RETURN_IF_ERROR(MeasureCase(*engine, data, c, rounds));
   }
   return engine->Close();
@@ -265,16 +267,18 @@ int main(int argc, char** argv) {
   CLI::App app("Recall and speed of filtered searches.");
   std::string folder;
   std::string directory = std::filesystem::temp_directory_path() / "tessera-filtered-bench";
+  std::string only;
   size_t queries = 500;
   size_t rounds = 3;
   app.add_option("folder", folder, "base.bvecs, query.bvecs, groundtruth.ivecs, base_photo.npy")
       ->required();
   app.add_option("--store", directory, "Directory of the store, which is kept for the next run")
       ->capture_default_str();
+  app.add_option("--only", only, "Only the filters whose names hold this text");
   app.add_option("--queries", queries)->capture_default_str();
   app.add_option("--rounds", rounds)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = tessera::bench::Run(folder, directory, queries, rounds);
+  const absl::Status status = tessera::bench::Run(folder, directory, only, queries, rounds);
   if (status.ok()) return 0;
   std::cerr << status << "\n";
   return 1;

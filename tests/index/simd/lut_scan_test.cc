@@ -105,6 +105,28 @@ struct Problem {
     }
   }
 
+  // Scans for the first query, of each block only some lanes, none of some blocks.
+  void CheckMasked(float threshold) {
+    std::vector<uint32_t> lanes(num_blocks());
+    for (uint32_t& bits : lanes) bits = rng() % 3 == 0 ? 0 : static_cast<uint32_t>(rng() & rng());
+    const size_t room = n + kLutScanBlockVectors + kLutScanSlack;
+    std::vector<float> distances(room);
+    std::vector<Slot> found(room);
+    LutScanQuery query = {tables[0].data(), Scale(0),     Offset(0), threshold,
+                          distances.data(), found.data(), 0};
+    LutScanMasked(shape, blocks.data(), num_blocks(), lanes.data(), &query);
+    std::vector<std::pair<float, Slot>> expected, actual;
+    for (size_t i = 0; i < n; ++i) {
+      const bool allowed = lanes[i / kLutScanBlockVectors] >> (i % kLutScanBlockVectors) & 1;
+      if (allowed && Distance(0, i) < threshold) expected.emplace_back(Distance(0, i), slots[i]);
+    }
+    for (size_t i = 0; i < query.count; ++i) actual.emplace_back(distances[i], found[i]);
+    std::sort(expected.begin(), expected.end());
+    std::sort(actual.begin(), actual.end());
+    ASSERT_EQ(actual, expected) << "m " << shape.subquantizers << " nbits " << shape.nbits << " n "
+                                << n;
+  }
+
   // A threshold that about the given share of vectors is below.
   float Quantile(size_t q, double share) const {
     std::vector<float> all;
@@ -168,6 +190,16 @@ TEST_P(LutScanTest, EveryNumberOfVectorsAndQueries) {
       problem.CheckScan(thresholds);
       problem.CheckScan(std::vector<float>(num_queries, kInfinity));
       problem.CheckScan(std::vector<float>(num_queries, -kInfinity));
+    }
+  }
+}
+
+TEST_P(LutScanTest, OnlyTheLanesOfAMask) {
+  for (uint32_t nbits : {4u, 8u}) {
+    for (size_t n = 1; n <= 400; ++n) {
+      Problem problem(1 + static_cast<uint32_t>(n) % 40, nbits, n, 1, static_cast<uint32_t>(n));
+      problem.CheckMasked(kInfinity);
+      problem.CheckMasked(problem.Quantile(0, 0.5));
     }
   }
 }

@@ -13,6 +13,10 @@ void ExpectSame(const Roaring& slots, Slot end) {
     const auto s = static_cast<Slot>(slot);
     ASSERT_EQ(mask.Contains(s), s < end && slots.contains(s)) << slot << " of " << end;
   }
+  // Kernels read bits without asking for the end.
+  for (uint64_t bit = end; bit < SlotMask::kWordBits * mask.num_words(); ++bit) {
+    ASSERT_EQ(mask.words()[bit / SlotMask::kWordBits] >> (bit % SlotMask::kWordBits) & 1, 0u);
+  }
 }
 
 TEST(DenseMask, HoldsWhatTheBitmapHolds) {
