@@ -1,4 +1,6 @@
-// tessera collection create|list|get|delete
+// tessera collection create|list|get|delete; the other sub-commands have files of their own
+#include "client/cli/collection_commands.h"
+
 #include <memory>
 #include <utility>
 #include <vector>
@@ -19,7 +21,7 @@ namespace {
 struct CreateOptions {
   std::string name;
   uint32_t dimension = 0;
-  std::string metric, element_type, placement;
+  std::string metric, element_type, placement, durability, metadata;
   uint32_t nlist = 0, subquantizers = 0, nbits = 0, iterations = 0;
   uint32_t training_vectors_per_list = 0, default_nprobe = 0, default_rerank = 0;
   uint64_t seed = 0;
@@ -30,42 +32,6 @@ struct NameOptions {
   std::string name;
   bool if_exists = false;
 };
-
-std::string OrAuto(uint64_t value, const char* automatic = "chosen at training") {
-  return value == 0 ? automatic : FormatCount(value);
-}
-
-void PrintCollection(Context& context, const v1::Collection& collection) {
-  if (context.json()) return context.PrintJson(ToJson(collection));
-  const v1::IndexSpec& index = collection.index();
-  const std::vector<std::pair<const char*, std::string>> lines = {
-      {"collection", collection.collection_name()},
-      {"state", v1::CollectionState_Name(collection.state())},
-      {"points", FormatCount(collection.points())},
-      {"dimension", std::to_string(collection.dimension())},
-      {"metric", v1::Metric_Name(collection.metric())},
-      {"element type", v1::ElementType_Name(collection.element_type())},
-      {"vectors", v1::VectorPlacement_Name(index.vectors())},
-      {"nlist", OrAuto(index.nlist())},
-      {"subquantizers", absl::StrCat(OrAuto(index.subquantizers()), " x ", index.nbits(), " bits")},
-      {"default nprobe", OrAuto(index.default_nprobe())},
-      {"default rerank", OrAuto(index.default_rerank(), "chosen by each search")},
-      {"seed", std::to_string(index.seed())},
-      {"codebook version",
-       collection.codebook_version() == 0 ? "none" : std::to_string(collection.codebook_version())},
-      {"memory", FormatBytes(collection.memory_bytes())},
-      {"disk", FormatBytes(collection.disk_bytes())},
-      {"sequence", std::to_string(collection.sequence())},
-      {"created", ToText(collection.create_time())}};
-  Table table({{"FIELD"}, {"VALUE"}});
-  for (const auto& [field, value] : lines) table.AddRow({field, value});
-  for (const v1::PayloadIndex& i : collection.payload_indexes()) {
-    table.AddRow({"index", absl::StrCat(i.key(), " (", v1::PayloadIndexType_Name(i.type()), ", ",
-                                        i.ready() ? "" : "building, ", FormatCount(i.points()),
-                                        " points, ", FormatBytes(i.memory_bytes()), ")")});
-  }
-  context.out() << table.Render();
-}
 
 absl::StatusOr<v1::CreateCollectionRequest> MakeRequest(const CreateOptions& options) {
   v1::CreateCollectionRequest request;
@@ -86,6 +52,8 @@ absl::StatusOr<v1::CreateCollectionRequest> MakeRequest(const CreateOptions& opt
   index.set_training_vectors_per_list(options.training_vectors_per_list);
   index.set_default_nprobe(options.default_nprobe);
   index.set_default_rerank(options.default_rerank);
+  request.set_durability(ParseDurability(options.durability));
+  request.set_metadata(options.metadata);
   return request;
 }
 
@@ -201,6 +169,9 @@ void AddCreate(CLI::App& group, Command& selected) {
                      "Lists that a search probes if it does not say");
   create->add_option("--default-rerank", options->default_rerank,
                      "Candidates that a search reranks if it does not say");
+  create->add_option("--durability", options->durability, "Of writes that name none")
+      ->check(CLI::IsMember({"sync", "async"}));
+  create->add_option("--metadata", options->metadata, "A JSON object for the collection's users");
   create->add_flag("--if-not-exists", options->if_not_exists,
                    "Succeed if it exists with the same dimension, metric and element type");
   Select(create, selected, options, RunCreate);
@@ -209,7 +180,8 @@ void AddCreate(CLI::App& group, Command& selected) {
 }  // namespace
 
 void AddCollectionCommands(CLI::App& app, Command& selected) {
-  CLI::App* group = app.add_subcommand("collection", "Create, list, show and delete collections");
+  CLI::App* group =
+      app.add_subcommand("collection", "Create, list, show, change and delete collections");
   group->require_subcommand(1);
   AddCreate(*group, selected);
 
@@ -221,6 +193,8 @@ void AddCollectionCommands(CLI::App& app, Command& selected) {
                              "  tessera collection get words --output json");
   get->add_option("name", get_options->name, "Name of the collection")->required();
   Select(get, selected, get_options, RunGet);
+
+  AddCollectionUpdate(*group, selected);
 
   auto delete_options = std::make_shared<NameOptions>();
   CLI::App* remove = AddCommand(*group, "delete", "Delete a collection with all its points",

@@ -75,7 +75,10 @@ Json ToJson(const v1::Collection& collection) {
               {"codebook_version", collection.codebook_version()},
               {"sequence", collection.sequence()},
               {"create_time", ToJson(collection.create_time())},
-              {"payload_indexes", indexes}};
+              {"payload_indexes", indexes},
+              {"durability", v1::Durability_Name(collection.durability())},
+              {"metadata", PayloadToJson(collection.metadata())},
+              {"revision", collection.revision()}};
 }
 
 Json ToJson(const v1::Codebook& codebook) {
@@ -205,6 +208,11 @@ absl::StatusOr<v1::ElementType> ParseElementType(const std::string& name) {
                                      {"float16", v1::FLOAT16},
                                      {"uint8", v1::UINT8},
                                      {"int8", v1::INT8}});
+}
+
+v1::Durability ParseDurability(const std::string& name) {
+  if (name == "sync") return v1::SYNC;
+  return name == "async" ? v1::ASYNC : v1::DURABILITY_UNSPECIFIED;
 }
 
 absl::StatusOr<v1::VectorPlacement> ParsePlacement(const std::string& name) {

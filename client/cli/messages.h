@@ -40,6 +40,8 @@ std::string ToText(const google::protobuf::Timestamp& time);
 absl::StatusOr<v1::Metric> ParseMetric(const std::string& name);
 absl::StatusOr<v1::ElementType> ParseElementType(const std::string& name);
 absl::StatusOr<v1::VectorPlacement> ParsePlacement(const std::string& name);
+// "sync" or "async"; anything else is UNSPECIFIED.
+v1::Durability ParseDurability(const std::string& name);
 
 }  // namespace tessera::cli
 

@@ -90,7 +90,7 @@ absl::Status RunDelete(Context& context, const PointsOptions& options) {
     if (!options.ids.empty() || !options.string_ids.empty()) {
       return UsageError("points are named by ids or by --filter, one of the two");
     }
-    if (!options.write.request_id.empty() || options.write.durability() != v1::SYNC) {
+    if (!options.write.request_id.empty() || !options.write.durability_name.empty()) {
       return UsageError("--durability and --request-id are for points named by ids");
     }
     v1::DeleteByFilterRequest request;

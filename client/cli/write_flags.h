@@ -10,7 +10,7 @@ namespace tessera::cli {
 
 // How a command's writes are to be done.
 struct WriteFlags {
-  std::string durability_name = "sync";
+  std::string durability_name;
   std::string request_id;
 
   v1::Durability durability() const;

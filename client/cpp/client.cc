@@ -58,6 +58,11 @@ absl::StatusOr<v1::Collection> Client::GetCollection(std::string_view name) {
   return Call(*stubs_->collections, &v1::Collections::Stub::Get, request, options_.timeout);
 }
 
+absl::StatusOr<v1::Collection> Client::UpdateCollection(
+    const v1::UpdateCollectionRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::Update, request, options_.timeout);
+}
+
 absl::StatusOr<v1::ListCollectionsResponse> Client::ListCollections(
     const v1::ListCollectionsRequest& request) {
   return Call(*stubs_->collections, &v1::Collections::Stub::List, request, options_.timeout);

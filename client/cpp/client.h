@@ -44,6 +44,7 @@ class Client {
   // Collections.
   absl::StatusOr<v1::Collection> CreateCollection(const v1::CreateCollectionRequest& request);
   absl::StatusOr<v1::Collection> GetCollection(std::string_view name);
+  absl::StatusOr<v1::Collection> UpdateCollection(const v1::UpdateCollectionRequest& request);
   absl::StatusOr<v1::ListCollectionsResponse> ListCollections(
       const v1::ListCollectionsRequest& request);
   absl::Status DeleteCollection(std::string_view name);

@@ -13,6 +13,7 @@ inline constexpr uint64_t kPointsPerCollectionMax = 0xFFFF'FF00u;  // slots are 
 inline constexpr size_t kCollectionsMax = 10'000;
 inline constexpr uint32_t kCollectionIdMax = 0xFFFF'FFFEu;  // ids are never given twice
 inline constexpr size_t kCollectionNameBytesMax = 128;
+inline constexpr size_t kCollectionMetadataBytesMax = 4 << 10;
 inline constexpr size_t kAliasesMax = 10'000;      // other names of collections
 inline constexpr size_t kAliasActionsMax = 1'000;  // in one request
 inline constexpr size_t kStringIdBytesMax = 256;
@@ -46,6 +47,7 @@ inline constexpr size_t kPayloadSelectorFieldsMax = 100;
 inline constexpr size_t kPageSizeMax = 10'000;
 inline constexpr size_t kPageSizeDefault = 100;
 inline constexpr size_t kPageTokenBytesMax = 512;
+inline constexpr size_t kOrderedPageTokenBytesMax = 96 << 10;  // it may hold a payload's string
 inline constexpr size_t kEncodeVectorsMax = 100'000;
 
 inline constexpr uint32_t kListsMax = 1u << 20;               // nlist

@@ -3,36 +3,43 @@
 #include <utility>
 
 namespace tessera {
+namespace {
+
+// What of a collection never changes.
+CollectionSpec FixedPart(const CollectionSpec& spec) {
+  CollectionSpec fixed;
+  fixed.name = spec.name;
+  fixed.dimension = spec.dimension;
+  fixed.metric = spec.metric;
+  fixed.element_type = spec.element_type;
+  return fixed;
+}
+
+}  // namespace
 
 Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks)
     : store_(store),
       executor_(executor),
       id_(record.id),
-      spec_(record.spec),
+      spec_(FixedPart(record.spec)),
       create_time_ms_(record.create_time_ms),
       recorded_codebook_version_(record.codebook_version),
       hooks_(std::move(hooks)),
-      table_(spec_.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
+      table_(record.spec.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
+      settings_(std::make_shared<CollectionSettings>(
+          CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),
       queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {
   Publish();
-}
-
-CatalogRecord Collection::Catalog(uint32_t codebook_version) const {
-  CatalogRecord record;
-  record.id = id_;
-  record.spec = spec_;
-  record.create_time_ms = create_time_ms_;
-  record.codebook_version = codebook_version;
-  return record;
 }
 
 CollectionInfo Collection::Info() const {
   const auto now = view();
   CollectionInfo info;
-  info.spec = spec_;
+  info.spec = SpecWith(*now->settings);
+  info.revision = now->settings->revision;
   if (now->codebook != nullptr) {
     // What training chose where the user left the choice.
-    info.spec.index.nlist = now->codebook->nlist();
+    if (info.spec.index.nlist == 0) info.spec.index.nlist = now->codebook->nlist();
     if (info.spec.index.default_nprobe == 0) {
       info.spec.index.default_nprobe = static_cast<uint32_t>(now->defaults.nprobe);
     }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -44,9 +45,10 @@ struct CollectionView {
   uint32_t codebook_version = 0;
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
-  SearchDefaults defaults;
-  std::shared_ptr<const PayloadIndexes> indexes;  // never null
-  uint64_t version = 0;                           // grows with every view
+  SearchDefaults defaults;                             // of the codebook
+  std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
+  std::shared_ptr<const PayloadIndexes> indexes;
+  uint64_t version = 0;  // grows with every view
 };
 
 // A payload index that is to be built from what the store held when it was added.
@@ -56,6 +58,10 @@ struct PayloadIndexBuild {
   uint64_t points = 0;      // about as many are to be read
   std::shared_ptr<const StoreSnapshot> snapshot;
 };
+
+// Adds the records that say what a collection is to a batch: of the catalog, and of settings that
+// are not all as by default.
+void PutCatalogRecords(const CatalogRecord& record, uint64_t revision, StoreBatch& batch);
 
 // One collection: its points in the store, and in memory what searches need.
 //
@@ -76,9 +82,13 @@ class Collection {
   // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
   absl::Status Recover();
 
+  // What never changes: name, dimension, metric and element type. The rest is in the settings.
   const CollectionSpec& spec() const { return spec_; }
   uint32_t id() const { return id_; }
   CollectionInfo Info() const;
+  // Changes settings: on disk, then visible. FAILED_PRECONDITION if there is an `expected_revision`
+  // and the settings have another.
+  absl::Status UpdateSettings(const SettingsEdit& edit, std::optional<uint64_t> expected_revision);
   uint64_t points() const { return points_.load(std::memory_order_relaxed); }
 
   absl::StatusOr<WriteResult> Upsert(const UpsertBatch& batch);
@@ -164,7 +174,9 @@ class Collection {
   size_t vector_bytes() const { return spec_.dimension * ElementSize(spec_.element_type); }
   bool vectors_in_memory() const { return table_.keeps_vectors(); }
   std::shared_ptr<const CollectionView> view() const { return view_.load(); }
-  CatalogRecord Catalog(uint32_t codebook_version) const;
+  CollectionSpec SpecWith(const CollectionSettings& settings) const;
+  void PutCatalog(uint32_t codebook_version, const CollectionSettings& settings,
+                  StoreBatch& batch) const;
   absl::Status Missing() const;
 
   // Writes (collection_write.cc). What they touch belongs to the queue's turn.
@@ -300,6 +312,7 @@ class Collection {
   absl::StatusOr<std::string> CodebookValue(uint32_t* version) const;
 
   // Recovery (collection_recover.cc).
+  absl::Status RecoverSettings();
   absl::Status RecoverCodebook(uint32_t version);
   absl::Status DropStaleRecords(uint32_t version);
   void RecoverFreeSlots(const std::vector<bool>& live);
@@ -333,6 +346,7 @@ class Collection {
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;
   SearchDefaults defaults_;
+  std::shared_ptr<const CollectionSettings> settings_;
   RequestLedger ledger_;
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 

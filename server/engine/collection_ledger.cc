@@ -35,7 +35,7 @@ uint32_t Fingerprint(const PendingWrite& write, size_t vector_bytes) {
 }  // namespace
 
 absl::Status Collection::SetWriteOptions(const WriteOptions& options, PendingWrite* write) const {
-  write->durability = options.durability;
+  write->durability = options.durability.value_or(view()->settings->durability);
   if (options.request_id.empty()) return absl::OkStatus();
   if (options.request_id.size() > limits::kRequestIdBytesMax) {
     return InvalidField("request_id",

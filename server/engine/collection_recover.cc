@@ -27,6 +27,7 @@ absl::Status Collection::Recover() {
   RETURN_IF_ERROR(DecodeCounter(counter_key, *counter_value, &counter));
   slots_.Reset(counter.next_slot, {});
   sequence_.store(counter.sequence);
+  RETURN_IF_ERROR(RecoverSettings());
   RETURN_IF_ERROR(RecoverLedger());
   RETURN_IF_ERROR(DropStaleRecords(recorded_codebook_version_));
   if (recorded_codebook_version_ != 0) RETURN_IF_ERROR(RecoverCodebook(recorded_codebook_version_));

@@ -33,6 +33,7 @@ absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter) {
     write.kind = PendingWrite::Kind::kDelete;
     write.ids = &ids;
     write.expected_slots = &slots;
+    write.durability = held->settings->durability;
     RETURN_IF_ERROR(queue_.Submit(write));
     total.points += write.result.points;
     total.sequence = write.result.sequence;

@@ -55,9 +55,10 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
                                          size_t k) const {
   IvfSearchParams params;
   params.k = k;
-  params.nprobe = FirstSet(request.nprobe, spec_.index.default_nprobe, view.defaults.nprobe);
+  params.nprobe =
+      FirstSet(request.nprobe, view.settings->index.default_nprobe, view.defaults.nprobe);
   const uint64_t chosen =
-      FirstSet(request.rerank, spec_.index.default_rerank, RerankFor(view.defaults, k));
+      FirstSet(request.rerank, view.settings->index.default_rerank, RerankFor(view.defaults, k));
   params.rerank = request.no_rerank ? 0 : std::max<uint64_t>(chosen, k);
   return params;
 }
@@ -65,7 +66,7 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
 bool Collection::SearchIsQuick(const SearchRequest& request) const {
   const bool reads_store = !request.ids.empty() || !request.positive.empty() ||
                            request.fields.payload.enabled || request.fields.vector ||
-                           (spec_.index.vectors == VectorPlacement::kDisk && !request.no_rerank);
+                           (!vectors_in_memory() && !request.no_rerank);
   const std::shared_ptr<const CollectionView> now = view();
   if (request.exact || reads_store || now->codebook == nullptr || !request.filter.empty()) {
     return false;

@@ -7,6 +7,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/engine/payload.h"
 
 namespace tessera {
 namespace {
@@ -35,6 +36,17 @@ absl::Status CheckIndex(const IndexConfig& index, uint32_t dimension) {
   return CheckAtMost("index.default_rerank", index.default_rerank, limits::kRerankMax);
 }
 
+absl::Status CheckMetadata(const std::string& metadata) {
+  if (metadata.empty()) return absl::OkStatus();
+  if (metadata.size() > limits::kCollectionMetadataBytesMax) {
+    return InvalidField("metadata",
+                        absl::StrCat("has ", metadata.size(), " bytes; at most ",
+                                     limits::kCollectionMetadataBytesMax, " are allowed"));
+  }
+  const absl::Status status = ValidatePayload(metadata);
+  return status.ok() ? status : InvalidField("metadata", std::string(status.message()));
+}
+
 }  // namespace
 
 absl::Status CheckNewName(const std::string& name, const std::string& field) {
@@ -56,6 +68,7 @@ absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
     return InvalidField("dimension", absl::StrCat("is ", spec->dimension, "; 1 to ",
                                                   limits::kDimensionMax, " are allowed"));
   }
+  RETURN_IF_ERROR(CheckMetadata(spec->metadata));
   IndexConfig& index = spec->index;
   RETURN_IF_ERROR(CheckIndex(index, spec->dimension));
   CodebookSpec chosen;

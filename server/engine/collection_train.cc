@@ -31,16 +31,17 @@ absl::StatusOr<CodebookSpec> Collection::TrainingSpec(const TrainRequest& reques
     return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "TOO_FEW_POINTS",
                            absl::StrCat("collection ", spec_.name, " has no points to train on"));
   }
+  const IndexConfig index = view()->settings->index;
   CodebookSpec spec;
   spec.metric = spec_.metric;
   spec.dimension = spec_.dimension;
-  spec.nlist = request.nlist != 0 ? request.nlist : spec_.index.nlist;
-  spec.subquantizers = spec_.index.subquantizers;
-  spec.nbits = spec_.index.nbits;
-  spec.seed = request.seed != 0 ? request.seed : spec_.index.seed;
-  spec.iterations = spec_.index.iterations;
-  spec.training_vectors_per_list = spec_.index.training_vectors_per_list;
-  ChooseIndexParameters(spec_.metric, spec_.dimension, points, RerankSourceOf(spec_.index.vectors),
+  spec.nlist = request.nlist != 0 ? request.nlist : index.nlist;
+  spec.subquantizers = index.subquantizers;
+  spec.nbits = index.nbits;
+  spec.seed = request.seed != 0 ? request.seed : index.seed;
+  spec.iterations = index.iterations;
+  spec.training_vectors_per_list = index.training_vectors_per_list;
+  ChooseIndexParameters(spec_.metric, spec_.dimension, points, RerankSourceOf(index.vectors),
                         &spec);
   if (spec.nlist > limits::kListsMax) {
     return InvalidField(
@@ -287,10 +288,7 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   EncodedSlots rest;
   const auto now = view();
   RETURN_IF_ERROR(EncodeRange(*now, codebook, encoded_end, now->slot_end, nullptr, &rest));
-  const std::string catalog_key = CatalogKey(id_);
-  std::string value;
-  EncodeCatalog(catalog_key, Catalog(version), &value);
-  batch->Put(Family::kMeta, catalog_key, value);
+  PutCatalog(version, *settings_, *batch);
   if (codebook_version_ != 0) {
     const KeyRange old_codes = CodesRange(id_, codebook_version_);
     batch->DeleteRange(Family::kCodes, old_codes.begin, old_codes.end);

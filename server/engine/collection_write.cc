@@ -386,6 +386,7 @@ void Collection::Publish() {
   view->codebook_version = codebook_version_;
   view->codebook = codebook_;
   view->defaults = defaults_;
+  view->settings = settings_;
   view->indexes = indexes_;
   view->version = ++view_version_;
   if (lists_ != nullptr) {

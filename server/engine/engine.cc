@@ -57,6 +57,9 @@ class EngineImpl final : public Engine {
   absl::StatusOr<CollectionInfo> CreateCollection(const CollectionSpec& spec) override;
   absl::StatusOr<CollectionSpec> DescribeCollection(const std::string& name) override;
   absl::StatusOr<CollectionInfo> GetCollection(const std::string& name) override;
+  absl::StatusOr<CollectionInfo> UpdateCollection(
+      const std::string& name, const SettingsEdit& edit,
+      std::optional<uint64_t> expected_revision) override;
   std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) override;
   absl::Status DeleteCollection(const std::string& name) override;
 
@@ -336,10 +339,8 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
   record.spec = spec;
   record.create_time_ms = absl::ToUnixMillis(absl::Now());
   auto batch = store_->NewBatch();
+  PutCatalogRecords(record, /*revision=*/0, *batch);
   std::string value;
-  const std::string catalog_key = CatalogKey(record.id);
-  EncodeCatalog(catalog_key, record, &value);
-  batch->Put(Family::kMeta, catalog_key, value);
   const std::string counter_key = CounterKey(record.id);
   EncodeCounter(counter_key, CounterRecord{}, &value);
   batch->Put(Family::kMeta, counter_key, value);
@@ -364,6 +365,17 @@ absl::StatusOr<CollectionSpec> EngineImpl::DescribeCollection(const std::string&
 absl::StatusOr<CollectionInfo> EngineImpl::GetCollection(const std::string& name) {
   ASSIGN_OR_RETURN(auto collection, Find(name));
   return InfoOf(*collection);
+}
+
+absl::StatusOr<CollectionInfo> EngineImpl::UpdateCollection(
+    const std::string& name, const SettingsEdit& edit, std::optional<uint64_t> expected_revision) {
+  while (true) {
+    ASSIGN_OR_RETURN(const auto collection, Find(name));
+    const absl::Status status = collection->UpdateSettings(edit, expected_revision);
+    if (absl::IsNotFound(status) && collection->dropped()) continue;  // perhaps replaced
+    RETURN_IF_ERROR(status);
+    return InfoOf(*collection);
+  }
 }
 
 std::vector<CollectionInfo> EngineImpl::ListCollections(const std::string& after, size_t limit) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,8 +51,15 @@ class Engine {
 
   virtual absl::StatusOr<CollectionInfo> CreateCollection(const CollectionSpec& spec) = 0;
   virtual absl::StatusOr<CollectionInfo> GetCollection(const std::string& name) = 0;
-  // What the collection was created as, without counts or sizes: cheap enough for every request.
+  // What of a collection never changes (name, dimension, metric, element type): cheap enough for
+  // every request.
   virtual absl::StatusOr<CollectionSpec> DescribeCollection(const std::string& name) = 0;
+  // Changes what can change of a collection; operations that run and calls that are under way end
+  // with what was so when they began. INVALID_ARGUMENT names the field; FAILED_PRECONDITION if
+  // there is an `expected_revision` and the collection has another.
+  virtual absl::StatusOr<CollectionInfo> UpdateCollection(
+      const std::string& name, const SettingsEdit& edit,
+      std::optional<uint64_t> expected_revision) = 0;
   // At most `limit` collections by name, after `after` ("" for the first page).
   virtual std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) = 0;
   virtual absl::Status DeleteCollection(const std::string& name) = 0;

@@ -81,6 +81,20 @@ absl::Status CopyCounter(const CopiedCollection& from, const CopiedCollection& t
   return to.store.Commit(*batch, Durability::kAsync);
 }
 
+absl::Status CopySettings(const CopiedCollection& from, const CopiedCollection& to) {
+  const std::string key = SettingsKey(from.id);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, from.store.Get(Family::kMeta, key));
+  if (!value.has_value()) return absl::OkStatus();
+  SettingsRecordView record;
+  RETURN_IF_ERROR(DecodeSettings(key, *value, &record));
+  const std::string new_key = SettingsKey(to.id);
+  std::string new_value;
+  EncodeSettings(new_key, record, &new_value);
+  auto batch = to.store.NewBatch();
+  batch->Put(Family::kMeta, new_key, new_value);
+  return to.store.Commit(*batch, Durability::kAsync);
+}
+
 absl::Status CopyPayloadIndexes(const CopiedCollection& from, const CopiedCollection& to) {
   const KeyRange range = PayloadIndexRange(from.id);
   auto batch = to.store.NewBatch();
@@ -139,6 +153,7 @@ absl::Status MoveRecord(Family family, std::string_view key, std::string_view va
 absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection& to,
                             const std::function<bool(uint64_t records)>& progress) {
   RETURN_IF_ERROR(CopyCounter(from, to));
+  RETURN_IF_ERROR(CopySettings(from, to));
   RETURN_IF_ERROR(CopyPayloadIndexes(from, to));
   RETURN_IF_ERROR(CopyRequests(from, to));
   const KeyRange range = CollectionRange(from.id);
@@ -187,6 +202,7 @@ void DeleteCollectionRecords(uint32_t id, StoreBatch& batch) {
   }
   batch.Delete(Family::kMeta, CatalogKey(id));
   batch.Delete(Family::kMeta, CounterKey(id));
+  batch.Delete(Family::kMeta, SettingsKey(id));
   for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id)}) {
     batch.DeleteRange(Family::kMeta, meta.begin, meta.end);
   }

@@ -16,6 +16,7 @@ constexpr std::string_view kCounterPrefix = "counter/";
 constexpr std::string_view kAliasPrefix = "alias/";
 constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
 constexpr std::string_view kRequestPrefix = "request/";
+constexpr std::string_view kSettingsPrefix = "settings/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
@@ -123,6 +124,12 @@ absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field)
   }
   *field = key.substr(kPayloadIndexPrefix.size() + 4);
   return absl::OkStatus();
+}
+
+std::string SettingsKey(uint32_t collection_id) {
+  std::string key(kSettingsPrefix);
+  AppendBigEndian(collection_id, &key);
+  return key;
 }
 
 std::string RequestKey(uint32_t collection_id, std::string_view request_id) {

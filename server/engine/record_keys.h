@@ -46,6 +46,8 @@ absl::Status ParseAliasKey(std::string_view key, std::string_view* alias);
 std::string PayloadIndexKey(uint32_t collection_id, std::string_view field);
 KeyRange PayloadIndexRange(uint32_t collection_id);
 absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field);
+// What has been set of a collection beyond its catalog record.
+std::string SettingsKey(uint32_t collection_id);
 // A write that was sent with a request id.
 std::string RequestKey(uint32_t collection_id, std::string_view request_id);
 KeyRange RequestRange(uint32_t collection_id);

@@ -30,12 +30,15 @@ enum class RecordKind : uint8_t {
   kPayloadIndex = 9,
   kRequest = 10,
   kAlias = 11,
+  kSettings = 12,
 };
 
 constexpr uint8_t kRecordVersion = 1;
 constexpr size_t kChecksumBytes = 4;
 constexpr uint8_t kNumberTag = 0;
 constexpr uint8_t kStringTag = 1;
+constexpr uint8_t kSyncDurability = 1;
+constexpr uint8_t kAsyncDurability = 2;
 
 const char* Name(RecordKind kind) {
   switch (kind) {
@@ -59,6 +62,8 @@ const char* Name(RecordKind kind) {
       return "alias";
     case RecordKind::kPayloadIndex:
       return "payload index";
+    case RecordKind::kSettings:
+      return "settings";
     case RecordKind::kRequest:
       return "request";
   }
@@ -333,6 +338,26 @@ absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
   const bool ok = reader.body().ReadU8(&number) && number >= 1 && number <= 5;
   *type = static_cast<PayloadIndexType>(number);
   return reader.Finish(ok);
+}
+
+void EncodeSettings(std::string_view key, const SettingsRecordView& record, std::string* value) {
+  ValueWriter writer(RecordKind::kSettings, key, value);
+  writer.Write(record.durability == Durability::kAsync ? kAsyncDurability : kSyncDurability);
+  writer.Write(record.revision);
+  writer.WriteBytes(record.metadata);
+  writer.Finish();
+}
+
+absl::Status DecodeSettings(std::string_view key, std::string_view value,
+                            SettingsRecordView* record) {
+  ValueReader reader(RecordKind::kSettings, key, value);
+  RETURN_IF_ERROR(reader.status());
+  uint8_t durability = 0;
+  const bool ok = reader.body().ReadU8(&durability) && reader.body().ReadU64(&record->revision) &&
+                  (durability == kSyncDurability || durability == kAsyncDurability);
+  record->durability = durability == kAsyncDurability ? Durability::kAsync : Durability::kSync;
+  record->metadata = reader.Rest();
+  return reader.Finish(ok && record->metadata.size() <= limits::kCollectionMetadataBytesMax);
 }
 
 void EncodeRequest(std::string_view key, const RequestRecord& record, std::string* value) {

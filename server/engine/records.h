@@ -59,6 +59,16 @@ void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string
 absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
                                 PayloadIndexType* type);
 
+// What a collection has beyond its catalog record: missing as long as it is all as by default.
+struct SettingsRecordView {
+  Durability durability = Durability::kSync;
+  uint64_t revision = 0;
+  std::string_view metadata;  // a JSON object, or ""
+};
+void EncodeSettings(std::string_view key, const SettingsRecordView& record, std::string* value);
+absl::Status DecodeSettings(std::string_view key, std::string_view value,
+                            SettingsRecordView* record);
+
 // Of a write that was sent with a request id, which is in the key.
 struct RequestRecord {
   uint32_t fingerprint = 0;  // CRC-32C of what it wrote

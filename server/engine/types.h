@@ -44,7 +44,21 @@ struct CollectionSpec {
   Metric metric = Metric::kCosine;
   ElementType element_type = ElementType::kFloat32;
   IndexConfig index;
+  Durability durability = Durability::kSync;  // of writes that name none
+  std::string metadata;                       // a JSON object, or ""
 };
+
+// What can change of a collection, beside its points.
+struct CollectionSettings {
+  IndexConfig index;  // as it was asked for: training fills in what is 0 for itself
+  Durability durability = Durability::kSync;
+  std::string metadata;
+  uint64_t revision = 0;  // grows by one with each change
+};
+
+// Changes settings as they are at one moment; the revision is not its concern. An error ends the
+// change, and nothing has happened.
+using SettingsEdit = std::function<absl::Status(CollectionSettings*)>;
 
 // Makes `alias` a name of `collection`, of whatever it was one before; "" deletes the alias.
 struct AliasAction {
@@ -62,7 +76,8 @@ struct PayloadIndexInfo {
 enum class CollectionState { kUntrained, kTraining, kReady };
 
 struct CollectionInfo {
-  CollectionSpec spec;  // defaults filled in
+  CollectionSpec spec;    // defaults filled in
+  uint64_t revision = 0;  // of its settings
   CollectionState state = CollectionState::kUntrained;
   uint64_t points = 0;
   uint64_t memory_bytes = 0;
@@ -82,7 +97,7 @@ enum class WriteCondition {
 
 // How a write is to be done.
 struct WriteOptions {
-  Durability durability = Durability::kSync;
+  std::optional<Durability> durability;  // nullopt: the collection's
   // Not empty: the write has the effect of once, however often it is sent with this id; it is
   // remembered until kRequestIdsKeptMax others have come to the collection.
   std::string request_id;

@@ -55,6 +55,10 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
     CounterRecord record;
     return DecodeCounter(key, value, &record);
   }
+  if (key == SettingsKey(id)) {
+    SettingsRecordView record;
+    return DecodeSettings(key, value, &record);
+  }
   const KeyRange indexes = PayloadIndexRange(id);
   if (key >= indexes.begin && key < indexes.end) {
     PayloadIndexType type{};

@@ -1,5 +1,6 @@
 #include "server/rpc/collections_service.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "server/rpc/convert_collections.h"
 #include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_operations.h"
+#include "server/rpc/convert_settings.h"
 #include "server/rpc/convert_types.h"
 #include "server/rpc/unary_call.h"
 #include "tessera/v1/collections.grpc.pb.h"
@@ -28,6 +30,18 @@ absl::Status HandleGet(Engine& engine, v1::GetCollectionRequest& request,
                        v1::Collection* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   ASSIGN_OR_RETURN(const CollectionInfo info, engine.GetCollection(request.collection_name()));
+  FromCollectionInfo(info, response);
+  return absl::OkStatus();
+}
+
+absl::Status HandleUpdate(Engine& engine, v1::UpdateCollectionRequest& request,
+                          v1::Collection* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const SettingsEdit edit, ToSettingsEdit(request));
+  std::optional<uint64_t> expected_revision;
+  if (request.has_expected_revision()) expected_revision = request.expected_revision();
+  ASSIGN_OR_RETURN(const CollectionInfo info,
+                   engine.UpdateCollection(request.collection_name(), edit, expected_revision));
   FromCollectionInfo(info, response);
   return absl::OkStatus();
 }
@@ -98,7 +112,8 @@ using RawService = Service::WithRawCallbackMethod_Create<
         Service::WithRawCallbackMethod_Delete<Service::WithRawCallbackMethod_CreatePayloadIndex<
             Service::WithRawCallbackMethod_DropPayloadIndex<
                 Service::WithRawCallbackMethod_UpdateAliases<
-                    Service::WithRawCallbackMethod_ListAliases<Service::Service>>>>>>>>;
+                    Service::WithRawCallbackMethod_ListAliases<
+                        Service::WithRawCallbackMethod_Update<Service::Service>>>>>>>>>;
 
 class CollectionsService final : public RawService {
  public:
@@ -115,6 +130,12 @@ class CollectionsService final : public RawService {
                                 grpc::ByteBuffer* response) override {
     return RunUnary(env_, env_.admin_pool, {"Collections.Get", context, request, response},
                     HandleGet);
+  }
+  grpc::ServerUnaryReactor* Update(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.Update", context, request, response},
+                    HandleUpdate);
   }
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,

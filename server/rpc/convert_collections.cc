@@ -53,6 +53,20 @@ void FromIndexConfig(const IndexConfig& config, v1::IndexSpec* out) {
 
 }  // namespace
 
+absl::StatusOr<IndexConfig> ToIndexConfig(const v1::IndexSpec& index) {
+  IndexConfig config;
+  ASSIGN_OR_RETURN(config.vectors, ToPlacement(index.vectors()));
+  config.nlist = index.nlist();
+  config.subquantizers = index.subquantizers();
+  config.nbits = index.nbits();
+  config.seed = index.seed();
+  config.iterations = index.iterations();
+  config.training_vectors_per_list = index.training_vectors_per_list();
+  config.default_nprobe = index.default_nprobe();
+  config.default_rerank = index.default_rerank();
+  return config;
+}
+
 absl::StatusOr<CollectionSpec> ToCollectionSpec(const v1::CreateCollectionRequest& request) {
   CollectionSpec spec;
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
@@ -60,16 +74,10 @@ absl::StatusOr<CollectionSpec> ToCollectionSpec(const v1::CreateCollectionReques
   spec.dimension = request.dimension();
   ASSIGN_OR_RETURN(spec.metric, ToMetric(request.metric(), "metric"));
   ASSIGN_OR_RETURN(spec.element_type, ToElementType(request.element_type(), "element_type"));
-  const v1::IndexSpec& index = request.index();
-  ASSIGN_OR_RETURN(spec.index.vectors, ToPlacement(index.vectors()));
-  spec.index.nlist = index.nlist();
-  spec.index.subquantizers = index.subquantizers();
-  spec.index.nbits = index.nbits();
-  spec.index.seed = index.seed();
-  spec.index.iterations = index.iterations();
-  spec.index.training_vectors_per_list = index.training_vectors_per_list();
-  spec.index.default_nprobe = index.default_nprobe();
-  spec.index.default_rerank = index.default_rerank();
+  ASSIGN_OR_RETURN(spec.index, ToIndexConfig(request.index()));
+  ASSIGN_OR_RETURN(const auto durability, ToDurability(request.durability(), "durability"));
+  spec.durability = durability.value_or(Durability::kSync);
+  spec.metadata = request.metadata();
   return spec;
 }
 
@@ -86,6 +94,9 @@ void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out) {
   out->set_codebook_version(info.codebook_version);
   out->set_sequence(info.sequence);
   FromTimeMs(info.create_time_ms, out->mutable_create_time());
+  out->set_durability(info.spec.durability == Durability::kAsync ? v1::ASYNC : v1::SYNC);
+  out->set_metadata(info.spec.metadata);
+  out->set_revision(info.revision);
   for (const PayloadIndexInfo& index : info.payload_indexes) {
     FromPayloadIndexInfo(index, out->add_payload_indexes());
   }

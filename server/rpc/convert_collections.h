@@ -9,6 +9,7 @@
 
 namespace tessera {
 
+absl::StatusOr<IndexConfig> ToIndexConfig(const v1::IndexSpec& index);
 absl::StatusOr<CollectionSpec> ToCollectionSpec(const v1::CreateCollectionRequest& request);
 void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out);
 

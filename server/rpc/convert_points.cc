@@ -70,18 +70,7 @@ absl::Status ReadQueries(const v1::SearchRequest& request, const CollectionSpec&
 absl::StatusOr<WriteOptions> ToWriteOptions(v1::Durability durability,
                                             const std::string& request_id) {
   WriteOptions options;
-  switch (durability) {
-    case v1::DURABILITY_UNSPECIFIED:
-    case v1::SYNC:
-      options.durability = Durability::kSync;
-      break;
-    case v1::ASYNC:
-      options.durability = Durability::kAsync;
-      break;
-    default:
-      return InvalidField("durability",
-                          absl::StrCat("unknown durability ", static_cast<int>(durability)));
-  }
+  ASSIGN_OR_RETURN(options.durability, ToDurability(durability, "durability"));
   if (request_id.size() > limits::kRequestIdBytesMax) {
     return InvalidField("request_id",
                         absl::StrCat("has ", request_id.size(), " bytes, the limit is ",

@@ -128,6 +128,21 @@ v1::ElementType FromElementType(ElementType type) {
   return v1::ELEMENT_TYPE_UNSPECIFIED;
 }
 
+absl::StatusOr<std::optional<Durability>> ToDurability(v1::Durability value,
+                                                       std::string_view field) {
+  switch (value) {
+    case v1::DURABILITY_UNSPECIFIED:
+      return std::nullopt;
+    case v1::SYNC:
+      return Durability::kSync;
+    case v1::ASYNC:
+      return Durability::kAsync;
+    default:
+      break;
+  }
+  return InvalidField(field, absl::StrCat("unknown durability ", static_cast<int>(value)));
+}
+
 absl::StatusOr<std::vector<PointId>> ToPointIds(const v1::PointIds& ids, std::string_view field,
                                                 size_t ids_max) {
   if (ids.num_size() > 0 && ids.str_size() > 0) {

@@ -36,6 +36,10 @@ v1::Metric FromMetric(Metric metric);
 absl::StatusOr<ElementType> ToElementType(v1::ElementType value, std::string_view field);
 v1::ElementType FromElementType(ElementType type);
 
+// UNSPECIFIED is nullopt.
+absl::StatusOr<std::optional<Durability>> ToDurability(v1::Durability value,
+                                                       std::string_view field);
+
 // 1 to `ids_max` ids, in their order.
 absl::StatusOr<std::vector<PointId>> ToPointIds(const v1::PointIds& ids, std::string_view field,
                                                 size_t ids_max);

@@ -52,8 +52,12 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<CodeRecordView>(key, value, DecodeCode, EncodeCode);
     case 9:
       return RoundTrip<PayloadIndexType>(key, value, DecodePayloadIndex, EncodePayloadIndex);
-    default:
+    case 10:
       return RoundTrip<RequestRecord>(key, value, DecodeRequest, EncodeRequest);
+    case 11:
+      return RoundTrip<std::string_view>(key, value, DecodeAlias, EncodeAlias);
+    default:
+      return RoundTrip<SettingsRecordView>(key, value, DecodeSettings, EncodeSettings);
   }
 }
 
@@ -88,7 +92,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 10);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 12);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

@@ -274,6 +274,22 @@ TEST_F(CliTest, CodebooksMoveThroughFiles) {
   EXPECT_EQ(error["code"], "DATA_LOSS");
 }
 
+TEST_F(CliTest, UpdatesACollection) {
+  Create("words");
+  const Json updated =
+      RunJson({"collection", "update", "words", "--default-nprobe", "9", "--metadata",
+               R"({"owner":"x"})", "--durability", "async", "--expected-revision", "0"});
+  EXPECT_EQ(updated["index"]["default_nprobe"], 9);
+  EXPECT_EQ(updated["metadata"], (Json{{"owner", "x"}}));
+  EXPECT_EQ(updated["durability"], "ASYNC");
+  EXPECT_EQ(updated["revision"], 1);
+  const Json cleared = RunJson({"collection", "update", "words", "--metadata", ""});
+  EXPECT_EQ(cleared["metadata"], nullptr);
+  EXPECT_EQ(cleared["index"]["default_nprobe"], 9);
+  RunJson({"collection", "update", "words", "--nlist", "7", "--expected-revision", "0"}, kRefused);
+  RunJson({"collection", "update", "words"}, 2);
+}
+
 TEST_F(CliTest, ExitCodesTellWhatWentWrong) {
   EXPECT_EQ(RunJson({"collection", "get", "nonsense"}, kNotFound)["error"]["code"], "NOT_FOUND");
   Create("words");

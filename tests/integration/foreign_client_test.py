@@ -388,6 +388,31 @@ class ForeignClientTest(unittest.TestCase):
             self.assertEqual([hit.id.num for hit in answer.response.results[0].hits],
                              [hit.id.num for hit in self.search(query)])
 
+    def test_7g_update(self):
+        messages = Context.collections
+        request = messages.UpdateCollectionRequest(
+            collection_name="live", metadata='{"language":"en"}',
+            index=messages.IndexSpec(default_nprobe=5))
+        request.update_mask.paths.extend(["metadata", "index.default_nprobe"])
+        updated = self.collections.Update(request)
+        self.assertEqual((updated.collection_name, updated.index.default_nprobe, updated.metadata),
+                         ("words", 5, '{"language":"en"}'))
+        search = Context.points.SearchRequest(collection_name="words", limit=1)
+        search.vectors.values.extend(Context.queries[0])
+        self.assertEqual(self.points.Search(search).lists_scanned, 5)
+        request.expected_revision = updated.revision - 1
+        self.assertEqual(error_of(lambda: self.collections.Update(request)),
+                         (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_MISMATCH", []))
+        request.update_mask.paths.append("metric")
+        self.assertEqual(
+            error_of(lambda: self.collections.Update(request)),
+            (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", ["update_mask.paths[2]"]))
+        request.ClearField("update_mask")
+        request.ClearField("expected_revision")
+        request.index.default_nprobe = 0
+        request.update_mask.paths.append("index.default_nprobe")
+        self.assertGreater(self.collections.Update(request).index.default_nprobe, 0)
+
     def test_8_errors(self):
         search = Context.points.SearchRequest(collection_name="words", limit=0)
         search.vectors.values.extend([0.5] * 128)

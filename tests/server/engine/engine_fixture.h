@@ -42,10 +42,12 @@ class EngineFixture : public ::testing::Test {
     auto store = OpenRocksDbStore(options);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = store->get();
-    auto engine = Engine::Open(*std::move(store), executor_, engine_options_);
+    auto engine = Engine::Open(Wrapped(*std::move(store)), executor_, engine_options_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
   }
+  // What a test puts between the engine and its store.
+  virtual std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) { return store; }
   void Reopen() {
     ASSERT_TRUE(engine_->Close().ok());
     engine_.reset();

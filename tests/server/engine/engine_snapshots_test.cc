@@ -89,6 +89,12 @@ TEST_F(EngineSnapshotsTest, RestoredCollectionIsTheSame) {
   const auto points = All("a");
   const auto found = Found("a", false);
   const auto info = engine_->GetCollection("a");
+  const auto set = [](CollectionSettings* settings) {
+    settings->metadata = R"({"of":"a"})";
+    settings->durability = Durability::kAsync;
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(engine_->UpdateCollection("a", set, std::nullopt).ok());
   const std::string id = MakeSnapshot("a");
 
   const auto snapshot = snapshots().Get(id);
@@ -107,7 +113,11 @@ TEST_F(EngineSnapshotsTest, RestoredCollectionIsTheSame) {
   EXPECT_EQ(engine_->GetCollection("b")->sequence, info->sequence);
   EXPECT_EQ(engine_->GetCollection("b")->codebook_version, info->codebook_version);
   EXPECT_NE(All("a"), points);
+  EXPECT_EQ(engine_->GetCollection("b")->spec.metadata, R"({"of":"a"})");
+  EXPECT_EQ(engine_->GetCollection("b")->spec.durability, Durability::kAsync);
   Reopen();
+  EXPECT_EQ(engine_->GetCollection("b")->spec.metadata, R"({"of":"a"})");
+  EXPECT_EQ(engine_->GetCollection("b")->revision, 1u);
   EXPECT_EQ(All("b"), points);
   EXPECT_EQ(Found("b", false), found);
   EXPECT_EQ(engine_->ListCollections("", 10).size(), 3u);

@@ -86,6 +86,13 @@ std::vector<Case> Cases() {
       [](K k, V v) { EncodePayloadIndex(k, PayloadIndexType::kDatetime, v); },
       Decoder(DecodePayloadIndex));
   add(
+      "settings", SettingsKey(7), "010203000000000000007b2261223a317d2b28ab9b",
+      [](K k, V v) {
+        EncodeSettings(
+            k, {.durability = Durability::kAsync, .revision = 3, .metadata = "{\"a\":1}"}, v);
+      },
+      Decoder(DecodeSettings));
+  add(
       "request", RequestKey(7, "r-1"), "01d4c3b2a102000000000000000500000000000000ea92fefe",
       [](K k, V v) {
         EncodeRequest(k, {.fingerprint = 0xA1B2C3D4, .result = {.points = 2, .sequence = 5}}, v);
@@ -239,6 +246,16 @@ TEST(RecordsTest, SmallRecordsRoundTrip) {
   // Recovery sizes tables by it.
   EncodeCounter("k", {.sequence = 1, .next_slot = limits::kPointsPerCollectionMax + 1}, &value);
   ExpectDamaged(DecodeCounter("k", value, &counter));
+
+  SettingsRecordView settings;
+  EncodeSettings("k", {.durability = Durability::kSync, .revision = 9, .metadata = ""}, &value);
+  ASSERT_TRUE(DecodeSettings("k", value, &settings).ok());
+  EXPECT_EQ(settings.durability, Durability::kSync);
+  EXPECT_EQ(settings.revision, 9u);
+  EXPECT_EQ(settings.metadata, "");
+  const std::string long_metadata(limits::kCollectionMetadataBytesMax + 1, 'm');
+  EncodeSettings("k", {.revision = 9, .metadata = long_metadata}, &value);
+  ExpectDamaged(DecodeSettings("k", value, &settings));
 
   Slot slot = 0;
   EncodeSlot("k", 0xFFFFFF00, &value);

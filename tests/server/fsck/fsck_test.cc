@@ -99,6 +99,19 @@ TEST_F(FsckTest, FindsADamagedPoint) {
   });
 }
 
+TEST_F(FsckTest, FindsDamagedSettings) {
+  Plant([](Store&, StoreBatch& batch) {
+    std::string value;
+    EncodeSettings(SettingsKey(kCollection), {.revision = 1, .metadata = "{}"}, &value);
+    batch.Put(Family::kMeta, SettingsKey(kCollection), value);
+  });
+  EXPECT_TRUE(Check().ok());
+  ExpectFound("settings record", [](Store& store, StoreBatch& batch) {
+    const std::string key = SettingsKey(kCollection);
+    batch.Put(Family::kMeta, key, Flipped(Read(store, Family::kMeta, key)));
+  });
+}
+
 TEST_F(FsckTest, FindsAPointThatIsGone) {
   ExpectFound("id 7 leads to slot 7, which has no point", [](Store&, StoreBatch& batch) {
     batch.Delete(Family::kPoints, PointKey(kCollection, 7));

@@ -83,6 +83,72 @@ TEST_F(CollectionsServiceTest, RefusesANameThatIsTaken) {
   EXPECT_EQ(engine_->GetCollection("words")->spec.dimension, 4u);
 }
 
+TEST_F(CollectionsServiceTest, UpdatesWhatTheMaskNames) {
+  ASSERT_TRUE(CreateByCall(Request("words", 16)).ok());
+  v1::UpdateCollectionRequest update;
+  update.set_collection_name("words");
+  update.mutable_index()->set_default_nprobe(7);
+  update.mutable_index()->set_default_rerank(70);
+  update.mutable_index()->set_vectors(v1::DISK);
+  update.set_metadata(R"({"a":1})");
+  update.set_durability(v1::ASYNC);
+  for (const char* path : {"index.default_nprobe", "index.vectors", "metadata"}) {
+    update.mutable_update_mask()->add_paths(path);
+  }
+  update.set_expected_revision(0);
+  v1::Collection updated;
+  ASSERT_TRUE(Call(*collections_, &v1::Collections::Stub::Update, update, &updated).ok());
+  EXPECT_EQ(updated.index().default_nprobe(), 7u);
+  EXPECT_EQ(updated.index().default_rerank(), 0u);
+  EXPECT_EQ(updated.index().vectors(), v1::DISK);
+  EXPECT_EQ(updated.metadata(), R"({"a":1})");
+  EXPECT_EQ(updated.durability(), v1::SYNC);
+  EXPECT_EQ(updated.revision(), 1u);
+  const CallError late(Call(*collections_, &v1::Collections::Stub::Update, update, &updated));
+  EXPECT_EQ(late.code, grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(late.reason, "REVISION_MISMATCH");
+  // A field that is named and not given goes back to its default.
+  v1::UpdateCollectionRequest reset;
+  reset.set_collection_name("words");
+  for (const char* path : {"index.subquantizers", "index.default_nprobe", "metadata"}) {
+    reset.mutable_update_mask()->add_paths(path);
+  }
+  const uint32_t chosen = updated.index().subquantizers();
+  ASSERT_TRUE(Call(*collections_, &v1::Collections::Stub::Update, reset, &updated).ok());
+  EXPECT_EQ(updated.index().default_nprobe(), 0u);
+  EXPECT_EQ(updated.metadata(), "");
+  EXPECT_GT(updated.index().subquantizers(), 0u) << "chosen again, " << chosen << " before";
+  EXPECT_EQ(updated.index().vectors(), v1::DISK);
+}
+
+TEST_F(CollectionsServiceTest, RefusesToUpdateWhatCannotChange) {
+  ASSERT_TRUE(CreateByCall(Request("words", 16)).ok());
+  const auto refused = [&](const std::vector<std::string>& paths, auto change) {
+    v1::UpdateCollectionRequest update;
+    update.set_collection_name("words");
+    change(update);
+    for (const std::string& path : paths) update.mutable_update_mask()->add_paths(path);
+    v1::Collection updated;
+    const CallError error(Call(*collections_, &v1::Collections::Stub::Update, update, &updated));
+    EXPECT_EQ(error.code, grpc::StatusCode::INVALID_ARGUMENT);
+    return error.field;
+  };
+  const auto nothing = [](auto&) {};
+  EXPECT_EQ(refused({}, nothing), "update_mask");
+  for (const char* path : {"dimension", "metric", "element_type", "collection_name", "index", "",
+                           "*", "index.", "Metadata", "revision"}) {
+    EXPECT_EQ(refused({"metadata", path}, nothing), "update_mask.paths[1]") << path;
+  }
+  EXPECT_EQ(refused({"index.nbits"}, [](auto& u) { u.mutable_index()->set_nbits(3); }),
+            "index.nbits");
+  EXPECT_EQ(refused({"metadata"}, [](auto& u) { u.set_metadata("nonsense"); }), "metadata");
+  EXPECT_EQ(
+      refused({"durability"}, [](auto& u) { u.set_durability(static_cast<v1::Durability>(9)); }),
+      "durability");
+  EXPECT_EQ(refused({"metadata"}, [](auto& u) { u.set_collection_name(""); }), "collection_name");
+  EXPECT_EQ(engine_->GetCollection("words")->revision, 0u);
+}
+
 TEST_F(CollectionsServiceTest, ListsPageByPage) {
   std::set<std::string> names;
   for (int i = 0; i < 7; ++i) {

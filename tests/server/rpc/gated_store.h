@@ -10,7 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "server/storage/store.h"
+#include "tests/server/engine/store_wrapper.h"
 
 namespace tessera {
 
@@ -48,47 +48,18 @@ class Gate {
 };
 
 // A store whose reads of points pass a gate, so that a test decides how long a call takes.
-class GatedStore final : public Store {
+class GatedStore final : public StoreWrapper {
  public:
-  GatedStore(std::unique_ptr<Store> store, Gate& gate) : store_(std::move(store)), gate_(gate) {}
+  GatedStore(std::unique_ptr<Store> store, Gate& gate)
+      : StoreWrapper(std::move(store)), gate_(gate) {}
 
-  std::unique_ptr<StoreBatch> NewBatch() override { return store_->NewBatch(); }
-  absl::Status Commit(StoreBatch& batch, Durability durability) override {
-    return store_->Commit(batch, durability);
-  }
-  absl::Status Sync() override { return store_->Sync(); }
-  absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) override {
-    return store_->Get(family, key);
-  }
   absl::Status MultiGet(Family family, std::span<const std::string> keys,
                         std::vector<std::optional<std::string>>* values) override {
     if (family == Family::kPoints) gate_.Pass();
-    return store_->MultiGet(family, keys, values);
+    return StoreWrapper::MultiGet(family, keys, values);
   }
-  std::unique_ptr<StoreSnapshot> Snapshot() override { return store_->Snapshot(); }
-  std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
-                                      const StoreSnapshot* snapshot, bool bulk) override {
-    return store_->Scan(family, begin, end, snapshot, bulk);
-  }
-  uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override {
-    return store_->ApproximateBytes(family, begin, end);
-  }
-  StoreUsage Usage() override { return store_->Usage(); }
-  absl::Status Compact(Family family, std::string_view begin, std::string_view end,
-                       std::atomic<bool>* cancelled) override {
-    return store_->Compact(family, begin, end, cancelled);
-  }
-  absl::Status Checkpoint(const std::string& directory) override {
-    return store_->Checkpoint(directory);
-  }
-  absl::StatusOr<std::unique_ptr<Store>> OpenCheckpoint(const std::string& directory) override {
-    return store_->OpenCheckpoint(directory);
-  }
-  std::vector<absl::Status> CheckFiles() override { return store_->CheckFiles(); }
-  absl::Status Close() override { return store_->Close(); }
 
  private:
-  const std::unique_ptr<Store> store_;
   Gate& gate_;
 };
 
