@@ -90,12 +90,11 @@ absl::Status RunDelete(Context& context, const PointsOptions& options) {
     if (!options.ids.empty() || !options.string_ids.empty()) {
       return UsageError("points are named by ids or by --filter, one of the two");
     }
-    if (!options.write.request_id.empty() || !options.write.durability_name.empty()) {
-      return UsageError("--durability and --request-id are for points named by ids");
-    }
     v1::DeleteByFilterRequest request;
     request.set_collection_name(options.collection);
     ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+    request.set_durability(options.write.durability());
+    request.set_request_id(options.write.request_id);
     ASSIGN_OR_RETURN(response, context.client().DeleteByFilter(request));
   }
   if (context.json()) {

@@ -93,11 +93,15 @@ class Collection {
 
   absl::StatusOr<WriteResult> Upsert(const UpsertBatch& batch);
   absl::StatusOr<WriteResult> Delete(const std::vector<PointId>& ids, const WriteOptions& options);
-  // Deletes what matches, in steps; a point that is written meanwhile may stay.
-  absl::StatusOr<WriteResult> DeleteMatching(const Filter& filter);
-  // Changes points as they are in one moment: their payloads, or their vectors too. Ids that are
-  // not there are passed over. `edit` may be called more than once for a point.
-  absl::StatusOr<WriteResult> Rewrite(const std::vector<PointId>& ids, const PointEdit& edit);
+  // Writes that depend on what is there, as the Engine has them. `edit` may be called more than
+  // once for a point.
+  absl::StatusOr<WriteResult> DeleteMatching(const Filter& filter, const WriteOptions& options);
+  absl::StatusOr<WriteResult> EditPoints(const std::vector<PointId>& ids, const PointEdit& edit,
+                                         const WriteOptions& options);
+  absl::StatusOr<WriteResult> EditMatching(const Filter& filter, const PointEdit& edit,
+                                           const WriteOptions& options);
+  absl::StatusOr<WriteResult> UpdateVectors(const std::vector<PointId>& ids, VectorsView vectors,
+                                            const WriteOptions& options);
   // Deletes the collection from the store, together with what `batch` holds, and then runs
   // `dropped`, before any write that waits. Later writes are NOT_FOUND.
   absl::Status Drop(std::unique_ptr<StoreBatch> batch, const std::function<void()>& dropped);
@@ -112,9 +116,6 @@ class Collection {
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) const;
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) const;
-  // The points that match now.
-  absl::StatusOr<std::vector<PointId>> MatchingIds(const Filter& filter) const;
-  absl::StatusOr<WriteResult> UpdateVectors(const std::vector<PointId>& ids, VectorsView vectors);
   // As Engine::SearchIsQuick.
   bool SearchIsQuick(const SearchRequest& request) const;
 
@@ -201,11 +202,30 @@ class Collection {
     std::vector<PendingWrite*> writes;
     std::vector<std::pair<PendingWrite*, PendingWrite*>> repeats;  // and what each repeats
   };
+  Durability DurabilityOf(const WriteOptions& options) const;
   absl::Status SetWriteOptions(const WriteOptions& options, PendingWrite* write) const;
   NewWrites TakeNewWrites(std::span<PendingWrite* const> group) const;
   void PlanLedger(std::span<PendingWrite* const> writes, StoreBatch& batch) const;
   void ApplyLedger(std::span<PendingWrite* const> writes);
   absl::Status RecoverLedger();
+
+  // The answer to a request that has been done already.
+  absl::StatusOr<std::optional<WriteResult>> KnownAnswer(const WriteOptions& options);
+  // Writes nothing but the answer of a request whose steps are done.
+  absl::StatusOr<WriteResult> RecordAnswer(const WriteOptions& options, uint64_t points);
+
+  // Writes that depend on what is there (collection_rewrite.cc).
+  struct EditedPoints {
+    UpsertBatch batch;
+    std::string vectors;      // of the batch
+    std::vector<Slot> slots;  // where the points were
+  };
+  // False if points moved meanwhile. With a filter, only points that match count.
+  absl::StatusOr<bool> ReadAndEdit(const std::vector<PointId>& ids, const Filter& filter,
+                                   const PointEdit& edit, EditedPoints* edited) const;
+  // Changes points as they are in one moment.
+  absl::StatusOr<WriteResult> Rewrite(const std::vector<PointId>& ids, const Filter& filter,
+                                      const PointEdit& edit, const WriteOptions& options);
 
   // Reads (collection_read.cc).
   // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
@@ -240,6 +260,7 @@ class Collection {
                                          Operations::Context& operation) const;
 
   // Filters (collection_filter.cc).
+  absl::StatusOr<std::vector<PointId>> MatchingIds(const Filter& filter) const;
   absl::StatusOr<std::vector<PointId>> NextMatchingIds(const Filter& filter, std::string* begin,
                                                        const std::string& end,
                                                        size_t ids_max) const;

@@ -32,19 +32,57 @@ uint32_t Fingerprint(const PendingWrite& write, size_t vector_bytes) {
   return crc;
 }
 
+absl::Status CheckRequestId(const std::string& request_id) {
+  if (request_id.size() <= limits::kRequestIdBytesMax) return absl::OkStatus();
+  return InvalidField("request_id", absl::StrCat("has ", request_id.size(), " bytes; at most ",
+                                                 limits::kRequestIdBytesMax, " are allowed"));
+}
+
+absl::Status OtherRequest() { return InvalidField("request_id", "belongs to another request"); }
+
 }  // namespace
 
+Durability Collection::DurabilityOf(const WriteOptions& options) const {
+  return options.durability.value_or(view()->settings->durability);
+}
+
 absl::Status Collection::SetWriteOptions(const WriteOptions& options, PendingWrite* write) const {
-  write->durability = options.durability.value_or(view()->settings->durability);
+  write->durability = DurabilityOf(options);
   if (options.request_id.empty()) return absl::OkStatus();
-  if (options.request_id.size() > limits::kRequestIdBytesMax) {
-    return InvalidField("request_id",
-                        absl::StrCat("has ", options.request_id.size(), " bytes; at most ",
-                                     limits::kRequestIdBytesMax, " are allowed"));
-  }
+  RETURN_IF_ERROR(CheckRequestId(options.request_id));
   write->request_id = &options.request_id;
-  write->fingerprint = Fingerprint(*write, vector_bytes());
+  write->fingerprint =
+      options.fingerprint ? *options.fingerprint : Fingerprint(*write, vector_bytes());
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<WriteResult>> Collection::KnownAnswer(const WriteOptions& options) {
+  if (options.request_id.empty()) return std::nullopt;
+  RETURN_IF_ERROR(CheckRequestId(options.request_id));
+  std::optional<WriteResult> answer;
+  RETURN_IF_ERROR(queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    const LedgerEntry* known = ledger_.Find(options.request_id);
+    if (known == nullptr) return absl::OkStatus();
+    if (known->fingerprint != options.fingerprint) return OtherRequest();
+    answer = known->result;
+    return absl::OkStatus();
+  }));
+  if (answer && DurabilityOf(options) == Durability::kSync) RETURN_IF_ERROR(store_.Sync());
+  return answer;
+}
+
+absl::StatusOr<WriteResult> Collection::RecordAnswer(const WriteOptions& options, uint64_t points) {
+  if (options.request_id.empty()) {
+    return WriteResult{.points = points, .sequence = sequence_.load()};
+  }
+  const std::vector<PointId> none;
+  PendingWrite write;
+  write.kind = PendingWrite::Kind::kDelete;
+  write.ids = &none;
+  write.points_before = points;
+  RETURN_IF_ERROR(SetWriteOptions(options, &write));
+  return Submit(write);
 }
 
 // What is to be done with a group: the writes that are new, and for each of the others, the one of
@@ -68,7 +106,7 @@ Collection::NewWrites Collection::TakeNewWrites(std::span<PendingWrite* const> g
       first = it->second;
     }
     if ((known != nullptr ? known->fingerprint : first->fingerprint) != write->fingerprint) {
-      write->refusal = InvalidField("request_id", "belongs to another request");
+      write->refusal = OtherRequest();
     } else if (known != nullptr) {
       write->result = known->result;
     } else {

@@ -8,23 +8,36 @@
 #include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
+#include "server/filter/evaluate.h"
 
 namespace tessera {
 namespace {
 
 // Each time that points are written between the reading and the writing costs one.
 constexpr int kAttempts = 100;
-// Points deleted in one write.
+// Points in one write, where a filter names them.
 constexpr size_t kDeleteStep = 10'000;
+constexpr size_t kEditStep = 1'000;
+
+// What these writes write follows from what is there: a repeated one is told by its caller's
+// checksum.
+WriteOptions ByCallersFingerprint(const WriteOptions& options) {
+  WriteOptions result = options;
+  result.fingerprint = options.fingerprint.value_or(0);
+  return result;
+}
 
 }  // namespace
 
-absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter) {
+absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter,
+                                                       const WriteOptions& given) {
+  const WriteOptions options = ByCallersFingerprint(given);
+  ASSIGN_OR_RETURN(const auto known, KnownAnswer(options));
+  if (known) return *known;
   // As long as the view is held, a slot in it is given to no other point.
   const auto held = view();
   ASSIGN_OR_RETURN(const auto matches, FindMatches(*held, filter));
-  WriteResult total;
-  total.sequence = sequence_.load();
+  uint64_t deleted = 0;
   std::vector<PointId> ids;
   std::vector<Slot> slots;
   const auto flush = [&]() -> absl::Status {
@@ -33,10 +46,9 @@ absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter) {
     write.kind = PendingWrite::Kind::kDelete;
     write.ids = &ids;
     write.expected_slots = &slots;
-    write.durability = held->settings->durability;
-    RETURN_IF_ERROR(queue_.Submit(write));
-    total.points += write.result.points;
-    total.sequence = write.result.sequence;
+    write.durability = DurabilityOf(options);
+    ASSIGN_OR_RETURN(const WriteResult result, Submit(write));
+    deleted += result.points;
     ids.clear();
     slots.clear();
     return absl::OkStatus();
@@ -48,55 +60,87 @@ absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter) {
     if (ids.size() == kDeleteStep) RETURN_IF_ERROR(flush());
   }
   RETURN_IF_ERROR(flush());
-  return total;
+  return RecordAnswer(options, deleted);
+}
+
+absl::StatusOr<bool> Collection::ReadAndEdit(const std::vector<PointId>& ids, const Filter& filter,
+                                             const PointEdit& edit, EditedPoints* edited) const {
+  std::vector<Slot> slots;
+  RETURN_IF_ERROR(FindSlots(ids, &slots));
+  std::vector<std::optional<PointData>> points(ids.size());
+  std::vector<bool> matches(ids.size(), true);
+  std::vector<Slot> present;
+  std::vector<size_t> rows;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i] == kInvalidSlot) continue;
+    present.push_back(slots[i]);
+    rows.push_back(i);
+  }
+  RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
+    const size_t row = rows[i];
+    matches[row] = filter.empty() || MatchesText(filter, record.id, record.payload);
+    points[row] = {ToPointId(record.id), std::string(record.vector), std::string(record.payload)};
+  }));
+  for (size_t row : rows) {
+    if (!points[row].has_value() || points[row]->id != ids[row]) return false;
+    if (!matches[row]) continue;
+    RETURN_IF_ERROR(edit(row, &*points[row]));
+    edited->batch.ids.push_back(ids[row]);
+    edited->batch.payloads.push_back(std::move(points[row]->payload));
+    edited->vectors += points[row]->vector;
+    edited->slots.push_back(slots[row]);
+  }
+  edited->batch.vectors = {reinterpret_cast<const std::byte*>(edited->vectors.data()),
+                           spec_.element_type, edited->batch.ids.size(), spec_.dimension};
+  return true;
 }
 
 absl::StatusOr<WriteResult> Collection::Rewrite(const std::vector<PointId>& ids,
-                                                const PointEdit& edit) {
+                                                const Filter& filter, const PointEdit& edit,
+                                                const WriteOptions& options) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    // As long as the view is held, a slot that is read here is given to no other point.
     const auto held = view();
-    std::vector<Slot> slots;
-    RETURN_IF_ERROR(FindSlots(ids, &slots));
-    std::vector<std::optional<PointData>> points(ids.size());
-    std::vector<Slot> present;
-    std::vector<size_t> rows;
-    for (size_t i = 0; i < slots.size(); ++i) {
-      if (slots[i] == kInvalidSlot) continue;
-      present.push_back(slots[i]);
-      rows.push_back(i);
-    }
-    RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
-      points[rows[i]] = {ToPointId(record.id), std::string(record.vector),
-                         std::string(record.payload)};
-    }));
-    UpsertBatch batch;
-    std::vector<Slot> expected;
-    std::string vectors;
-    bool moved = false;
-    for (size_t row : rows) {
-      if (!points[row].has_value() || points[row]->id != ids[row]) {
-        moved = true;
-        break;
-      }
-      RETURN_IF_ERROR(edit(row, &*points[row]));
-      batch.ids.push_back(ids[row]);
-      batch.payloads.push_back(std::move(points[row]->payload));
-      vectors += points[row]->vector;
-      expected.push_back(slots[row]);
-    }
-    if (moved) continue;
-    if (batch.ids.empty()) return WriteResult{.points = 0, .sequence = sequence_.load()};
-    batch.vectors = {reinterpret_cast<const std::byte*>(vectors.data()), spec_.element_type,
-                     batch.ids.size(), spec_.dimension};
-    const absl::StatusOr<WriteResult> result = UpsertExpected(batch, &expected);
+    EditedPoints edited;
+    ASSIGN_OR_RETURN(const bool whole, ReadAndEdit(ids, filter, edit, &edited));
+    if (!whole) continue;
+    if (edited.batch.ids.empty()) return RecordAnswer(options, 0);
+    edited.batch.options = options;
+    const absl::StatusOr<WriteResult> result = UpsertExpected(edited.batch, &edited.slots);
     if (!absl::IsAborted(result.status())) return result;
   }
   return ErrorWithReason(absl::StatusCode::kUnavailable, "WRITE_CONTENTION",
                          "the points were written all the time by others; try again");
 }
 
+absl::StatusOr<WriteResult> Collection::EditPoints(const std::vector<PointId>& ids,
+                                                   const PointEdit& edit,
+                                                   const WriteOptions& given) {
+  const WriteOptions options = ByCallersFingerprint(given);
+  ASSIGN_OR_RETURN(const auto known, KnownAnswer(options));
+  if (known) return *known;
+  return Rewrite(ids, {}, edit, options);
+}
+
+absl::StatusOr<WriteResult> Collection::EditMatching(const Filter& filter, const PointEdit& edit,
+                                                     const WriteOptions& given) {
+  const WriteOptions options = ByCallersFingerprint(given);
+  ASSIGN_OR_RETURN(const auto known, KnownAnswer(options));
+  if (known) return *known;
+  ASSIGN_OR_RETURN(const std::vector<PointId> ids, MatchingIds(filter));
+  uint64_t edited = 0;
+  for (size_t begin = 0; begin < ids.size(); begin += kEditStep) {
+    const std::span<const PointId> some(&ids[begin], std::min(kEditStep, ids.size() - begin));
+    ASSIGN_OR_RETURN(const WriteResult result, Rewrite({some.begin(), some.end()}, filter, edit,
+                                                       {.durability = options.durability}));
+    edited += result.points;
+  }
+  return RecordAnswer(options, edited);
+}
+
 absl::StatusOr<WriteResult> Collection::UpdateVectors(const std::vector<PointId>& ids,
-                                                      VectorsView vectors) {
+                                                      VectorsView vectors,
+                                                      const WriteOptions& options) {
   if (vectors.rows != ids.size() || vectors.dim != spec_.dimension) {
     return InvalidField("vectors",
                         absl::StrCat("has ", vectors.rows, " vectors of dimension ", vectors.dim,
@@ -106,10 +150,11 @@ absl::StatusOr<WriteResult> Collection::UpdateVectors(const std::vector<PointId>
   const absl::Status status =
       ConvertVectors(vectors, spec_.element_type, reinterpret_cast<std::byte*>(rows.data()));
   if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
-  return Rewrite(ids, [&](size_t i, PointData* point) {
+  const PointEdit edit = [&](size_t i, PointData* point) {
     point->vector = rows.substr(i * vector_bytes(), vector_bytes());
     return absl::OkStatus();
-  });
+  };
+  return EditPoints(ids, edit, options);
 }
 
 }  // namespace tessera

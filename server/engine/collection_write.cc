@@ -245,7 +245,7 @@ void Collection::PlanWrite(PendingWrite& write, GroupPlan& plan) {
     if (upsert) PutPoint(write, i, place.slot, plan);
   }
   plan.old_slot_cursor += write.size();
-  write.result.points = touched;
+  write.result.points = write.points_before + touched;
   write.result.sequence = ++plan.sequence;
 }
 

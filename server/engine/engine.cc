@@ -74,6 +74,17 @@ class EngineImpl final : public Engine {
   absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
                                            const std::vector<PointId>& ids,
                                            const WriteOptions& options) override;
+  absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection, const Filter& filter,
+                                             const WriteOptions& options) override;
+  absl::StatusOr<WriteResult> EditPoints(const std::string& collection,
+                                         const std::vector<PointId>& ids, const PointEdit& edit,
+                                         const WriteOptions& options) override;
+  absl::StatusOr<WriteResult> EditByFilter(const std::string& collection, const Filter& filter,
+                                           const PointEdit& edit,
+                                           const WriteOptions& options) override;
+  absl::StatusOr<WriteResult> UpdateVectors(const std::string& collection,
+                                            const std::vector<PointId>& ids, VectorsView vectors,
+                                            const WriteOptions& options) override;
   absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
                                                    const std::vector<PointId>& ids,
                                                    const PointFields& fields,
@@ -84,18 +95,8 @@ class EngineImpl final : public Engine {
                                           const std::string& page_token, const Filter& filter,
                                           const PointFields& fields,
                                           ElementType* element_type) override;
-  absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection,
-                                             const Filter& filter) override;
-  absl::StatusOr<WriteResult> EditPoints(const std::string& collection,
-                                         const std::vector<PointId>& ids,
-                                         const PointEdit& edit) override;
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) override;
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) override;
-  absl::StatusOr<WriteResult> UpdateVectors(const std::string& collection,
-                                            const std::vector<PointId>& ids,
-                                            VectorsView vectors) override;
-  absl::StatusOr<std::vector<PointId>> MatchingIds(const std::string& collection,
-                                                   const Filter& filter) override;
   bool SearchIsQuick(const SearchRequest& request) override;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
 
@@ -559,33 +560,38 @@ absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collectio
 }
 
 absl::StatusOr<WriteResult> EngineImpl::DeleteByFilter(const std::string& collection,
-                                                       const Filter& filter) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  if (filter.empty())
+                                                       const Filter& filter,
+                                                       const WriteOptions& options) {
+  if (filter.empty()) {
     return InvalidField("filter", "is empty; to delete all, delete the collection");
+  }
   ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return found->DeleteMatching(checked);
+  return WriteTo(collection,
+                 [&](Collection& found) { return found.DeleteMatching(checked, options); });
 }
 
 absl::StatusOr<WriteResult> EngineImpl::EditPoints(const std::string& collection,
                                                    const std::vector<PointId>& ids,
-                                                   const PointEdit& edit) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->Rewrite(ids, edit);
+                                                   const PointEdit& edit,
+                                                   const WriteOptions& options) {
+  return WriteTo(collection,
+                 [&](Collection& found) { return found.EditPoints(ids, edit, options); });
+}
+
+absl::StatusOr<WriteResult> EngineImpl::EditByFilter(const std::string& collection,
+                                                     const Filter& filter, const PointEdit& edit,
+                                                     const WriteOptions& options) {
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return WriteTo(collection,
+                 [&](Collection& found) { return found.EditMatching(checked, edit, options); });
 }
 
 absl::StatusOr<WriteResult> EngineImpl::UpdateVectors(const std::string& collection,
                                                       const std::vector<PointId>& ids,
-                                                      VectorsView vectors) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->UpdateVectors(ids, vectors);
-}
-
-absl::StatusOr<std::vector<PointId>> EngineImpl::MatchingIds(const std::string& collection,
-                                                             const Filter& filter) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return found->MatchingIds(checked);
+                                                      VectorsView vectors,
+                                                      const WriteOptions& options) {
+  return WriteTo(collection,
+                 [&](Collection& found) { return found.UpdateVectors(ids, vectors, options); });
 }
 
 absl::StatusOr<GroupsResult> EngineImpl::SearchGroups(const GroupsRequest& request) {

@@ -79,17 +79,24 @@ class Engine {
   virtual absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
                                                    const std::vector<PointId>& ids,
                                                    const WriteOptions& options) = 0;
+  // In steps, each whole or not at all; a point that is written meanwhile may stay.
   virtual absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection,
-                                                     const Filter& filter) = 0;
+                                                     const Filter& filter,
+                                                     const WriteOptions& options) = 0;
   // Changes those of the points that exist. As Upsert, else.
   virtual absl::StatusOr<WriteResult> EditPoints(const std::string& collection,
                                                  const std::vector<PointId>& ids,
-                                                 const PointEdit& edit) = 0;
+                                                 const PointEdit& edit,
+                                                 const WriteOptions& options) = 0;
+  // Changes the points that match when they are changed, in steps, each whole or not at all. A
+  // point that comes to match meanwhile may stay as it is.
+  virtual absl::StatusOr<WriteResult> EditByFilter(const std::string& collection,
+                                                   const Filter& filter, const PointEdit& edit,
+                                                   const WriteOptions& options) = 0;
   virtual absl::StatusOr<WriteResult> UpdateVectors(const std::string& collection,
                                                     const std::vector<PointId>& ids,
-                                                    VectorsView vectors) = 0;
-  virtual absl::StatusOr<std::vector<PointId>> MatchingIds(const std::string& collection,
-                                                           const Filter& filter) = 0;
+                                                    VectorsView vectors,
+                                                    const WriteOptions& options) = 0;
   // The points that exist, in the order of `ids`. *element_type is the collection's.
   virtual absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
                                                            const std::vector<PointId>& ids,

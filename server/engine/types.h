@@ -101,6 +101,9 @@ struct WriteOptions {
   // Not empty: the write has the effect of once, however often it is sent with this id; it is
   // remembered until kRequestIdsKeptMax others have come to the collection.
   std::string request_id;
+  // A checksum of what is asked for, which tells a repeated request from another one with its id:
+  // of edits and writes by filter, which cannot be told by what they write.
+  std::optional<uint32_t> fingerprint;
 };
 
 // Columns: the i-th id has the i-th vector and payload. Views: the caller keeps the bytes alive.

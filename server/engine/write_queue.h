@@ -36,7 +36,8 @@ struct PendingWrite {
   absl::Status refusal;  // not OK: the write has changed nothing, its group has gone on without it
   Durability durability = Durability::kSync;
   const std::string* request_id = nullptr;  // null: it has none
-  uint32_t fingerprint = 0;                 // of what is written, if it has a request id
+  uint32_t fingerprint = 0;                 // of what is asked for, if it has a request id
+  uint64_t points_before = 0;               // of earlier writes for the same request
   WriteResult result;
 
   size_t size() const { return ids->size(); }

@@ -1,12 +1,11 @@
 #include "server/rpc/payload_handlers.h"
 
-#include <algorithm>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
@@ -19,9 +18,6 @@
 namespace tessera {
 namespace {
 
-// Points changed in one write, where a filter names them.
-constexpr size_t kEditStep = 1'000;
-
 using EditText = std::function<std::string(const std::string& payload)>;
 
 absl::Status CheckPayload(const std::string& payload) {
@@ -31,38 +27,33 @@ absl::Status CheckPayload(const std::string& payload) {
   return absl::OkStatus();
 }
 
-// Changes the payloads of the points that the selector names.
-absl::Status EditPayloads(Engine& engine, const std::string& collection,
-                          const v1::PointsSelector& selector, const EditText& edit_text,
-                          v1::UpsertResponse* response) {
+// Changes the payloads of the points that the request's selector names.
+template <class Request>
+absl::Status EditPayloads(Engine& engine, std::string_view call, const Request& request,
+                          const EditText& edit_text, v1::UpsertResponse* response) {
+  const std::string& collection = request.collection_name();
   RETURN_IF_ERROR(CheckCollectionName(collection));
+  const v1::PointsSelector& selector = request.points();
   if (selector.has_ids() == selector.has_filter()) {
     return InvalidField("points", "must have ids or a filter, one of the two");
   }
+  ASSIGN_OR_RETURN(const WriteOptions options, ToFingerprintedWriteOptions(call, request));
   const PointEdit edit = [&](size_t, PointData* point) -> absl::Status {
     std::string changed = edit_text(point->payload);
     if (!changed.empty()) RETURN_IF_ERROR(CheckPayload(changed));
     point->payload = std::move(changed);
     return absl::OkStatus();
   };
-  std::vector<PointId> ids;
+  WriteResult result;
   if (selector.has_ids()) {
-    ASSIGN_OR_RETURN(ids, ToPointIds(selector.ids(), "points.ids", limits::kUpsertPointsMax));
+    ASSIGN_OR_RETURN(const std::vector<PointId> ids,
+                     ToPointIds(selector.ids(), "points.ids", limits::kUpsertPointsMax));
+    ASSIGN_OR_RETURN(result, engine.EditPoints(collection, ids, edit, options));
   } else {
     ASSIGN_OR_RETURN(const Filter filter, ToFilter(selector.filter(), "points.filter"));
-    ASSIGN_OR_RETURN(ids, engine.MatchingIds(collection, filter));
+    ASSIGN_OR_RETURN(result, engine.EditByFilter(collection, filter, edit, options));
   }
-  const size_t step = selector.has_ids() ? std::max<size_t>(ids.size(), 1) : kEditStep;
-  WriteResult total;
-  for (size_t begin = 0; begin < ids.size(); begin += step) {
-    const auto first = ids.begin() + static_cast<std::ptrdiff_t>(begin);
-    const std::vector<PointId> some(
-        first, first + static_cast<std::ptrdiff_t>(std::min(step, ids.size() - begin)));
-    ASSIGN_OR_RETURN(const WriteResult result, engine.EditPoints(collection, some, edit));
-    total.points += result.points;
-    total.sequence = result.sequence;
-  }
-  FromWriteResult(total, response);
+  FromWriteResult(result, response);
   return absl::OkStatus();
 }
 
@@ -72,7 +63,7 @@ absl::Status HandleSetPayload(Engine& engine, v1::SetPayloadRequest& request,
                               v1::UpsertResponse* response) {
   RETURN_IF_ERROR(CheckPayload(request.payload()));
   return EditPayloads(
-      engine, request.collection_name(), request.points(),
+      engine, "SetPayload", request,
       [&](const std::string& payload) { return MergePayload(payload, request.payload()); },
       response);
 }
@@ -81,8 +72,8 @@ absl::Status HandleOverwritePayload(Engine& engine, v1::SetPayloadRequest& reque
                                     v1::UpsertResponse* response) {
   RETURN_IF_ERROR(CheckPayload(request.payload()));
   return EditPayloads(
-      engine, request.collection_name(), request.points(),
-      [&](const std::string&) { return request.payload(); }, response);
+      engine, "OverwritePayload", request, [&](const std::string&) { return request.payload(); },
+      response);
 }
 
 absl::Status HandleDeletePayload(Engine& engine, v1::DeletePayloadRequest& request,
@@ -90,15 +81,14 @@ absl::Status HandleDeletePayload(Engine& engine, v1::DeletePayloadRequest& reque
   if (request.keys().empty()) return InvalidField("keys", "is empty");
   ASSIGN_OR_RETURN(const std::vector<FieldPath> keys, ToFieldPaths(request.keys(), "keys"));
   return EditPayloads(
-      engine, request.collection_name(), request.points(),
+      engine, "DeletePayload", request,
       [&](const std::string& payload) { return DeleteFromPayload(payload, keys); }, response);
 }
 
 absl::Status HandleClearPayload(Engine& engine, v1::ClearPayloadRequest& request,
                                 v1::UpsertResponse* response) {
   return EditPayloads(
-      engine, request.collection_name(), request.points(),
-      [](const std::string&) { return std::string(); }, response);
+      engine, "ClearPayload", request, [](const std::string&) { return std::string(); }, response);
 }
 
 absl::Status HandleUpdateVectors(Engine& engine, v1::UpdateVectorsRequest& request,
@@ -110,8 +100,10 @@ absl::Status HandleUpdateVectors(Engine& engine, v1::UpdateVectorsRequest& reque
   ASSIGN_OR_RETURN(const VectorsView vectors,
                    ToVectors(request.vectors(), "vectors", spec.dimension, ids.size(),
                              limits::kUpsertPointsMax));
+  ASSIGN_OR_RETURN(const WriteOptions options,
+                   ToFingerprintedWriteOptions("UpdateVectors", request));
   ASSIGN_OR_RETURN(const WriteResult result,
-                   engine.UpdateVectors(request.collection_name(), ids, vectors));
+                   engine.UpdateVectors(request.collection_name(), ids, vectors, options));
   FromWriteResult(result, response);
   return absl::OkStatus();
 }

@@ -56,8 +56,10 @@ absl::Status HandleDeleteByFilter(Engine& engine, v1::DeleteByFilterRequest& req
                                   v1::DeletePointsResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   ASSIGN_OR_RETURN(const Filter filter, ToFilter(request.filter(), "filter"));
+  ASSIGN_OR_RETURN(const WriteOptions options,
+                   ToFingerprintedWriteOptions("DeleteByFilter", request));
   ASSIGN_OR_RETURN(const WriteResult result,
-                   engine.DeleteByFilter(request.collection_name(), filter));
+                   engine.DeleteByFilter(request.collection_name(), filter, options));
   FromWriteResult(result, response);
   return absl::OkStatus();
 }

@@ -348,6 +348,41 @@ class ForeignClientTest(unittest.TestCase):
             filter=self.filter(has_id=Context.types.PointIds(num=[1000, 1001, 1002]))))
         self.assertEqual(gone.points, 3)
 
+    def test_7d_repeated_requests(self):
+        """Every write takes a durability and a request id, and is done once."""
+        points = Context.points
+        num = Context.types.PointIds(num=[5000])
+        options = {"collection_name": "words", "durability": Context.types.ASYNC}
+        by_id = points.PointsSelector(ids=num)
+        by_filter = points.PointsSelector(filter=self.filter(has_id=num))
+        update = points.UpdateVectorsRequest(ids=num, request_id="vectors", **options)
+        update.vectors.values.extend(Context.queries[1])
+        new = points.UpsertRequest(ids=num, request_id="new", **options)
+        new.vectors.values.extend(Context.queries[0])
+        calls = [
+            (self.points.Upsert, new),
+            (self.points.SetPayload, points.SetPayloadRequest(
+                points=by_id, payload='{"a":1}', request_id="set", **options)),
+            (self.points.OverwritePayload, points.SetPayloadRequest(
+                points=by_filter, payload='{"b":[1]}', request_id="overwrite", **options)),
+            (self.points.DeletePayload, points.DeletePayloadRequest(
+                points=by_filter, keys=["b"], request_id="fields", **options)),
+            (self.points.ClearPayload, points.ClearPayloadRequest(
+                points=by_id, request_id="clear", **options)),
+            (self.points.UpdateVectors, update),
+            (self.points.DeleteByFilter, points.DeleteByFilterRequest(
+                filter=by_filter.filter, request_id="delete", **options)),
+        ]
+        first = [call(request) for call, request in calls]
+        self.assertEqual([answer.points for answer in first], [1] * len(calls))
+        self.assertEqual([call(request) for call, request in calls], first)
+        get = points.GetPointsRequest(collection_name="words", ids=num)
+        self.assertEqual(len(self.points.Get(get).points), 0)
+        calls[1][1].payload = '{"a":2}'
+        with self.assertRaises(grpc.RpcError) as raised:
+            self.points.SetPayload(calls[1][1])
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+
     def test_7e_aliases(self):
         messages = Context.collections
         def update(*actions):

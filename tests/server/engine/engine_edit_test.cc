@@ -70,23 +70,48 @@ TEST_F(EngineEdit, EditsPayloadsAndVectorsAndFollowsWithTheIndexes) {
     return absl::OkStatus();
   };
   const auto edited =
-      engine_->EditPoints("c", {PointId(uint64_t{1}), PointId(uint64_t{999})}, turn_red);
+      engine_->EditPoints("c", {PointId(uint64_t{1}), PointId(uint64_t{999})}, turn_red, {});
   ASSERT_TRUE(edited.ok()) << edited.status();
   EXPECT_EQ(edited->points, 1u);
   EXPECT_EQ(PayloadOf(1), R"({"color":"red","n":1})");
   EXPECT_EQ(*engine_->CountPoints("c", Red()), 26u);
 
   const Matrix other = ClusteredRows(1, kDimension, 5);
-  ASSERT_TRUE(engine_->UpdateVectors("c", {PointId(uint64_t{1})}, FloatView(other)).ok());
+  ASSERT_TRUE(engine_->UpdateVectors("c", {PointId(uint64_t{1})}, FloatView(other), {}).ok());
   EXPECT_EQ(PayloadOf(1), R"({"color":"red","n":1})");
   const SearchResult found = Search("c", other, 1);
   EXPECT_EQ(Ids(found.hits[0]), std::vector<uint64_t>{1});
   EXPECT_EQ(found.hits[0][0].score, 0);
 
-  EXPECT_EQ(engine_->DeleteByFilter("c", Red())->points, 26u);
+  EXPECT_EQ(engine_->DeleteByFilter("c", Red(), {})->points, 26u);
   EXPECT_EQ(*engine_->CountPoints("c", Red()), 0u);
   EXPECT_EQ(*engine_->CountPoints("c", {}), 74u);
-  EXPECT_EQ(GetStatusDetails(engine_->DeleteByFilter("c", {}).status()).field, "filter");
+  EXPECT_EQ(GetStatusDetails(engine_->DeleteByFilter("c", {}, {}).status()).field, "filter");
+}
+
+TEST_F(EngineEdit, EditsByFilterOnlyWhatStillMatches) {
+  Fill(3000);
+  const auto paint = [](size_t, PointData* point) {
+    point->payload = MergePayload(point->payload, R"({"color":"white"})");
+    return absl::OkStatus();
+  };
+  // While the first batch is edited, points of the next ones change their colour and are deleted.
+  bool meanwhile = false;
+  const auto mark = [&](size_t, PointData* point) {
+    if (!std::exchange(meanwhile, true)) {
+      EXPECT_TRUE(engine_->EditPoints("c", {PointId(uint64_t{2999})}, paint, {}).ok());
+      EXPECT_TRUE(engine_->DeletePoints("c", {PointId(uint64_t{2998})}, {}).ok());
+    }
+    point->payload = MergePayload(point->payload, R"({"marked":true})");
+    return absl::OkStatus();
+  };
+  const auto edited =
+      engine_->EditByFilter("c", Must(Where("color", Keywords({"blue"}))), mark, {});
+  ASSERT_TRUE(edited.ok()) << edited.status();
+  EXPECT_EQ(edited->points, 1498u);
+  EXPECT_EQ(PayloadOf(2999), R"({"color":"white","n":2999})");
+  EXPECT_EQ(PayloadOf(2998), "missing");
+  EXPECT_EQ(PayloadOf(2995), R"({"color":"blue","n":2995,"marked":true})");
 }
 
 TEST_F(EngineEdit, LosesNoEditOfMany) {
@@ -102,7 +127,8 @@ TEST_F(EngineEdit, LosesNoEditOfMany) {
     editors.emplace_back([&] {
       for (int i = 0; i < 25; ++i) {
         EXPECT_TRUE(
-            engine_->EditPoints("c", {PointId(uint64_t{0}), PointId(uint64_t{2})}, count_up).ok());
+            engine_->EditPoints("c", {PointId(uint64_t{0}), PointId(uint64_t{2})}, count_up, {})
+                .ok());
       }
     });
   }
@@ -118,7 +144,7 @@ TEST_F(EngineEdit, PagesThroughWhatMatchesWhileOthersWrite) {
     // Rewrites some that match, which must still come once each.
     for (uint64_t i = 0; !stop; ++i) {
       const auto same = [](size_t, PointData*) { return absl::OkStatus(); };
-      EXPECT_TRUE(engine_->EditPoints("c", {PointId(i * 4 % 2000)}, same).ok());
+      EXPECT_TRUE(engine_->EditPoints("c", {PointId(i * 4 % 2000)}, same, {}).ok());
     }
   });
   std::vector<uint64_t> ids;

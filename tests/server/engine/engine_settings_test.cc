@@ -122,7 +122,7 @@ TEST_F(EngineSettingsTest, WritesThatNameNoDurabilityTakeTheCollections) {
   EXPECT_EQ(async_commits_.load(), 1);
   ASSERT_TRUE(engine_->DeletePoints("a", {PointId(uint64_t{1})}, {Durability::kSync}).ok());
   EXPECT_EQ(async_commits_.load(), 1);
-  ASSERT_TRUE(engine_->UpdateVectors("a", {PointId(uint64_t{0})}, FloatView(row)).ok());
+  ASSERT_TRUE(engine_->UpdateVectors("a", {PointId(uint64_t{0})}, FloatView(row), {}).ok());
   EXPECT_EQ(async_commits_.load(), 2);
   Reopen();
   ASSERT_TRUE(UpsertRows("a", 2, row).ok());

@@ -1,12 +1,14 @@
 // A write with a request id has the effect of once.
 #include "server/engine/request_ledger.h"
 
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "server/engine/record_keys.h"
 #include "tests/server/engine/engine_fixture.h"
+#include "tests/server/filter/filter_test_util.h"
 
 namespace tessera {
 namespace {
@@ -45,6 +47,21 @@ class IdempotentWriteTest : public EngineFixture {
     EXPECT_EQ(result->points, points);
     EXPECT_EQ(result->sequence, sequence);
   }
+  static Filter WithId(uint64_t id) { return Must({HasId{{FilterId(id)}}}); }
+  std::string PayloadOf(uint64_t id) {
+    ElementType type;
+    const auto points =
+        engine_->GetPoints("c", {PointId(id)}, {.payload = {.enabled = true}}, &type);
+    return points.ok() && points->size() == 1 ? (*points)[0].payload : "missing";
+  }
+  // Appends to a list: what is done twice shows.
+  static absl::Status Append(size_t, PointData* point) {
+    nlohmann::json payload =
+        point->payload.empty() ? nlohmann::json::object() : nlohmann::json::parse(point->payload);
+    payload["edits"].push_back(1);
+    point->payload = payload.dump();
+    return absl::OkStatus();
+  }
   uint64_t Sequence() { return engine_->GetCollection("c")->sequence; }
 };
 
@@ -75,6 +92,61 @@ TEST_F(IdempotentWriteTest, AnIdOfAnotherRequestIsRefused) {
   EXPECT_EQ(Upsert(1, 1, std::string(limits::kRequestIdBytesMax + 1, 'x')).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Sequence(), 1u);
+}
+
+TEST_F(IdempotentWriteTest, ARepeatedEditIsDoneOnce) {
+  const WriteOptions by_id = {Durability::kAsync, "by id", 1};
+  const WriteOptions by_filter = {Durability::kAsync, "by filter", 2};
+  ASSERT_TRUE(Upsert(1, 1, "").ok());
+  for (int i = 0; i < 2; ++i) {
+    ExpectResult(engine_->EditPoints("c", {PointId(uint64_t{1})}, Append, by_id), 1, 2);
+    // A write, and the record of what was done in all.
+    ExpectResult(engine_->EditByFilter("c", WithId(1), Append, by_filter), 1, 4);
+    EXPECT_EQ(PayloadOf(1), R"({"edits":[1,1]})");
+    Reopen();
+  }
+  for (const auto& result :
+       {engine_->EditPoints("c", {PointId(uint64_t{1})}, Append, {.request_id = "by id"}),
+        engine_->EditByFilter("c", WithId(1), Append, {Durability::kSync, "by filter", 3}),
+        engine_->DeleteByFilter("c", WithId(1), {Durability::kSync, "by id", 2}),
+        Upsert(1, 1, "by id")}) {
+    EXPECT_THAT(std::string(result.status().message()), testing::HasSubstr("another request"));
+  }
+  const WriteOptions too_long = {.request_id = std::string(limits::kRequestIdBytesMax + 1, 'x')};
+  EXPECT_EQ(engine_->DeleteByFilter("c", WithId(1), too_long).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(PayloadOf(1), R"({"edits":[1,1]})");
+  EXPECT_EQ(Sequence(), 4u);
+}
+
+TEST_F(IdempotentWriteTest, AnAnswerOfNothingIsRememberedToo) {
+  const auto edit = [this] {
+    return engine_->EditPoints("c", {PointId(uint64_t{1})}, Append, {.request_id = "edit"});
+  };
+  const auto remove = [this] {
+    return engine_->DeleteByFilter("c", WithId(1), {.request_id = "delete"});
+  };
+  ExpectResult(edit(), 0, 1);
+  ExpectResult(remove(), 0, 2);
+  ASSERT_TRUE(Upsert(1, 1, "").ok());
+  ExpectResult(edit(), 0, 1);
+  ExpectResult(remove(), 0, 2);
+  EXPECT_EQ(PayloadOf(1), "") << "a repeated request found a point that came after it";
+}
+
+TEST_F(IdempotentWriteTest, ARepeatedUpdateOfVectorsLeavesWhatCameAfterIt) {
+  ASSERT_TRUE(Upsert(1, 1, "").ok());
+  const Matrix other = ClusteredRows(1, 4, 5);
+  const auto update = [&] {
+    return engine_->UpdateVectors("c", {PointId(uint64_t{1})}, FloatView(other),
+                                  {.request_id = "move"});
+  };
+  ExpectResult(update(), 1, 2);
+  ASSERT_TRUE(Upsert(1, 3, "").ok());
+  ExpectResult(update(), 1, 2);
+  Matrix row(1, 4);
+  std::fill_n(row.data(), 4, 3.0f);
+  EXPECT_EQ(Search("c", row, 1).hits[0][0].score, 0);
 }
 
 TEST_F(IdempotentWriteTest, RepeatsThatArriveTogetherAreDoneOnce) {

@@ -62,12 +62,45 @@ TEST_F(PointsServiceTest, ARequestIdMakesARetryHarmless) {
   EXPECT_NE(other.error_message().find("request_id"), std::string::npos) << other.error_message();
 }
 
+TEST_F(PointsServiceTest, ARepeatedEditIsToldByItsContent) {
+  v1::SetPayloadRequest set;
+  set.set_collection_name("words");
+  set.mutable_points()->mutable_ids()->add_num(1);
+  set.set_payload(R"({"a":1})");
+  set.set_durability(v1::ASYNC);
+  set.set_request_id("set");
+  v1::UpsertResponse first, second;
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::SetPayload, set, &first).ok());
+  v1::ClearPayloadRequest clear;
+  clear.set_collection_name("words");
+  *clear.mutable_points() = set.points();
+  clear.set_request_id("set");
+  EXPECT_EQ(Call(*points_, &v1::Points::Stub::ClearPayload, clear, &second).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Call(*points_, &v1::Points::Stub::OverwritePayload, set, &second).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  set.set_durability(v1::SYNC);  // how it is to be done is no part of what it is
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::SetPayload, set, &second).ok());
+  EXPECT_EQ(second.sequence(), first.sequence());
+  set.set_payload(R"({"a":2})");
+  EXPECT_EQ(Call(*points_, &v1::Points::Stub::SetPayload, set, &second).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(PointsServiceTest, BadWriteOptionsAreRefused) {
   v1::UpsertRequest upsert = Points("words", 100, 2, kDimension);
   upsert.set_durability(static_cast<v1::Durability>(9));
   const grpc::Status durability = Upsert(upsert);
   EXPECT_EQ(durability.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_NE(durability.error_message().find("durability"), std::string::npos);
+  v1::DeleteByFilterRequest by_filter;
+  by_filter.set_collection_name("words");
+  by_filter.mutable_filter()->add_must()->mutable_has_id()->add_num(1);
+  by_filter.set_durability(static_cast<v1::Durability>(9));
+  v1::DeletePointsResponse deleted;
+  const grpc::Status filtered =
+      Call(*points_, &v1::Points::Stub::DeleteByFilter, by_filter, &deleted);
+  EXPECT_NE(filtered.error_message().find("durability"), std::string::npos);
   upsert.set_durability(v1::SYNC);
   upsert.set_request_id(std::string(65, 'x'));
   const grpc::Status request_id = Upsert(upsert);
