@@ -1,5 +1,6 @@
 #include "tests/crash/crash_harness.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -53,22 +54,53 @@ CrashHarness::Met CrashHarness::met() const {
     met.requests_acknowledged += writer->requests_acknowledged();
     met.requests_lost += writer->requests_lost();
     met.requests_kept += writer->requests_kept();
+    met.lost_repeated += writer->lost_repeated();
+    met.kept_repeated += writer->kept_repeated();
   }
   return met;
 }
 
 absl::StatusOr<v1::Operation> CrashHarness::StartBeside(Beside beside) {
-  if (beside == Beside::kTraining) {
-    v1::TrainRequest train;
-    train.set_collection_name(kCollection);
-    train.set_nlist(static_cast<uint32_t>(16 + Random(200)));
-    return client().Train(train);
+  if (beside == Beside::kTraining || beside == Beside::kActivation) {
+    return StartCodebookChange(beside == Beside::kTraining);
   }
   if (beside == Beside::kSnapshot) return client().CreateSnapshot(kCollection);
   v1::RestoreSnapshotRequest restore;
   restore.set_snapshot_id(snapshot_id_);
   restore.set_collection_name(kCopy);
   return client().RestoreSnapshot(restore);
+}
+
+// Trains a codebook, or activates another one that is kept.
+absl::StatusOr<v1::Operation> CrashHarness::StartCodebookChange(bool train) {
+  ASSIGN_OR_RETURN(v1::ListCodebooksResponse list, client().ListCodebooks(kCollection));
+  if (!train && list.codebooks_size() < 2) {
+    RETURN_IF_ERROR(TrainAndWait(client(), kCollection).status());
+    ASSIGN_OR_RETURN(list, client().ListCodebooks(kCollection));
+  }
+  std::vector<uint32_t> others;
+  uint32_t newest = 0;
+  for (const v1::Codebook& codebook : list.codebooks()) {
+    newest = std::max(newest, codebook.version());
+    if (codebook.current()) {
+      codebook_before_ = codebook.version();
+    } else {
+      others.push_back(codebook.version());
+    }
+  }
+  if (!train) {
+    codebook_after_ = others[Random(others.size())];
+    return client().ActivateCodebook(kCollection, codebook_after_);
+  }
+  codebook_after_ = newest + 1;
+  // A collection keeps a few: the newest, so that numbers are not given again.
+  for (size_t i = 0; i + 2 < others.size(); ++i) {
+    RETURN_IF_ERROR(client().DeleteCodebook(kCollection, others[i]));
+  }
+  v1::TrainRequest request;
+  request.set_collection_name(kCollection);
+  request.set_nlist(static_cast<uint32_t>(16 + Random(200)));
+  return client().Train(request);
 }
 
 bool CrashHarness::SleepBeside(const absl::StatusOr<v1::Operation>& operation, bool met_before,
@@ -94,9 +126,10 @@ void CrashHarness::WriteAndKill(Beside beside) {
     absl::SleepFor(absl::Microseconds(200));
   }
   if (beside != Beside::kNothing) {
-    size_t& count = beside == Beside::kTraining   ? met_.trainings
-                    : beside == Beside::kSnapshot ? met_.snapshots
-                                                  : met_.restores;
+    size_t& count = beside == Beside::kTraining     ? met_.trainings
+                    : beside == Beside::kActivation ? met_.activations
+                    : beside == Beside::kSnapshot   ? met_.snapshots
+                                                    : met_.restores;
     count += SleepBeside(StartBeside(beside), count > 0, absl::Milliseconds(150));
   }
   absl::SleepFor(absl::Microseconds(Random(10'000)));
@@ -196,10 +229,32 @@ void CrashHarness::ExpectEverythingThere() {
   ASSERT_OK_AND_ASSIGN(const v1::Collection collection, client().GetCollection(kCollection));
   EXPECT_EQ(collection.points(), expected);
   EXPECT_NE(collection.state(), v1::TRAINING);
+  ASSERT_NO_FATAL_FAILURE(ExpectOneCodebook(collection));
   ASSERT_NO_FATAL_FAILURE(ExpectGetFindsThem());
   ASSERT_NO_FATAL_FAILURE(ExpectSearchFindsThem(collection));
   ASSERT_NO_FATAL_FAILURE(ExpectCopyWholeOrAbsent());
   ASSERT_NO_FATAL_FAILURE(ExpectSnapshotsWhole());
+}
+
+// The codebook in use is the one before the change that a kill met or the one after it, and every
+// point has its code of it, once.
+void CrashHarness::ExpectOneCodebook(const v1::Collection& collection) {
+  const uint32_t version = collection.codebook_version();
+  if (const uint32_t after = std::exchange(codebook_after_, 0); after != 0) {
+    EXPECT_TRUE(version == codebook_before_ || version == after)
+        << "version " << version << " is neither " << codebook_before_ << " nor " << after;
+    met_.switched += version == after;
+  }
+  if (version == 0) return;
+  ++met_.checks_of_codebooks;
+  ASSERT_OK_AND_ASSIGN(const v1::Codebook codebook, client().GetCodebook(kCollection, 0));
+  EXPECT_EQ(codebook.version(), version);
+  const std::vector<float> query(CrashWriter::kDimension, 0.0f);
+  v1::SearchRequest request = MakeSearch(kCollection, query, 1);
+  request.mutable_params()->set_nprobe(codebook.nlist());
+  request.set_explain(true);
+  ASSERT_OK_AND_ASSIGN(const v1::SearchResponse response, client().Search(request));
+  EXPECT_EQ(response.explanation().codes_scanned(), collection.points());
 }
 
 // Get, for every number that a writer may have used.
@@ -232,9 +287,7 @@ void CrashHarness::ExpectSearchFindsThem(const v1::Collection& collection) {
   uint32_t lists = 1;
   if (collection.codebook_version() != 0) {
     ASSERT_OK_AND_ASSIGN(const v1::Codebook codebook, client().GetCodebook(kCollection, 0));
-    EXPECT_EQ(codebook.version(), collection.codebook_version());
     lists = codebook.nlist();
-    ++met_.checks_of_codebooks;
   }
   std::vector<std::string> ids;
   std::vector<float> queries;

@@ -22,7 +22,7 @@ namespace tessera {
 class CrashHarness {
  public:
   // What runs beside the writers when the server is killed.
-  enum class Beside { kNothing, kTraining, kSnapshot, kRestore };
+  enum class Beside { kNothing, kTraining, kActivation, kSnapshot, kRestore };
 
   // Starts a server and makes the collection.
   CrashHarness(uint64_t seed, v1::VectorPlacement placement);
@@ -48,6 +48,8 @@ class CrashHarness {
   // What the kills met, for the guard against cycles that show nothing.
   struct Met {
     size_t trainings = 0;
+    size_t activations = 0;
+    size_t switched = 0;  // trainings and activations whose codebook was in use after the kill
     size_t snapshots = 0;
     size_t restores = 0;
     size_t restores_in_place = 0;
@@ -56,6 +58,8 @@ class CrashHarness {
     size_t requests_acknowledged = 0;
     size_t requests_lost = 0;  // in flight at a kill, and not applied
     size_t requests_kept = 0;  // in flight at a kill, but applied
+    size_t lost_repeated = 0;  // of both, those sent again with their ids
+    size_t kept_repeated = 0;
   };
   Met met() const;
 
@@ -64,11 +68,13 @@ class CrashHarness {
   Client& client() { return server_->client(); }
   uint64_t Random(uint64_t below) { return random_() % below; }
   absl::StatusOr<v1::Operation> StartBeside(Beside beside);
+  absl::StatusOr<v1::Operation> StartCodebookChange(bool train);
   // Sleeps for a random part of `longest`; whether the operation still runs then.
   bool SleepBeside(const absl::StatusOr<v1::Operation>& operation, bool met_before,
                    absl::Duration longest);
   bool HoldsExactly(const std::vector<PointVersions>& expected,
                     std::map<std::string, v1::Point> stored) const;
+  void ExpectOneCodebook(const v1::Collection& collection);
   void ExpectGetFindsThem();
   void ExpectSearchFindsThem(const v1::Collection& collection);
   void ExpectSnapshotsWhole();
@@ -80,6 +86,9 @@ class CrashHarness {
   std::vector<std::unique_ptr<CrashWriter>> writers_;
   std::string snapshot_id_;                     // the known one
   std::vector<PointVersions> snapshot_points_;  // what is in it, writer by writer
+  // Of the change of codebooks that the last kill met, if it met one: in use before, and after it.
+  uint32_t codebook_before_ = 0;
+  uint32_t codebook_after_ = 0;
   Met met_;
 };
 

@@ -27,7 +27,7 @@ class CrashTest : public testing::TestWithParam<v1::VectorPlacement> {
 
 // Of ten cycles two are killed again while they recover.
 void RunCycle(CrashHarness& harness, uint64_t cycle) {
-  constexpr Beside kBesides[] = {Beside::kNothing, Beside::kTraining, Beside::kSnapshot,
+  constexpr Beside kBesides[] = {Beside::kActivation, Beside::kTraining, Beside::kSnapshot,
                                  Beside::kRestore, Beside::kNothing};
   const bool recovery = cycle % 5 == 4;
   if (cycle % 10 == 2) {
@@ -36,7 +36,9 @@ void RunCycle(CrashHarness& harness, uint64_t cycle) {
   if (cycle % 10 == 8) {
     ASSERT_NO_FATAL_FAILURE(harness.RestoreInPlaceAndKill());
   }
-  ASSERT_NO_FATAL_FAILURE(harness.WriteAndKill(kBesides[cycle % 5]));
+  // Nothing is trained yet in the first.
+  ASSERT_NO_FATAL_FAILURE(
+      harness.WriteAndKill(cycle == 0 ? Beside::kNothing : kBesides[cycle % 5]));
   if (recovery) {
     ASSERT_NO_FATAL_FAILURE(harness.KillDuringRecovery());
   }
@@ -63,11 +65,15 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
   std::cout << cycles_ << " cycles in " << absl::ToInt64Seconds(absl::Now() - start)
             << " s: " << met.requests_acknowledged
             << " requests acknowledged; of those in flight at a kill " << met.requests_kept
-            << " were written and " << met.requests_lost << " were not; killed " << met.trainings
-            << " trainings, " << met.snapshots << " snapshots, " << met.restores << " restores, "
-            << met.restores_in_place << " restores in place, " << met.recoveries << " recoveries"
-            << std::endl;
+            << " were written and " << met.requests_lost << " were not (" << met.kept_repeated
+            << " and " << met.lost_repeated << " sent again); killed " << met.trainings
+            << " trainings, " << met.activations << " activations (" << met.switched
+            << " codebooks were in use after all), " << met.snapshots << " snapshots, "
+            << met.restores << " restores, " << met.restores_in_place << " restores in place, "
+            << met.recoveries << " recoveries" << std::endl;
   EXPECT_GT(met.trainings, 0u) << "no kill met a training";
+  EXPECT_GT(met.activations, 0u) << "no kill met an activation of a codebook";
+  EXPECT_GT(met.lost_repeated + met.kept_repeated, 0u) << "no request was sent again";
   EXPECT_GT(met.snapshots, 0u) << "no kill met the making of a snapshot";
   EXPECT_GT(met.restores + met.restores_in_place, 0u) << "no kill met a restore";
   EXPECT_GE(met.recoveries, cycles_ / 5) << "too few kills met a recovery";

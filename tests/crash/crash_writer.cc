@@ -8,6 +8,17 @@
 #include "tests/integration/requests.h"
 
 namespace tessera {
+namespace {
+
+void AddId(const v1::PointId& id, v1::PointIds* ids) {
+  if (id.kind_case() == v1::PointId::kNum) {
+    ids->add_num(id.num());
+  } else {
+    ids->add_str(id.str());
+  }
+}
+
+}  // namespace
 
 v1::PointId CrashWriter::Id(uint64_t point) const {
   if (index_ % 2 == 1) return MakePointId(absl::StrCat("w", index_, "/", point));
@@ -29,6 +40,13 @@ std::string CrashWriter::PointPayload(uint64_t point, uint64_t version) const {
                       version, R"(, "padding": ")", std::string(version % 200, 'x'), "\"}");
 }
 
+CrashWriter::Request CrashWriter::MakeRequest(Change change) {
+  Request request;
+  request.change = std::move(change);
+  if (random_() % 2 == 0) request.id = absl::StrCat("w", index_, "/", next_version_++);
+  return request;
+}
+
 CrashWriter::Change CrashWriter::MakeUpsertChange(size_t points_max) {
   Change change;
   const size_t points = 1 + random_() % points_max;
@@ -43,23 +61,27 @@ CrashWriter::Change CrashWriter::MakeDeleteChange() {
   return change;
 }
 
-v1::UpsertRequest CrashWriter::ToUpsert(const Change& change) const {
-  v1::UpsertRequest request;
-  request.set_collection_name(collection_);
+v1::UpsertRequest CrashWriter::ToUpsert(const Request& request) const {
+  v1::UpsertRequest upsert;
+  upsert.set_collection_name(collection_);
+  upsert.set_request_id(request.id);
   std::vector<float> vectors;
-  for (const auto& [point, version] : change) {
-    const v1::PointId id = Id(point);
-    if (id.kind_case() == v1::PointId::kNum) {
-      request.mutable_ids()->add_num(id.num());
-    } else {
-      request.mutable_ids()->add_str(id.str());
-    }
+  for (const auto& [point, version] : request.change) {
+    AddId(Id(point), upsert.mutable_ids());
     const std::vector<float> vector = PointVector(point, version);
     vectors.insert(vectors.end(), vector.begin(), vector.end());
-    request.add_payloads(PointPayload(point, version));
+    upsert.add_payloads(PointPayload(point, version));
   }
-  *request.mutable_vectors() = MakeVectors(vectors);
-  return request;
+  *upsert.mutable_vectors() = MakeVectors(vectors);
+  return upsert;
+}
+
+v1::DeletePointsRequest CrashWriter::ToDelete(const Request& request) const {
+  v1::DeletePointsRequest remove;
+  remove.set_collection_name(collection_);
+  remove.set_request_id(request.id);
+  for (const auto& [point, version] : request.change) AddId(Id(point), remove.mutable_ids());
+  return remove;
 }
 
 void CrashWriter::Apply(const Change& change, PointVersions& state) {
@@ -74,7 +96,7 @@ void CrashWriter::Apply(const Change& change, PointVersions& state) {
 
 void CrashWriter::Acknowledge(size_t requests, std::atomic<size_t>& acknowledged) {
   for (size_t i = 0; i < requests; ++i) {
-    Apply(in_flight_.front(), state_);
+    Apply(in_flight_.front().change, state_);
     in_flight_.pop_front();
   }
   requests_acknowledged_ += requests;
@@ -92,7 +114,7 @@ absl::Status CrashWriter::WriteStream(Client& client, std::atomic<size_t>& ackno
   const size_t chunks = 5 + random_() % 15;
   absl::Status status;
   for (size_t i = 0; i < chunks && status.ok(); ++i) {
-    in_flight_.push_back(MakeUpsertChange(60));
+    in_flight_.push_back(MakeRequest(MakeUpsertChange(60)));
     status = upserter->Write(ToUpsert(in_flight_.back()));
     note();
   }
@@ -101,49 +123,66 @@ absl::Status CrashWriter::WriteStream(Client& client, std::atomic<size_t>& ackno
   return status.ok() ? finished : status;
 }
 
-absl::Status CrashWriter::WriteOne(Client& client, std::atomic<size_t>& acknowledged) {
-  in_flight_.push_back(MakeUpsertChange(10));
-  ASSIGN_OR_RETURN(const v1::UpsertResponse response, client.Upsert(ToUpsert(in_flight_.back())));
-  if (response.points() != in_flight_.back().size()) {
-    return absl::InternalError("an acknowledgement counts other points than were sent");
+absl::Status CrashWriter::Send(Client& client, const Request& request,
+                               std::atomic<size_t>& acknowledged) {
+  const bool remove = request.change.begin()->second == 0;
+  in_flight_.push_back(request);
+  uint64_t answered = 0;
+  uint64_t expected = 0;
+  if (remove) {
+    for (const auto& [point, version] : request.change) expected += state_.contains(point);
+    ASSIGN_OR_RETURN(const v1::DeletePointsResponse response,
+                     client.DeletePoints(ToDelete(request)));
+    answered = response.points();
+  } else {
+    expected = request.change.size();
+    ASSIGN_OR_RETURN(const v1::UpsertResponse response, client.Upsert(ToUpsert(request)));
+    answered = response.points();
+  }
+  if (answered != expected) {
+    return absl::InternalError(absl::StrCat(remove ? "a delete" : "an upsert", " counts ", answered,
+                                            " points and not ", expected));
   }
   Acknowledge(1, acknowledged);
   return absl::OkStatus();
 }
 
-absl::Status CrashWriter::DeleteSome(Client& client, std::atomic<size_t>& acknowledged) {
-  in_flight_.push_back(MakeDeleteChange());
-  v1::DeletePointsRequest request;
-  request.set_collection_name(collection_);
-  uint64_t there = 0;
-  for (const auto& [point, version] : in_flight_.back()) {
-    const v1::PointId id = Id(point);
-    if (id.kind_case() == v1::PointId::kNum) {
-      request.mutable_ids()->add_num(id.num());
+// Sends what the last crash met again: what was lost as it is, what was kept after other writes of
+// its points, which it must leave as they are.
+absl::Status CrashWriter::Repeat(Client& client, std::atomic<size_t>& acknowledged) {
+  while (!lost_.empty()) {
+    const Request request = std::exchange(lost_.front(), {});
+    lost_.pop_front();
+    ++lost_repeated_;
+    RETURN_IF_ERROR(Send(client, request, acknowledged));
+  }
+  while (!kept_.empty()) {
+    const Request request = std::exchange(kept_.front(), {});
+    kept_.pop_front();
+    Change change = request.change;
+    const bool remove = change.begin()->second == 0;
+    for (auto& [point, version] : change) version = remove ? next_version_++ : 0;
+    RETURN_IF_ERROR(Send(client, {change, ""}, acknowledged));
+    ++kept_repeated_;
+    if (remove) {
+      RETURN_IF_ERROR(client.DeletePoints(ToDelete(request)).status());
     } else {
-      request.mutable_ids()->add_str(id.str());
+      RETURN_IF_ERROR(client.Upsert(ToUpsert(request)).status());
     }
-    there += state_.contains(point);
   }
-  ASSIGN_OR_RETURN(const v1::DeletePointsResponse response, client.DeletePoints(request));
-  if (response.points() != there) {
-    return absl::InternalError(absl::StrCat("a delete found ", response.points(), " points of ",
-                                            there, " that were there"));
-  }
-  Acknowledge(1, acknowledged);
   return absl::OkStatus();
 }
 
 void CrashWriter::Run(Client& client, std::atomic<size_t>& acknowledged) {
-  last_error_ = absl::OkStatus();
+  last_error_ = Repeat(client, acknowledged);
   while (last_error_.ok()) {
     const uint64_t kind = random_() % 10;
     if (kind < 4) {
       last_error_ = WriteStream(client, acknowledged);
     } else if (kind < 7) {
-      last_error_ = WriteOne(client, acknowledged);
+      last_error_ = Send(client, MakeRequest(MakeUpsertChange(10)), acknowledged);
     } else {
-      last_error_ = DeleteSome(client, acknowledged);
+      last_error_ = Send(client, MakeRequest(MakeDeleteChange()), acknowledged);
     }
   }
 }
@@ -191,6 +230,13 @@ std::map<std::string, v1::Point> CrashWriter::TakeMine(
   return mine;
 }
 
+void CrashWriter::SetPoints(PointVersions points) {
+  state_ = std::move(points);
+  // What is there now may not know them.
+  lost_.clear();
+  kept_.clear();
+}
+
 absl::Status CrashWriter::TakeAndCompare(const PointVersions& expected,
                                          std::map<std::string, v1::Point>& stored) const {
   return Compare(expected, TakeMine(stored));
@@ -202,7 +248,7 @@ absl::Status CrashWriter::Reconcile(std::map<std::string, v1::Point>& stored) {
   size_t applied = 0;
   PointVersions state = state_;
   while (!status.ok() && applied < in_flight_.size()) {
-    Apply(in_flight_[applied++], state);
+    Apply(in_flight_[applied++].change, state);
     if (Compare(state, mine).ok()) status = absl::OkStatus();
   }
   if (!status.ok()) {
@@ -213,6 +259,10 @@ absl::Status CrashWriter::Reconcile(std::map<std::string, v1::Point>& stored) {
   state_ = std::move(state);
   requests_kept_ += applied;
   requests_lost_ += in_flight_.size() - applied;
+  // In their order, and before those that it has not come to yet.
+  for (size_t i = in_flight_.size(); i-- > 0;) {
+    if (!in_flight_[i].id.empty()) (i < applied ? kept_ : lost_).push_front(in_flight_[i]);
+  }
   in_flight_.clear();
   return absl::OkStatus();
 }

@@ -27,6 +27,10 @@ using PointVersions = std::map<uint64_t, uint64_t>;
 // writer's requests in their order, what is on disk after a crash must be what was acknowledged
 // plus the first few, possibly none, of the requests in flight, each of them whole.
 //
+// Half of the requests have an id. Those of them that were in flight at the crash are sent again by
+// the next run: what was lost is written then, what was kept must not be written a second time,
+// even where its points have changed since.
+//
 // Run() on one thread; the rest before or after it.
 class CrashWriter {
  public:
@@ -54,7 +58,7 @@ class CrashWriter {
   const PointVersions& points() const { return state_; }
   // Takes over another state as what is stored: the collection was restored from a snapshot. Before
   // or after a run.
-  void SetPoints(PointVersions points) { state_ = std::move(points); }
+  void SetPoints(PointVersions points);
   // OK if the points of this writer among `stored` are exactly `expected`; they are taken out of
   // it.
   absl::Status TakeAndCompare(const PointVersions& expected,
@@ -63,21 +67,31 @@ class CrashWriter {
   size_t requests_acknowledged() const { return requests_acknowledged_; }
   size_t requests_lost() const { return requests_lost_; }  // in flight at a crash, and not applied
   size_t requests_kept() const { return requests_kept_; }  // in flight at a crash, but applied
+  // Of both, those that were sent again.
+  size_t lost_repeated() const { return lost_repeated_; }
+  size_t kept_repeated() const { return kept_repeated_; }
   absl::Status last_error() const { return last_error_; }
 
  private:
-  // One request: version 0 deletes.
+  // Version 0 deletes.
   using Change = PointVersions;
+  // One request: all upserts, or all deletes.
+  struct Request {
+    Change change;
+    std::string id;  // "": it has none
+  };
 
+  Request MakeRequest(Change change);
   Change MakeUpsertChange(size_t points_max);
   Change MakeDeleteChange();
-  v1::UpsertRequest ToUpsert(const Change& change) const;
+  v1::UpsertRequest ToUpsert(const Request& request) const;
+  v1::DeletePointsRequest ToDelete(const Request& request) const;
   static void Apply(const Change& change, PointVersions& state);
   void Acknowledge(size_t requests, std::atomic<size_t>& acknowledged);
 
   absl::Status WriteStream(Client& client, std::atomic<size_t>& acknowledged);
-  absl::Status WriteOne(Client& client, std::atomic<size_t>& acknowledged);
-  absl::Status DeleteSome(Client& client, std::atomic<size_t>& acknowledged);
+  absl::Status Send(Client& client, const Request& request, std::atomic<size_t>& acknowledged);
+  absl::Status Repeat(Client& client, std::atomic<size_t>& acknowledged);
   std::map<std::string, v1::Point> TakeMine(std::map<std::string, v1::Point>& stored) const;
   // OK if the stored points are exactly those of `expected`.
   absl::Status Compare(const PointVersions& expected,
@@ -87,11 +101,15 @@ class CrashWriter {
   const std::string collection_;
   std::mt19937_64 random_;
   uint64_t next_version_ = 1;
-  PointVersions state_;           // acknowledged
-  std::deque<Change> in_flight_;  // sent and not answered, oldest first
+  PointVersions state_;            // acknowledged
+  std::deque<Request> in_flight_;  // sent and not answered, oldest first
+  // Of those that the last crash met, the ones with an id that are still to be sent again.
+  std::deque<Request> lost_, kept_;
   size_t requests_acknowledged_ = 0;
   size_t requests_lost_ = 0;
   size_t requests_kept_ = 0;
+  size_t lost_repeated_ = 0;
+  size_t kept_repeated_ = 0;
   absl::Status last_error_;
 };
 
