@@ -195,6 +195,7 @@ void AddCollectionCommands(CLI::App& app, Command& selected) {
   Select(get, selected, get_options, RunGet);
 
   AddCollectionUpdate(*group, selected);
+  AddCollectionLists(*group, selected);
 
   auto delete_options = std::make_shared<NameOptions>();
   CLI::App* remove = AddCommand(*group, "delete", "Delete a collection with all its points",

@@ -13,6 +13,7 @@ void PrintCollection(Context& context, const v1::Collection& collection);
 
 // Add their sub-command to the group.
 void AddCollectionUpdate(CLI::App& group, Command& selected);
+void AddCollectionLists(CLI::App& group, Command& selected);
 
 }  // namespace tessera::cli
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
@@ -22,10 +23,11 @@ constexpr size_t kPayloadColumns = 100;
 constexpr size_t kVectorColumns = 60;
 
 struct PointsOptions {
-  std::string collection, page_token, filter;
+  std::string collection, page_token, filter, order_by, start_from;
   std::vector<uint64_t> ids;
   std::vector<std::string> string_ids;
   bool no_payload = false, with_vectors = false, all = false;
+  bool estimate = false, descending = false;
   uint32_t page_size = 20;
   WriteFlags write;
 };
@@ -111,12 +113,49 @@ absl::Status RunCount(Context& context, const PointsOptions& options) {
   if (!options.filter.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
   }
-  ASSIGN_OR_RETURN(const uint64_t points, context.client().CountPoints(request));
+  if (options.estimate) request.set_exact(false);
+  ASSIGN_OR_RETURN(const v1::CountResponse count, context.client().CountPoints(request));
   if (context.json()) {
-    context.PrintJson(Json{{"collection_name", options.collection}, {"points", points}});
+    context.PrintJson(Json{{"collection_name", options.collection},
+                           {"points", count.points()},
+                           {"exact", count.exact()},
+                           {"points_min", count.points_min()},
+                           {"points_max", count.points_max()}});
+  } else if (count.exact()) {
+    context.out() << count.points() << "\n";
   } else {
-    context.out() << points << "\n";
+    context.out() << "about " << count.points() << ", between " << count.points_min() << " and "
+                  << count.points_max() << "\n";
   }
+  return absl::OkStatus();
+}
+
+// A number as it looks, anything else as text; quotes make text of what looks like a number.
+v1::StartFrom ParseStartFrom(const std::string& text) {
+  v1::StartFrom start;
+  int64_t integer = 0;
+  double number = 0;
+  if (absl::SimpleAtoi(text, &integer)) {
+    start.set_integer(integer);
+  } else if (absl::SimpleAtod(text, &number)) {
+    start.set_number(number);
+  } else if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
+    start.set_text(text.substr(1, text.size() - 2));
+  } else {
+    start.set_text(text);
+  }
+  return start;
+}
+
+absl::Status SetOrder(const PointsOptions& options, v1::ScrollRequest* request) {
+  if (options.order_by.empty()) {
+    if (!options.descending && options.start_from.empty()) return absl::OkStatus();
+    return UsageError("--descending and --start-from need --order-by");
+  }
+  v1::OrderBy& order = *request->mutable_order_by();
+  order.set_key(options.order_by);
+  order.set_direction(options.descending ? v1::DESCENDING : v1::ASCENDING);
+  if (!options.start_from.empty()) *order.mutable_start_from() = ParseStartFrom(options.start_from);
   return absl::OkStatus();
 }
 
@@ -125,6 +164,7 @@ absl::Status RunScroll(Context& context, const PointsOptions& options) {
   request.set_collection_name(options.collection);
   request.set_page_size(options.page_size);
   request.set_page_token(options.page_token);
+  RETURN_IF_ERROR(SetOrder(options, &request));
   if (!options.filter.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
   }
@@ -205,17 +245,29 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
 
   auto count_options = std::make_shared<PointsOptions>();
   CLI::App* count = AddPoints(*group, "count", "Count the points of a collection",
-                              "  tessera points count words", *count_options);
+                              "  tessera points count words\n"
+                              "  tessera points count words --filter 'senses > 2' --estimate",
+                              *count_options);
   AddFilterOption(count, *count_options);
+  count->add_flag("--estimate", count_options->estimate,
+                  "Quickly: by payload indexes and, where they do not tell, a sample");
   Select(count, selected, count_options, RunCount);
 
   auto scroll_options = std::make_shared<PointsOptions>();
-  CLI::App* scroll = AddPoints(*group, "scroll", "List points page by page, in the order of ids",
-                               "  tessera points scroll words --page-size 5", *scroll_options);
+  CLI::App* scroll =
+      AddPoints(*group, "scroll", "List points page by page, in the order of ids or of a field",
+                "  tessera points scroll words --page-size 5\n"
+                "  tessera points scroll words --order-by senses --descending",
+                *scroll_options);
   scroll->add_option("--page-size", scroll_options->page_size, "Points a page")
       ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
       ->capture_default_str();
   scroll->add_option("--page-token", scroll_options->page_token, "From the page before");
+  scroll->add_option("--order-by", scroll_options->order_by,
+                     "A payload field that has an index: by its values, then by id");
+  scroll->add_flag("--descending", scroll_options->descending, "The greatest value first");
+  scroll->add_option("--start-from", scroll_options->start_from,
+                     "The first value: a number, a string, or a time, e.g. 2024-02-29");
   scroll->add_flag("--all", scroll_options->all, "Go on to the last page");
   AddFilterOption(scroll, *scroll_options);
   AddContentOptions(scroll, *scroll_options);

@@ -63,6 +63,12 @@ absl::StatusOr<v1::Collection> Client::UpdateCollection(
   return Call(*stubs_->collections, &v1::Collections::Stub::Update, request, options_.timeout);
 }
 
+absl::StatusOr<v1::GetListStatisticsResponse> Client::GetListStatistics(
+    const v1::GetListStatisticsRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::GetListStatistics, request,
+              options_.timeout);
+}
+
 absl::StatusOr<v1::ListCollectionsResponse> Client::ListCollections(
     const v1::ListCollectionsRequest& request) {
   return Call(*stubs_->collections, &v1::Collections::Stub::List, request, options_.timeout);
@@ -95,13 +101,13 @@ absl::StatusOr<v1::GetPointsResponse> Client::GetPoints(const v1::GetPointsReque
 absl::StatusOr<uint64_t> Client::CountPoints(std::string_view collection_name) {
   v1::CountRequest request;
   request.set_collection_name(std::string(collection_name));
-  return CountPoints(request);
-}
-
-absl::StatusOr<uint64_t> Client::CountPoints(const v1::CountRequest& request) {
-  auto response = Call(*stubs_->points, &v1::Points::Stub::Count, request, options_.timeout);
+  const auto response = CountPoints(request);
   if (!response.ok()) return response.status();
   return response->points();
+}
+
+absl::StatusOr<v1::CountResponse> Client::CountPoints(const v1::CountRequest& request) {
+  return Call(*stubs_->points, &v1::Points::Stub::Count, request, options_.timeout);
 }
 
 absl::StatusOr<v1::ScrollResponse> Client::Scroll(const v1::ScrollRequest& request) {

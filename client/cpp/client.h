@@ -45,6 +45,8 @@ class Client {
   absl::StatusOr<v1::Collection> CreateCollection(const v1::CreateCollectionRequest& request);
   absl::StatusOr<v1::Collection> GetCollection(std::string_view name);
   absl::StatusOr<v1::Collection> UpdateCollection(const v1::UpdateCollectionRequest& request);
+  absl::StatusOr<v1::GetListStatisticsResponse> GetListStatistics(
+      const v1::GetListStatisticsRequest& request);
   absl::StatusOr<v1::ListCollectionsResponse> ListCollections(
       const v1::ListCollectionsRequest& request);
   absl::Status DeleteCollection(std::string_view name);
@@ -61,7 +63,7 @@ class Client {
   absl::StatusOr<v1::GetPointsResponse> GetPoints(const v1::GetPointsRequest& request);
   absl::StatusOr<v1::DeletePointsResponse> DeleteByFilter(const v1::DeleteByFilterRequest& request);
   absl::StatusOr<uint64_t> CountPoints(std::string_view collection_name);
-  absl::StatusOr<uint64_t> CountPoints(const v1::CountRequest& request);
+  absl::StatusOr<v1::CountResponse> CountPoints(const v1::CountRequest& request);
   absl::StatusOr<v1::ScrollResponse> Scroll(const v1::ScrollRequest& request);
   absl::StatusOr<v1::SearchResponse> Search(const v1::SearchRequest& request);
   // Opens a stream of searches. It uses this Client's channel, which it keeps alive.

@@ -111,6 +111,9 @@ class Collection {
                                              const PointFields& fields) const;
   // A page may be short of `page_size` before the last one: a page looks at a bounded number of
   // points.
+  absl::StatusOr<ScrollPage> ScrollInOrder(const ScrollOrder& order, size_t page_size,
+                                           const std::string& page_token, const Filter& filter,
+                                           const PointFields& fields) const;
   absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
                                     const Filter& filter, const PointFields& fields) const;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
@@ -126,6 +129,9 @@ class Collection {
   absl::Status DropPayloadIndex(const std::string& key);
   // How many points match.
   absl::StatusOr<uint64_t> Count(const Filter& filter) const;
+  // The same, or about as many where that takes long: by what indexes know, and a sample.
+  absl::StatusOr<PointsCount> EstimateCount(const Filter& filter) const;
+  absl::StatusOr<ListStatistics> GetListStatistics(size_t page_size, const std::string& page_token);
 
   // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
   // step. False if nothing is left to do.
@@ -237,6 +243,11 @@ class Collection {
   // Calls found(i, record) for every ids[i] that exists.
   absl::Status ReadByIds(const std::vector<PointId>& ids,
                          const std::function<void(size_t, const PointRecordView&)>& found) const;
+  // Calls found(i, record) for every slots[i], of a view that the caller holds, whose point is
+  // there; one that has been replaced since gives its new record.
+  absl::Status ReadSlotsOrIds(
+      std::span<const Slot> slots,
+      const std::function<void(size_t, const PointRecordView&)>& found) const;
   // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
   // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
@@ -266,6 +277,8 @@ class Collection {
                                                        size_t ids_max) const;
   absl::StatusOr<std::shared_ptr<const FilterMatches>> FindMatches(const CollectionView& view,
                                                                    const Filter& filter) const;
+  absl::StatusOr<IndexedAnswer> AnswerFilter(const CollectionView& view,
+                                             const Filter& filter) const;
   absl::StatusOr<FilterMatches> ComputeMatches(const CollectionView& view,
                                                const Filter& filter) const;
   std::shared_ptr<const SlotMask> MaskOf(const CollectionView& view, const Filter& filter,
@@ -283,6 +296,10 @@ class Collection {
   absl::Status SearchMatching(const CollectionView& view, MatrixView queries, size_t k,
                               std::vector<Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;
+
+  // Orders (collection_ordered_scroll.cc).
+  absl::StatusOr<std::shared_ptr<const FieldIndex>> OrderIndex(const CollectionView& view,
+                                                               const ScrollOrder& order) const;
 
   // Searches (collection_search.cc).
   absl::Status CheckSearch(const SearchRequest& request) const;

@@ -97,8 +97,9 @@ std::shared_ptr<const SlotMask> Collection::MaskOf(
   return mask;
 }
 
-absl::StatusOr<FilterMatches> Collection::ComputeMatches(const CollectionView& view,
-                                                         const Filter& filter) const {
+// What the indexes know of which slots of the view match.
+absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& view,
+                                                       const Filter& filter) const {
   // An index knows which slots have points.
   Roaring universe;
   for (const auto& [key, field] : view.indexes->fields) {
@@ -116,8 +117,12 @@ absl::StatusOr<FilterMatches> Collection::ComputeMatches(const CollectionView& v
     }
     return found;
   };
-  ASSIGN_OR_RETURN(IndexedAnswer answer,
-                   AnswerByIndexes(*view.indexes, filter, universe, slots_of));
+  return AnswerByIndexes(*view.indexes, filter, universe, slots_of);
+}
+
+absl::StatusOr<FilterMatches> Collection::ComputeMatches(const CollectionView& view,
+                                                         const Filter& filter) const {
+  ASSIGN_OR_RETURN(IndexedAnswer answer, AnswerFilter(view, filter));
   FilterMatches matches;
   matches.slots = std::move(answer.slots.certain);
   matches.unindexed = std::move(answer.unindexed);
@@ -136,15 +141,6 @@ absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filte
     if (!now->dead->Contains(slot)) ids.push_back(table_.id(slot));
   }
   return ids;
-}
-
-absl::StatusOr<uint64_t> Collection::Count(const Filter& filter) const {
-  if (filter.empty()) return points();
-  const auto now = view();
-  ASSIGN_OR_RETURN(const auto matches, FindMatches(*now, filter));
-  uint64_t count = 0;
-  for (Slot slot : matches->slots) count += !now->dead->Contains(slot);
-  return count;
 }
 
 void Collection::ReportMatches(const FilterMatches& matches, SearchReport* report) const {

@@ -133,6 +133,25 @@ absl::Status Collection::ReadByIds(
   return absl::OkStatus();
 }
 
+absl::Status Collection::ReadSlotsOrIds(
+    std::span<const Slot> slots,
+    const std::function<void(size_t, const PointRecordView&)>& found) const {
+  std::vector<bool> read(slots.size(), false);
+  RETURN_IF_ERROR(ReadPoints(slots, [&](size_t i, const PointRecordView& record) {
+    read[i] = true;
+    found(i, record);
+  }));
+  std::vector<PointId> ids;
+  std::vector<size_t> rows;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (read[i]) continue;
+    ids.push_back(table_.id(slots[i]));
+    rows.push_back(i);
+  }
+  if (ids.empty()) return absl::OkStatus();
+  return ReadByIds(ids, [&](size_t i, const PointRecordView& record) { found(rows[i], record); });
+}
+
 absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
                                                        const PointFields& fields) const {
   std::vector<std::optional<PointData>> found(ids.size());

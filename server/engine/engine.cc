@@ -33,6 +33,12 @@ absl::StatusOr<Filter> CheckedFilter(Filter filter) {
   return filter;
 }
 
+absl::Status CheckPageSize(size_t page_size) {
+  if (page_size <= limits::kPageSizeMax) return absl::OkStatus();
+  return InvalidField("page_size", absl::StrCat("is ", page_size, "; at most ",
+                                                limits::kPageSizeMax, " is allowed"));
+}
+
 constexpr absl::Duration kDiskMaintenancePeriod = absl::Seconds(1);
 
 using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
@@ -61,6 +67,8 @@ class EngineImpl final : public Engine {
       const std::string& name, const SettingsEdit& edit,
       std::optional<uint64_t> expected_revision) override;
   std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) override;
+  absl::StatusOr<ListStatistics> GetListStatistics(const std::string& name, size_t page_size,
+                                                   const std::string& page_token) override;
   absl::Status DeleteCollection(const std::string& name) override;
 
   absl::Status UpdateAliases(const std::vector<AliasAction>& actions) override;
@@ -91,6 +99,12 @@ class EngineImpl final : public Engine {
                                                    ElementType* element_type) override;
   absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
                                        const Filter& filter) override;
+  absl::StatusOr<PointsCount> EstimatePoints(const std::string& collection,
+                                             const Filter& filter) override;
+  absl::StatusOr<ScrollPage> ScrollInOrder(const std::string& collection, const ScrollOrder& order,
+                                           size_t page_size, const std::string& page_token,
+                                           const Filter& filter, const PointFields& fields,
+                                           ElementType* element_type) override;
   absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
                                           const std::string& page_token, const Filter& filter,
                                           const PointFields& fields,
@@ -389,6 +403,14 @@ std::vector<CollectionInfo> EngineImpl::ListCollections(const std::string& after
   return infos;
 }
 
+absl::StatusOr<ListStatistics> EngineImpl::GetListStatistics(const std::string& name,
+                                                             size_t page_size,
+                                                             const std::string& page_token) {
+  ASSIGN_OR_RETURN(auto collection, Find(name));
+  RETURN_IF_ERROR(CheckPageSize(page_size));
+  return collection->GetListStatistics(page_size, page_token);
+}
+
 absl::Status EngineImpl::DeleteCollection(const std::string& name) {
   ASSIGN_OR_RETURN(auto collection, Find(name));
   operations_.CancelAndWait(name);
@@ -551,12 +573,29 @@ absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collectio
                                                     ElementType* element_type) {
   ASSIGN_OR_RETURN(auto found, Find(collection));
   *element_type = found->spec().element_type;
-  if (page_size > limits::kPageSizeMax) {
-    return InvalidField("page_size", absl::StrCat("is ", page_size, "; at most ",
-                                                  limits::kPageSizeMax, " is allowed"));
-  }
+  RETURN_IF_ERROR(CheckPageSize(page_size));
   ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
   return found->Scroll(page_size, page_token, checked, fields);
+}
+
+absl::StatusOr<ScrollPage> EngineImpl::ScrollInOrder(const std::string& collection,
+                                                     const ScrollOrder& order, size_t page_size,
+                                                     const std::string& page_token,
+                                                     const Filter& filter,
+                                                     const PointFields& fields,
+                                                     ElementType* element_type) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  *element_type = found->spec().element_type;
+  RETURN_IF_ERROR(CheckPageSize(page_size));
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return found->ScrollInOrder(order, page_size, page_token, checked, fields);
+}
+
+absl::StatusOr<PointsCount> EngineImpl::EstimatePoints(const std::string& collection,
+                                                       const Filter& filter) {
+  ASSIGN_OR_RETURN(auto found, Find(collection));
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  return found->EstimateCount(checked);
 }
 
 absl::StatusOr<WriteResult> EngineImpl::DeleteByFilter(const std::string& collection,

@@ -62,6 +62,10 @@ class Engine {
       std::optional<uint64_t> expected_revision) = 0;
   // At most `limit` collections by name, after `after` ("" for the first page).
   virtual std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) = 0;
+  // FAILED_PRECONDITION if it is not trained. page_size 0 is the default.
+  virtual absl::StatusOr<ListStatistics> GetListStatistics(const std::string& name,
+                                                           size_t page_size,
+                                                           const std::string& page_token) = 0;
   virtual absl::Status DeleteCollection(const std::string& name) = 0;
 
   // All of the actions at one moment, or none. An alias stands for its collection in every call but
@@ -104,11 +108,20 @@ class Engine {
                                                            ElementType* element_type) = 0;
   virtual absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
                                                const Filter& filter) = 0;
+  // Counted if that is quick, else estimated.
+  virtual absl::StatusOr<PointsCount> EstimatePoints(const std::string& collection,
+                                                     const Filter& filter) = 0;
   // page_size 0 is the default. The token is opaque; a damaged one is INVALID_ARGUMENT.
   virtual absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
                                                   const std::string& page_token,
                                                   const Filter& filter, const PointFields& fields,
                                                   ElementType* element_type) = 0;
+  // As ScrollPoints, in another order. FAILED_PRECONDITION if the field has no index that is ready.
+  virtual absl::StatusOr<ScrollPage> ScrollInOrder(const std::string& collection,
+                                                   const ScrollOrder& order, size_t page_size,
+                                                   const std::string& page_token,
+                                                   const Filter& filter, const PointFields& fields,
+                                                   ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
   virtual absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) = 0;
   virtual absl::StatusOr<FacetResult> Facet(const FacetRequest& request) = 0;

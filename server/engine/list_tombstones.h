@@ -31,6 +31,7 @@ class ListTombstones {
   void Clear();
 
   const SlotSet& slots() const { return slots_; }
+  uint32_t count(uint32_t list) const { return counts_[list]; }
 
  private:
   SlotSet slots_;

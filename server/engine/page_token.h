@@ -1,24 +1,56 @@
 #ifndef TESSERA_SERVER_ENGINE_PAGE_TOKEN_H_
 #define TESSERA_SERVER_ENGINE_PAGE_TOKEN_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "server/engine/types.h"
+#include "server/filter/field_index.h"
 
 namespace tessera {
 
-// A page token says after which key of the store the next page begins:
+// A page token says after what the next page begins. Opaque to clients; it holds no secret and
+// grants nothing, since what it is for must be what the request names.
 //
-//   token := base64url( version u8 = 1 | crc32c u32 of key, little-endian | key )
+//   token   := base64url( version u8 | crc32c u32 of rest | rest )
+//   version 1, of a list in the order of keys:     rest := the last page's last key in the store
+//   version 2, of points in the order of a field:  rest := scope | value | id
+//   scope   := collection u32 | order u8 (1 ascending, 2 descending) | index type u8 | key
+//   value   := keyword: text | float: f64 | else: i64
+//   id      := 0x00, number u64 | 0x01, text
+//   key, text := size u32 | bytes
 //
-// Opaque to clients. It holds no secret and grants nothing: the key must begin with `prefix`,
-// which the server takes from the collection that the request names.
+// Numbers are little-endian. A decoder accepts exactly what the encoder gave; anything else is
+// INVALID_ARGUMENT for the field page_token.
 std::string EncodePageToken(std::string_view last_key);
 
-// The key. INVALID_ARGUMENT for the field page_token if it was not made by EncodePageToken for a
-// key that begins with `prefix`.
+// The key, which must begin with `prefix`: the server takes that from the collection that the
+// request names.
 absl::StatusOr<std::string> DecodePageToken(std::string_view token, std::string_view prefix);
+
+// What a token of an ordered list is for.
+struct OrderTokenScope {
+  uint32_t collection_id = 0;
+  std::string key;  // of the field
+  PayloadIndexType type = PayloadIndexType::kKeyword;
+  bool descending = false;
+};
+
+// The place of a point in the order.
+struct OrderPosition {
+  FieldIndex::Value value;  // of the type that the index has
+  PointId id;
+
+  friend bool operator==(const OrderPosition&, const OrderPosition&) = default;
+};
+
+std::string EncodeOrderToken(const OrderTokenScope& scope, const OrderPosition& last);
+
+// The place, if the token is for this scope.
+absl::StatusOr<OrderPosition> DecodeOrderToken(std::string_view token,
+                                               const OrderTokenScope& scope);
 
 }  // namespace tessera
 

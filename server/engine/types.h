@@ -136,6 +136,41 @@ struct PointFields {
   bool vector = false;
 };
 
+// An order of points: by the values of a field that has a payload index, and by id where they are
+// the same. A point comes by its first value in the order.
+struct ScrollOrder {
+  FieldPath key;
+  bool descending = false;
+  // The first value that may come, of a type that suits the index; nothing: from the start.
+  std::variant<std::monostate, int64_t, double, std::string> start_from;
+};
+
+// How many points match: counted, or else about how many, and what is certain of it.
+struct PointsCount {
+  uint64_t points = 0;
+  bool exact = false;
+  uint64_t points_min = 0;
+  uint64_t points_max = 0;
+};
+
+struct ListFill {
+  uint32_t list = 0;
+  uint64_t points = 0;
+  uint64_t dead_entries = 0;  // of points that are gone, until the list is compacted
+};
+
+// How full the inverted lists are.
+struct ListStatistics {
+  uint32_t codebook_version = 0;
+  uint32_t nlist = 0;
+  uint64_t points = 0, dead_entries = 0;
+  uint64_t points_min = 0, points_median = 0, points_max = 0;  // of a list
+  uint32_t empty_lists = 0;
+  double imbalance = 1;         // nlist x the sum of squared sizes / the square of their sum
+  std::vector<ListFill> lists;  // of one page, by number
+  std::string next_page_token;  // empty: that was all
+};
+
 struct ScrollPage {
   std::vector<PointData> points;
   std::string next_page_token;  // empty: that was all

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <roaring/roaring.hh>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "server/filter/field_column.h"
@@ -41,6 +43,19 @@ class FieldIndex {
   template <class Visit>
   void ForEachValue(const Visit& visit) const {
     std::visit([&](const auto& tree) { tree.ForEach(visit); }, tree_);
+  }
+  // Calls visit(value, slots) for each value, up or down from `from`, which is of this index's type
+  // and may come itself (nothing: from the end), until it returns false. With `within`, values that
+  // none of those slots has may be left out.
+  template <class Visit>
+  void Walk(bool descending, const std::optional<Value>& from, const Roaring* within,
+            const Visit& visit) const {
+    std::visit(
+        [&](const auto& tree) {
+          using Key = typename std::decay_t<decltype(tree)>::Entry::first_type;
+          tree.Walk(descending, from.has_value() ? &std::get<Key>(*from) : nullptr, within, visit);
+        },
+        tree_);
   }
   // Slots that hold some value but null.
   const Roaring& valued() const { return *valued_; }

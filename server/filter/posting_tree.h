@@ -104,6 +104,23 @@ class PostingTree {
     }
   }
 
+  // Calls visit(key, posting) for the keys from *from on (null: all), up or down, until it returns
+  // false. Passes over leaves without a slot of *within (null: all have).
+  template <class Visit>
+  void Walk(bool descending, const Key* from, const Roaring* within, const Visit& visit) const {
+    if (descending) return WalkDown(from, within, visit);
+    const size_t begin =
+        from == nullptr ? 0 : LeafOf([from](const Key& key) { return key < *from; });
+    for (size_t i = begin; i < leaves_.size(); ++i) {
+      const Leaf& leaf = *leaves_[i];
+      if (within != nullptr && !leaf.all.intersect(*within)) continue;
+      for (size_t k = 0; k < leaf.keys.size(); ++k) {
+        if (from != nullptr && leaf.keys[k] < *from) continue;
+        if (!visit(leaf.keys[k], leaf.postings[k])) return;
+      }
+    }
+  }
+
   size_t memory_bytes() const {
     size_t bytes = 0;
     for (const auto& leaf : leaves_) {
@@ -160,6 +177,23 @@ class PostingTree {
         std::partition_point(leaves_.begin(), leaves_.end(),
                              [&](const auto& leaf) { return before(leaf->keys.back()); }) -
         leaves_.begin());
+  }
+
+  template <class Visit>
+  void WalkDown(const Key* from, const Roaring* within, const Visit& visit) const {
+    const auto end = from == nullptr
+                         ? leaves_.end()
+                         : std::partition_point(leaves_.begin(), leaves_.end(), [&](auto& leaf) {
+                             return !(*from < leaf->keys.front());
+                           });
+    for (auto it = end; it != leaves_.begin();) {
+      const Leaf& leaf = **--it;
+      if (within != nullptr && !leaf.all.intersect(*within)) continue;
+      for (size_t k = leaf.keys.size(); k-- > 0;) {
+        if (from != nullptr && *from < leaf.keys[k]) continue;
+        if (!visit(leaf.keys[k], leaf.postings[k])) return;
+      }
+    }
   }
 
   void AppendLeaf(Leaf leaf) {

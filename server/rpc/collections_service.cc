@@ -46,6 +46,16 @@ absl::Status HandleUpdate(Engine& engine, v1::UpdateCollectionRequest& request,
   return absl::OkStatus();
 }
 
+absl::Status HandleGetListStatistics(Engine& engine, v1::GetListStatisticsRequest& request,
+                                     v1::GetListStatisticsResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const ListStatistics statistics,
+                   engine.GetListStatistics(request.collection_name(), request.page_size(),
+                                            request.page_token()));
+  FromListStatistics(statistics, response);
+  return absl::OkStatus();
+}
+
 absl::Status HandleList(Engine& engine, v1::ListCollectionsRequest& request,
                         v1::ListCollectionsResponse* response) {
   RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
@@ -113,7 +123,9 @@ using RawService = Service::WithRawCallbackMethod_Create<
             Service::WithRawCallbackMethod_DropPayloadIndex<
                 Service::WithRawCallbackMethod_UpdateAliases<
                     Service::WithRawCallbackMethod_ListAliases<
-                        Service::WithRawCallbackMethod_Update<Service::Service>>>>>>>>>;
+                        Service::WithRawCallbackMethod_Update<
+                            Service::WithRawCallbackMethod_GetListStatistics<
+                                Service::Service>>>>>>>>>>;
 
 class CollectionsService final : public RawService {
  public:
@@ -136,6 +148,13 @@ class CollectionsService final : public RawService {
                                    grpc::ByteBuffer* response) override {
     return RunUnary(env_, env_.admin_pool, {"Collections.Update", context, request, response},
                     HandleUpdate);
+  }
+  grpc::ServerUnaryReactor* GetListStatistics(grpc::CallbackServerContext* context,
+                                              const grpc::ByteBuffer* request,
+                                              grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool,
+                    {"Collections.GetListStatistics", context, request, response},
+                    HandleGetListStatistics);
   }
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const grpc::ByteBuffer* request,

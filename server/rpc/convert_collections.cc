@@ -102,6 +102,25 @@ void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out) {
   }
 }
 
+void FromListStatistics(const ListStatistics& statistics, v1::GetListStatisticsResponse* out) {
+  out->set_codebook_version(statistics.codebook_version);
+  out->set_nlist(statistics.nlist);
+  out->set_points(statistics.points);
+  out->set_dead_entries(statistics.dead_entries);
+  out->set_points_min(statistics.points_min);
+  out->set_points_median(statistics.points_median);
+  out->set_points_max(statistics.points_max);
+  out->set_empty_lists(statistics.empty_lists);
+  out->set_imbalance(statistics.imbalance);
+  for (const ListFill& fill : statistics.lists) {
+    v1::InvertedList* list = out->add_lists();
+    list->set_list(fill.list);
+    list->set_points(fill.points);
+    list->set_dead_entries(fill.dead_entries);
+  }
+  out->set_next_page_token(statistics.next_page_token);
+}
+
 std::string ToCollectionsToken(const std::string& last) {
   return absl::WebSafeBase64Escape(kTokenVersion + last);
 }

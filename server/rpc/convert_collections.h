@@ -13,6 +13,8 @@ absl::StatusOr<IndexConfig> ToIndexConfig(const v1::IndexSpec& index);
 absl::StatusOr<CollectionSpec> ToCollectionSpec(const v1::CreateCollectionRequest& request);
 void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out);
 
+void FromListStatistics(const ListStatistics& statistics, v1::GetListStatisticsResponse* out);
+
 // The token of the page that follows the collection `last`, and back. "" is the first page; a
 // token that is not ours is INVALID_ARGUMENT.
 //

@@ -212,4 +212,37 @@ void FromSearchResult(SearchResult&& result, v1::SearchResponse* out) {
   }
 }
 
+absl::StatusOr<ScrollOrder> ToScrollOrder(const v1::OrderBy& order_by) {
+  ScrollOrder order;
+  order.key = FieldPath(order_by.key());
+  switch (order_by.direction()) {
+    case v1::DIRECTION_UNSPECIFIED:
+    case v1::ASCENDING:
+      break;
+    case v1::DESCENDING:
+      order.descending = true;
+      break;
+    default:
+      return InvalidField(
+          "order_by.direction",
+          absl::StrCat("unknown direction ", static_cast<int>(order_by.direction())));
+  }
+  if (!order_by.has_start_from()) return order;
+  const v1::StartFrom& start = order_by.start_from();
+  switch (start.value_case()) {
+    case v1::StartFrom::kInteger:
+      order.start_from = start.integer();
+      break;
+    case v1::StartFrom::kNumber:
+      order.start_from = start.number();
+      break;
+    case v1::StartFrom::kText:
+      order.start_from = start.text();
+      break;
+    case v1::StartFrom::VALUE_NOT_SET:
+      return InvalidField("order_by.start_from", "is empty");
+  }
+  return order;
+}
+
 }  // namespace tessera

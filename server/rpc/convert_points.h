@@ -46,6 +46,8 @@ void FromPoint(PointData&& point, ElementType type, v1::Point* out);
 void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out);
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out);
 
+absl::StatusOr<ScrollOrder> ToScrollOrder(const v1::OrderBy& order_by);
+
 }  // namespace tessera
 
 #endif  // TESSERA_SERVER_RPC_CONVERT_POINTS_H_

@@ -86,8 +86,18 @@ absl::Status HandleGet(Engine& engine, v1::GetPointsRequest& request,
 absl::Status HandleCount(Engine& engine, v1::CountRequest& request, v1::CountResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   ASSIGN_OR_RETURN(const Filter filter, ToFilter(request.filter(), "filter"));
-  ASSIGN_OR_RETURN(const uint64_t points, engine.CountPoints(request.collection_name(), filter));
-  response->set_points(points);
+  PointsCount count;
+  if (request.has_exact() && !request.exact()) {
+    ASSIGN_OR_RETURN(count, engine.EstimatePoints(request.collection_name(), filter));
+  } else {
+    ASSIGN_OR_RETURN(count.points, engine.CountPoints(request.collection_name(), filter));
+    count.points_min = count.points_max = count.points;
+    count.exact = true;
+  }
+  response->set_points(count.points);
+  response->set_exact(count.exact);
+  response->set_points_min(count.points_min);
+  response->set_points_max(count.points_max);
   return absl::OkStatus();
 }
 
@@ -95,9 +105,6 @@ absl::Status HandleScroll(Engine& engine, v1::ScrollRequest& request,
                           v1::ScrollResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
-  if (request.page_token().size() > limits::kPageTokenBytesMax) {
-    return InvalidField("page_token", "is not a token of an earlier page");
-  }
   size_t page = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
   if (request.with_vectors()) {
     ASSIGN_OR_RETURN(const CollectionSpec spec,
@@ -108,9 +115,15 @@ absl::Status HandleScroll(Engine& engine, v1::ScrollRequest& request,
   ASSIGN_OR_RETURN(const PointFields fields,
                    ToPointFields(request.with_payload(), request.with_vectors()));
   ElementType type = ElementType::kFloat32;
-  ASSIGN_OR_RETURN(ScrollPage points,
-                   engine.ScrollPoints(request.collection_name(), page, request.page_token(),
-                                       filter, fields, &type));
+  ScrollPage points;
+  if (request.has_order_by()) {
+    ASSIGN_OR_RETURN(const ScrollOrder order, ToScrollOrder(request.order_by()));
+    ASSIGN_OR_RETURN(points, engine.ScrollInOrder(request.collection_name(), order, page,
+                                                  request.page_token(), filter, fields, &type));
+  } else {
+    ASSIGN_OR_RETURN(points, engine.ScrollPoints(request.collection_name(), page,
+                                                 request.page_token(), filter, fields, &type));
+  }
   FromPoints(std::move(points.points), type, response);
   response->set_next_page_token(std::move(points.next_page_token));
   return absl::OkStatus();

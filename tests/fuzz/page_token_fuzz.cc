@@ -2,11 +2,16 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/escaping.h"
+#include "index/base/byte_io.h"
+#include "index/base/crc32c.h"
 #include "server/engine/page_token.h"
 #include "tests/fuzz/fuzz_check.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+namespace {
+
+// A token of a list in the order of keys.
+void CheckKeyToken(std::string_view bytes) {
   // As a token, from anyone.
   const auto key = tessera::DecodePageToken(bytes, "");
   if (key.ok()) {
@@ -16,11 +21,55 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   // As a key, of a token of our own: read back under its own prefixes, refused under others. Keys
   // of the store are far below the length at which tokens are refused.
-  if (size > 0 && size <= 256) {
+  if (!bytes.empty() && bytes.size() <= 256) {
     const std::string token = tessera::EncodePageToken(bytes);
-    const auto read = tessera::DecodePageToken(token, bytes.substr(0, size / 2));
+    const auto read = tessera::DecodePageToken(token, bytes.substr(0, bytes.size() / 2));
     FUZZ_CHECK(read.ok() && *read == bytes);
     FUZZ_CHECK(!tessera::DecodePageToken(token, std::string(bytes) + "x").ok());
   }
+}
+
+// What EncodeOrderToken puts around its fields.
+std::string Sealed(std::string_view fields) {
+  tessera::ByteWriter writer;
+  writer.WriteU8(2);
+  writer.WriteU32(tessera::Crc32c(fields));
+  writer.WriteBytes(fields);
+  return absl::WebSafeBase64Escape(writer.Take());
+}
+
+// A token of points in the order of a field.
+void CheckOrderToken(std::string_view bytes) {
+  using tessera::PayloadIndexType;
+  for (const auto type : {PayloadIndexType::kKeyword, PayloadIndexType::kInteger,
+                          PayloadIndexType::kFloat, PayloadIndexType::kDatetime}) {
+    for (const bool descending : {false, true}) {
+      const tessera::OrderTokenScope scope{7, "a.b", type, descending};
+      const auto position = tessera::DecodeOrderToken(bytes, scope);
+      if (!position.ok()) {
+        FUZZ_CHECK(position.status().code() == absl::StatusCode::kInvalidArgument);
+        continue;
+      }
+      FUZZ_CHECK(tessera::EncodeOrderToken(scope, *position) == bytes);
+      tessera::OrderTokenScope other = scope;
+      other.descending = !descending;
+      FUZZ_CHECK(!tessera::DecodeOrderToken(bytes, other).ok());
+    }
+  }
+  // The bytes as a string value and id of our own token.
+  if (bytes.empty() || bytes.size() > 256) return;
+  const tessera::OrderTokenScope scope{7, "a.b", PayloadIndexType::kKeyword, false};
+  const tessera::OrderPosition own{std::string(bytes), std::string(bytes)};
+  const auto read = tessera::DecodeOrderToken(tessera::EncodeOrderToken(scope, own), scope);
+  FUZZ_CHECK(read.ok() && *read == own);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  CheckKeyToken(bytes);
+  CheckOrderToken(bytes);
+  CheckOrderToken(Sealed(bytes));
   return 0;
 }

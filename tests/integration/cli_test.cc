@@ -290,6 +290,36 @@ TEST_F(CliTest, UpdatesACollection) {
   RunJson({"collection", "update", "words"}, 2);
 }
 
+TEST_F(CliTest, ListsInOrderEstimatesAndShowsTheLists) {
+  Create("words");
+  RunJson({"load", "words", WordNetFile("vectors.npy"), "--payload", WordNetFile("payload.jsonl"),
+           "--limit", "3000"});
+  RunJson({"points", "scroll", "words", "--order-by", "senses"}, kRefused);
+  RunJson({"index", "create", "words", "senses", "--type", "integer", "--wait"});
+  const Json page = RunJson({"points", "scroll", "words", "--order-by", "senses", "--descending",
+                             "--start-from", "4", "--page-size", "5"});
+  ASSERT_EQ(page["points"].size(), 5u);
+  for (const Json& point : page["points"]) EXPECT_EQ(point["payload"]["senses"], 4);
+  const Json next = RunJson({"points", "scroll", "words", "--order-by", "senses", "--descending",
+                             "--page-size", "5", "--page-token", page["next_page_token"]});
+  EXPECT_GT(next["points"][0]["id"], page["points"][4]["id"]);
+  RunJson({"points", "scroll", "words", "--descending"}, 2);
+
+  const Json estimate =
+      RunJson({"points", "count", "words", "--filter", "word exists", "--estimate"});
+  EXPECT_EQ(estimate["exact"], false);
+  EXPECT_EQ(estimate["points_max"], 3'000);
+  EXPECT_EQ(RunJson({"points", "count", "words", "--estimate"})["exact"], true);
+
+  RunJson({"collection", "lists", "words"}, kRefused);
+  RunJson({"train", "words", "--nlist", "25", "--wait"});
+  const Json lists = RunJson({"collection", "lists", "words", "--all"});
+  EXPECT_EQ(lists["points"], 3'000);
+  EXPECT_EQ(lists["lists"].size(), 25u);
+  ASSERT_OK_AND_ASSIGN(const CommandResult text, Run({"collection", "lists", "words"}));
+  EXPECT_THAT(text.out, HasSubstr("3,000 points in 25 lists of codebook 1"));
+}
+
 TEST_F(CliTest, ExitCodesTellWhatWentWrong) {
   EXPECT_EQ(RunJson({"collection", "get", "nonsense"}, kNotFound)["error"]["code"], "NOT_FOUND");
   Create("words");

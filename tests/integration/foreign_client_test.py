@@ -448,6 +448,50 @@ class ForeignClientTest(unittest.TestCase):
         request.update_mask.paths.append("index.default_nprobe")
         self.assertGreater(self.collections.Update(request).index.default_nprobe, 0)
 
+    def test_7h_lists_order_and_estimate(self):
+        request = Context.collections.GetListStatisticsRequest(
+            collection_name="words", page_size=17)
+        sizes = []
+        while True:
+            page = self.collections.GetListStatistics(request)
+            sizes += [entry.points for entry in page.lists]
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+        self.assertEqual((len(sizes), sum(sizes)), (page.nlist, ROWS - 3))
+        self.assertEqual((min(sizes), max(sizes)), (page.points_min, page.points_max))
+
+        points = Context.points
+        scroll = points.ScrollRequest(
+            collection_name="words", page_size=400,
+            order_by=points.OrderBy(key="senses", direction=points.DESCENDING))
+        scroll.with_payload.include.append("senses")
+        self.assertEqual(error_of(lambda: self.points.Scroll(scroll))[:2],
+                         (grpc.StatusCode.FAILED_PRECONDITION, "PAYLOAD_INDEX_MISSING"))
+        operation = self.collections.CreatePayloadIndex(
+            Context.collections.CreatePayloadIndexRequest(
+                collection_name="words", key="senses", type=Context.filters.INTEGER))
+        list(self.operations.Watch(
+            Context.operations.WatchOperationRequest(operation_id=operation.operation_id)))
+        seen = []
+        while True:
+            page = self.points.Scroll(scroll)
+            seen += [(-json.loads(point.payload)["senses"], point.id.num)
+                     for point in page.points]
+            scroll.page_token = page.next_page_token
+            if not scroll.page_token:
+                break
+        self.assertEqual(len(seen), ROWS - 3)
+        self.assertEqual(seen, sorted(seen))
+
+        count = points.CountRequest(collection_name="words", exact=False, filter=self.filter(
+            key="gloss", exists=True))
+        estimate = self.points.Count(count)
+        self.assertFalse(estimate.exact)
+        self.assertEqual(estimate.points_max, ROWS - 3)
+        self.assertTrue(self.points.Count(
+            points.CountRequest(collection_name="words", filter=count.filter)).exact)
+
     def test_8_errors(self):
         search = Context.points.SearchRequest(collection_name="words", limit=0)
         search.vectors.values.extend([0.5] * 128)

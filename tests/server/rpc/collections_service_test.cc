@@ -149,6 +149,32 @@ TEST_F(CollectionsServiceTest, RefusesToUpdateWhatCannotChange) {
   EXPECT_EQ(engine_->GetCollection("words")->revision, 0u);
 }
 
+TEST_F(CollectionsServiceTest, ListStatisticsNeedATraining) {
+  ASSERT_TRUE(CreateByCall(Request("words", 4)).ok());
+  v1::GetListStatisticsRequest request;
+  request.set_collection_name("words");
+  v1::GetListStatisticsResponse response;
+  const auto call = [&] {
+    return Call(*collections_, &v1::Collections::Stub::GetListStatistics, request, &response);
+  };
+  EXPECT_EQ(CallError(call()).reason, "CODEBOOK_NOT_TRAINED");
+  ASSERT_TRUE(UpsertRows("words", 0, ClusteredRows(300, 4, 1)).ok());
+  Train("words", 5);
+  request.set_page_size(4);
+  ASSERT_TRUE(call().ok());
+  EXPECT_EQ(response.nlist(), 5u);
+  EXPECT_EQ(response.points(), 300u);
+  EXPECT_EQ(response.lists_size(), 4);
+  EXPECT_LE(response.points_min(), response.points_median());
+  EXPECT_LE(response.points_median(), response.points_max());
+  EXPECT_GE(response.imbalance(), 1);
+  request.set_page_token(response.next_page_token());
+  ASSERT_TRUE(call().ok());
+  ASSERT_EQ(response.lists_size(), 1);
+  EXPECT_EQ(response.lists(0).list(), 4u);
+  EXPECT_EQ(response.next_page_token(), "");
+}
+
 TEST_F(CollectionsServiceTest, ListsPageByPage) {
   std::set<std::string> names;
   for (int i = 0; i < 7; ++i) {

@@ -108,6 +108,90 @@ TEST_F(PointsServiceTest, BadWriteOptionsAreRefused) {
   EXPECT_NE(request_id.error_message().find("request_id"), std::string::npos);
 }
 
+TEST_F(PointsServiceTest, ScrollsInTheOrderOfAField) {
+  v1::UpsertRequest upsert = Points("words", 100, 4, kDimension);
+  for (const char* payload : {R"({"n":3})", R"({"n":[9,1]})", "", R"({"n":3})"}) {
+    upsert.add_payloads(payload);
+  }
+  ASSERT_TRUE(Upsert(upsert).ok());
+  v1::ScrollRequest scroll;
+  scroll.set_collection_name("words");
+  scroll.set_page_size(2);
+  scroll.mutable_order_by()->set_key("n");
+  v1::ScrollResponse page;
+  const auto call = [&] { return Call(*points_, &v1::Points::Stub::Scroll, scroll, &page); };
+  const CallError missing(call());
+  EXPECT_EQ(missing.code, grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(missing.reason, "PAYLOAD_INDEX_MISSING");
+  ASSERT_TRUE(
+      Await(engine_->CreatePayloadIndex("words", {FieldPath("n"), PayloadIndexType::kInteger}))
+          .ok());
+  const auto pages = [&] {
+    std::vector<uint64_t> ids;
+    scroll.clear_page_token();
+    do {
+      const grpc::Status status = call();
+      EXPECT_TRUE(status.ok()) << status.error_message();
+      for (const v1::Point& point : page.points()) ids.push_back(point.id().num());
+      scroll.set_page_token(page.next_page_token());
+    } while (!scroll.page_token().empty());
+    return ids;
+  };
+  EXPECT_EQ(pages(), (std::vector<uint64_t>{101, 100, 103}));
+  scroll.mutable_order_by()->set_direction(v1::DESCENDING);
+  EXPECT_EQ(pages(), (std::vector<uint64_t>{101, 100, 103}));
+  scroll.mutable_order_by()->mutable_start_from()->set_integer(5);
+  EXPECT_EQ(pages(), (std::vector<uint64_t>{100, 103}));
+
+  const auto refused = [&](auto change) {
+    const v1::ScrollRequest good = scroll;
+    change(scroll);
+    const CallError error(call());
+    scroll = good;
+    EXPECT_EQ(error.code, grpc::StatusCode::INVALID_ARGUMENT);
+    return error.field;
+  };
+  EXPECT_EQ(refused([](auto& s) { s.mutable_order_by()->mutable_start_from()->Clear(); }),
+            "order_by.start_from");
+  EXPECT_EQ(refused([](auto& s) { s.mutable_order_by()->mutable_start_from()->set_text("x"); }),
+            "order_by.start_from");
+  EXPECT_EQ(refused([](auto& s) { s.mutable_order_by()->set_key(""); }), "order_by.key");
+  EXPECT_EQ(
+      refused([](auto& s) { s.mutable_order_by()->set_direction(static_cast<v1::Direction>(9)); }),
+      "order_by.direction");
+  EXPECT_EQ(refused([](auto& s) {
+              s.set_page_token(std::string(limits::kOrderedPageTokenBytesMax + 1, 'A'));
+            }),
+            "page_token");
+}
+
+TEST_F(PointsServiceTest, CountsExactlyUnlessAskedNotTo) {
+  v1::UpsertRequest upsert = Points("words", 100, 2'000, kDimension);
+  for (int i = 0; i < 2'000; ++i) upsert.add_payloads(i % 2 == 0 ? R"({"even":true})" : "");
+  ASSERT_TRUE(Upsert(upsert).ok());
+  v1::CountRequest request;
+  request.set_collection_name("words");
+  v1::Condition& condition = *request.mutable_filter()->add_must();
+  condition.set_key("even");
+  condition.set_exists(true);
+  v1::CountResponse count;
+  request.set_exact(false);
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Count, request, &count).ok());
+  EXPECT_FALSE(count.exact());
+  EXPECT_EQ(count.points_min(), 0u);
+  EXPECT_GE(count.points_max(), 2'000u);
+  EXPECT_NEAR(static_cast<double>(count.points()), 1'000, 100);
+  for (const bool stated : {false, true}) {
+    request.clear_exact();
+    if (stated) request.set_exact(true);
+    ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Count, request, &count).ok());
+    EXPECT_TRUE(count.exact());
+    EXPECT_EQ(count.points(), 1'000u);
+    EXPECT_EQ(count.points_min(), 1'000u);
+    EXPECT_EQ(count.points_max(), 1'000u);
+  }
+}
+
 TEST_F(PointsServiceTest, WritesAndFindsAgain) {
   v1::UpsertRequest upsert = Points("words", 100, 2, kDimension);
   upsert.add_payloads(R"({"word":"vector"})");
