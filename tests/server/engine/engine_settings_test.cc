@@ -6,18 +6,21 @@
 namespace tessera {
 namespace {
 
-// Counts the commits that are not synced.
-class AsyncCounter final : public StoreWrapper {
+// Counts the commits that are not synced, and fails them all if it is told to.
+class WatchedStore final : public StoreWrapper {
  public:
-  AsyncCounter(std::unique_ptr<Store> store, std::atomic<int>& commits)
-      : StoreWrapper(std::move(store)), commits_(commits) {}
+  WatchedStore(std::unique_ptr<Store> store, std::atomic<int>& async_commits,
+               const std::atomic<bool>& fail)
+      : StoreWrapper(std::move(store)), async_commits_(async_commits), fail_(fail) {}
   absl::Status Commit(StoreBatch& batch, Durability durability) override {
-    if (durability == Durability::kAsync) commits_.fetch_add(1);
+    if (fail_.load()) return absl::ResourceExhaustedError("the disk is full");
+    if (durability == Durability::kAsync) async_commits_.fetch_add(1);
     return StoreWrapper::Commit(batch, durability);
   }
 
  private:
-  std::atomic<int>& commits_;
+  std::atomic<int>& async_commits_;
+  const std::atomic<bool>& fail_;
 };
 
 class EngineSettingsTest : public EngineFixture {
@@ -25,7 +28,7 @@ class EngineSettingsTest : public EngineFixture {
   static constexpr size_t kDimension = 8;
 
   std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
-    return std::make_unique<AsyncCounter>(std::move(store), async_commits_);
+    return std::make_unique<WatchedStore>(std::move(store), async_commits_, fail_commits_);
   }
 
   absl::StatusOr<CollectionInfo> Update(const std::function<void(CollectionSettings*)>& change,
@@ -44,6 +47,7 @@ class EngineSettingsTest : public EngineFixture {
   }
 
   std::atomic<int> async_commits_{0};
+  std::atomic<bool> fail_commits_{false};
 };
 
 TEST_F(EngineSettingsTest, SearchDefaultsChangeAtOnceAndForGood) {
@@ -178,6 +182,25 @@ TEST_F(EngineSettingsTest, ARefusedChangeChangesNothing) {
   }
   EXPECT_EQ(engine_->UpdateCollection("b", {}, std::nullopt).status().code(),
             absl::StatusCode::kNotFound);
+}
+
+TEST_F(EngineSettingsTest, AChangeThatIsNotOnDiskIsNone) {
+  Create("a", kDimension);
+  const auto set = [](CollectionSettings* settings) {
+    settings->index.default_nprobe = 9;
+    settings->metadata = R"({"by":1})";
+  };
+  fail_commits_.store(true);
+  EXPECT_EQ(Update(set).status().code(), absl::StatusCode::kResourceExhausted);
+  fail_commits_.store(false);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Info().spec.index.default_nprobe, 0u);
+    EXPECT_EQ(Info().spec.metadata, "");
+    EXPECT_EQ(Info().revision, 0u);
+    Reopen();
+  }
+  ASSERT_TRUE(Update(set).ok());
+  EXPECT_EQ(Info().revision, 1u);
 }
 
 TEST_F(EngineSettingsTest, AnExpectedRevisionGuardsAgainstLostChanges) {
