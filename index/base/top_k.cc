@@ -11,8 +11,6 @@ constexpr size_t kBufferMin = 64;
 
 }  // namespace
 
-TopK::TopK(size_t k) { Reset(k); }
-
 void TopK::Reset(size_t k) {
   k_ = k;
   size_ = 0;
@@ -29,7 +27,8 @@ void TopK::Append(Neighbor neighbor) {
 
 void TopK::Select() {
   const auto kth = buffer_.begin() + static_cast<ptrdiff_t>(k_ - 1);
-  std::nth_element(buffer_.begin(), kth, buffer_.begin() + static_cast<ptrdiff_t>(size_));
+  std::nth_element(buffer_.begin(), kth, buffer_.begin() + static_cast<ptrdiff_t>(size_),
+                   [this](const Neighbor& a, const Neighbor& b) { return Before(a, b); });
   size_ = k_;
   threshold_ = kth->distance;
 }
@@ -37,7 +36,8 @@ void TopK::Select() {
 size_t TopK::TakeTo(Neighbor* out) {
   const size_t count = std::min(size_, k_);
   if (size_ > k_ && k_ > 0) Select();
-  std::sort(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(count));
+  std::sort(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(count),
+            [this](const Neighbor& a, const Neighbor& b) { return Before(a, b); });
   std::copy_n(buffer_.begin(), count, out);
   Reset(k_);
   return count;

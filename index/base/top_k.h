@@ -2,21 +2,26 @@
 #define TESSERA_INDEX_BASE_TOP_K_H_
 
 #include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "index/base/types.h"
 
 namespace tessera {
 
-// Keeps the k smallest of the neighbours pushed (ties: the smaller slot). The answer does not
-// depend on the order of the pushes.
+// Keeps the k smallest of the neighbours pushed (ties: the smaller slot, or the one that is first
+// in the order that is given). The answer does not depend on the order of the pushes.
 //
 // A buffer of 2k: a push beyond the threshold costs one comparison, and when the buffer is full a
 // selection drops its larger half and lowers the threshold. That is a constant amortised cost per
 // push, where a heap pays log k. Not thread-safe; reusable after Take() or Reset().
 class TopK {
  public:
-  explicit TopK(size_t k);
+  // Whether the first of two equally far slots comes before the second: a strict order.
+  using TieOrder = std::function<bool(Slot, Slot)>;
+
+  explicit TopK(size_t k, TieOrder ties = {}) : ties_(std::move(ties)) { Reset(k); }
 
   // Starts anew, for another k; keeps the memory.
   void Reset(size_t k);
@@ -42,7 +47,12 @@ class TopK {
  private:
   void Append(Neighbor neighbor);
   void Select();
+  bool Before(const Neighbor& a, const Neighbor& b) const {
+    if (ties_ && a.distance == b.distance) return ties_(a.slot, b.slot);
+    return a < b;
+  }
 
+  TieOrder ties_;
   size_t k_ = 0;
   size_t size_ = 0;
   float threshold_;

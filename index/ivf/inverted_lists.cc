@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
 #include "index/base/buffer.h"
+#include "index/ivf/code_errors.h"
 #include "index/ivf/lists_snapshot.h"
 
 namespace tessera {
@@ -33,6 +35,16 @@ class Extent {
   std::shared_ptr<std::atomic<size_t>> meter_;
 };
 
+// |codeword|^2 of each codeword, subquantizer by subquantizer.
+std::vector<double> CodewordNorms(const ProductQuantizer& quantizer) {
+  const MatrixView codewords = quantizer.all_codewords();
+  std::vector<double> norms(codewords.rows);
+  for (size_t i = 0; i < codewords.rows; ++i) {
+    for (float x : codewords.row(i)) norms[i] += double{x} * x;
+  }
+  return norms;
+}
+
 }  // namespace
 
 SearchTables::SearchTables(std::shared_ptr<const Codebook> book)
@@ -57,6 +69,8 @@ struct InvertedLists::Impl {
         chunks((nlist + ListChunk::kLists - 1) / ListChunk::kLists),
         shared(chunks.size(), false),
         rooms(nlist),
+        codeword_norms(CodewordNorms(tables->codebook->quantizer())),
+        errors(std::make_shared<CodeErrors>()),
         meter(std::make_shared<std::atomic<size_t>>(0)) {
     for (auto& chunk : chunks) chunk = std::make_shared<ListChunk>();
   }
@@ -108,6 +122,9 @@ struct InvertedLists::Impl {
   void Pack(const EncodedVectors* vectors, const Slot* slots, const std::vector<uint32_t>& begins,
             const std::vector<uint32_t>& rows, const SlotSet* deleted, std::vector<Slot>* removed);
   void SetRoom(uint32_t index, const Room& room);
+  double CodeNorm(const uint8_t* code) const;
+  void NoteErrors(const EncodedVectors& vectors, const Slot* slots, const uint32_t* rows, size_t n,
+                  InvertedList* list) const;
 
   std::shared_ptr<const SearchTables> tables;
   const LutScanShape shape;
@@ -116,6 +133,8 @@ struct InvertedLists::Impl {
   std::vector<std::shared_ptr<ListChunk>> chunks;
   std::vector<bool> shared;  // chunk c is seen by a snapshot: copy it before writing
   std::vector<Room> rooms;
+  const std::vector<double> codeword_norms;
+  const std::shared_ptr<CodeErrors> errors;
   std::shared_ptr<const ListsSnapshot> latest;
   std::shared_ptr<std::atomic<size_t>> meter;
   std::vector<uint8_t> code_scratch;
@@ -135,11 +154,36 @@ void InvertedLists::Impl::SetRoom(uint32_t index, const Room& room) {
   old = room;
 }
 
+// The length of the residual that a code stands for.
+double InvertedLists::Impl::CodeNorm(const uint8_t* code) const {
+  double sum = 0;
+  const size_t entries = shape.table_entries();
+  for (size_t j = 0; j < shape.subquantizers; ++j) {
+    const size_t entry = shape.nbits == 4 ? code[j / 2] >> (j % 2 * 4) & 15 : code[j];
+    sum += codeword_norms[j * entries + entry];
+  }
+  return std::sqrt(sum);
+}
+
+// Keeps what is known of how far the rows are from their codes and from the list's centroid.
+void InvertedLists::Impl::NoteErrors(const EncodedVectors& vectors, const Slot* slots,
+                                     const uint32_t* rows, size_t n, InvertedList* list) const {
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t row = rows[i];
+    errors->Set(slots[row], vectors.errors[row]);
+    const float error = errors->Get(slots[row]);
+    const double norm = CodeNorm(&vectors.codes[row * shape.code_bytes()]);
+    list->error_max = std::max(list->error_max, error);
+    list->reach = std::max(list->reach, static_cast<float>(norm) + error);
+  }
+}
+
 // Adds rows to one list. Readers of older snapshots may be scanning it: blocks that they can see
 // are left alone, a partly filled last block is replaced by a copy.
 void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vectors,
                                        const Slot* slots, const uint32_t* rows, size_t n) {
   InvertedList& l = MutableList(index);
+  NoteErrors(vectors, slots, rows, n, &l);
   const Room& room = rooms[index];
   const size_t full_before = l.size / kBlock;
   const size_t full_after = (l.size + n) / kBlock;
@@ -253,11 +297,12 @@ void InvertedLists::Impl::Pack(const EncodedVectors* vectors, const Slot* slots,
   packed_blocks = packed_blocks_used = own_blocks = 0;
   for (size_t i = 0; i < nlist; ++i) {
     InvertedList& l = MutableList(i);
+    if (added(i) > 0) NoteErrors(*vectors, slots, &rows[begins[i]], added(i), &l);
     const size_t count =
         WriteList(l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i),
                   has_deleted[i] ? deleted : nullptr, removed, at);
     const auto used = static_cast<uint32_t>(BlocksFor(count));
-    l = {at, nullptr, used, static_cast<uint32_t>(count), extent, nullptr};
+    l = {at, nullptr, used, static_cast<uint32_t>(count), l.error_max, l.reach, extent, nullptr};
     rooms[i] = {at, used, true};
     packed_blocks += used;
     if (at != nullptr) at += used * block_bytes;
@@ -299,7 +344,8 @@ std::shared_ptr<const ListsSnapshot> InvertedLists::Snapshot() {
   if (impl_->latest == nullptr) {
     ListsSnapshot::Chunks chunks(impl_->chunks.begin(), impl_->chunks.end());
     impl_->shared.assign(impl_->shared.size(), true);
-    impl_->latest = std::make_shared<ListsSnapshot>(impl_->tables, std::move(chunks), impl_->size);
+    impl_->latest = std::make_shared<ListsSnapshot>(impl_->tables, impl_->errors, std::move(chunks),
+                                                    impl_->size);
   }
   return impl_->latest;
 }
@@ -313,7 +359,8 @@ void InvertedLists::Compact(uint32_t list, const SlotSet& deleted, std::vector<S
   auto extent = impl_->NewExtent(used);
   impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, removed, extent->data());
   impl_->SetRoom(list, {extent->data(), used});
-  l = {extent->data(), nullptr, used, static_cast<uint32_t>(count), extent, nullptr};
+  l = {extent->data(), nullptr, used,   static_cast<uint32_t>(count),
+       l.error_max,    l.reach, extent, nullptr};
   impl_->size -= before - count;
 }
 
@@ -336,6 +383,7 @@ size_t InvertedLists::size() const { return impl_->size; }
 
 size_t InvertedLists::memory_bytes() const {
   return impl_->meter->load(std::memory_order_relaxed) + impl_->tables->memory_bytes() +
+         impl_->errors->memory_bytes() + impl_->codeword_norms.size() * sizeof(double) +
          impl_->chunks.size() * sizeof(ListChunk) + impl_->nlist * sizeof(Impl::Room);
 }
 

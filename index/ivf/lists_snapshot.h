@@ -10,6 +10,7 @@
 
 #include "index/base/types.h"
 #include "index/ivf/coarse_quantizer.h"
+#include "index/ivf/code_errors.h"
 #include "index/ivf/codebook.h"
 #include "index/simd/lut_scan.h"
 #include "index/simd/lut_scan_tables.h"
@@ -35,6 +36,8 @@ struct InvertedList {
   const uint8_t* tail = nullptr;
   uint32_t num_blocks = 0;  // at `blocks`
   uint32_t size = 0;        // vectors in all
+  float error_max = 0;      // no vector is farther from its code
+  float reach = 0;          // no vector is farther from the centroid, but for rounding
 
   // Keep the memory alive.
   std::shared_ptr<const void> blocks_owner;
@@ -52,11 +55,17 @@ class ListsSnapshot {
  public:
   using Chunks = std::vector<std::shared_ptr<const ListChunk>>;
 
-  ListsSnapshot(std::shared_ptr<const SearchTables> tables, Chunks chunks, size_t size)
-      : tables_(std::move(tables)), chunks_(std::move(chunks)), size_(size) {}
+  ListsSnapshot(std::shared_ptr<const SearchTables> tables,
+                std::shared_ptr<const CodeErrors> errors, Chunks chunks, size_t size)
+      : tables_(std::move(tables)),
+        errors_(std::move(errors)),
+        chunks_(std::move(chunks)),
+        size_(size) {}
 
   const SearchTables& tables() const { return *tables_; }
   const Codebook& codebook() const { return *tables_->codebook; }
+  // Of the slots in the lists.
+  const CodeErrors& errors() const { return *errors_; }
   size_t nlist() const { return tables_->codebook->nlist(); }
   // Vectors in all lists, deleted ones that are not compacted away yet included.
   size_t size() const { return size_; }
@@ -66,6 +75,7 @@ class ListsSnapshot {
 
  private:
   std::shared_ptr<const SearchTables> tables_;
+  std::shared_ptr<const CodeErrors> errors_;
   Chunks chunks_;
   size_t size_;
 };

@@ -96,7 +96,12 @@ void Reranker::Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result) {
   result->resize(s.count);
   for (size_t i = 0; i < s.count; ++i) (*result)[i] = {s.distances[i], s.slots[i]};
   std::sort(result->begin(), result->end());
-  if (result->size() > k) result->resize(k);  // equal distances: the lower slots stay
+  size_t end = std::min(k, result->size());
+  while (end > 0 && end < result->size() &&
+         (*result)[end].distance == (*result)[end - 1].distance) {
+    ++end;
+  }
+  result->resize(end);
 }
 
 }  // namespace tessera

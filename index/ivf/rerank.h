@@ -24,7 +24,7 @@ class Reranker {
   absl::Status Rerank(Metric metric, MatrixView queries, const VectorSource& vectors,
                       std::span<QueryScan> scans);
 
-  // The k nearest candidates, nearest first.
+  // The k nearest candidates and those that are as far as the last of them, nearest first.
   static void Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result);
 
  private:

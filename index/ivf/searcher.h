@@ -54,7 +54,8 @@ struct IvfSearchStats {
 };
 
 // Searches the lists for each query (rows of `queries`, as the user gave them: not normalised, not
-// rotated). `results` has one vector per query, which gets at most k neighbours, nearest first.
+// rotated). `results` has one vector per query, which gets at most k neighbours, nearest first, and
+// those that are as far as the last of them.
 // Slots in `deleted` are never returned. Many queries share passes over the lists.
 // Thread-safe: runs in the calling thread, keeps no state but thread-local scratch.
 absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,

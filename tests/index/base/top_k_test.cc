@@ -60,6 +60,21 @@ TEST(TopKTest, ThresholdNeverCutsOffAMemberOfTheAnswer) {
   EXPECT_LT(top.threshold(), std::numeric_limits<float>::infinity());
 }
 
+TEST(TopKTest, BreaksTiesAsItIsTold) {
+  std::mt19937 rng(9);
+  const auto larger_first = [](Slot a, Slot b) { return a > b; };
+  for (size_t k : {1, 10, 100}) {
+    std::vector<Neighbor> all = RandomNeighbors(2000, &rng, 7);
+    TopK top(k, larger_first);
+    for (const Neighbor& neighbor : all) top.Push(neighbor.distance, neighbor.slot);
+    std::sort(all.begin(), all.end(), [](const Neighbor& a, const Neighbor& b) {
+      return a.distance < b.distance || (a.distance == b.distance && a.slot > b.slot);
+    });
+    all.resize(k);
+    EXPECT_EQ(top.Take(), all);
+  }
+}
+
 TEST(TopKTest, InfinityCountsAndNanDoesNot) {
   TopK top(3);
   const float infinity = std::numeric_limits<float>::infinity();

@@ -167,8 +167,10 @@ TEST_P(InvertedListsTest, MemoryFollowsTheVectors) {
   const size_t per_vector = shape.block_bytes() / kLutScanBlockVectors;
   const size_t used = lists_.memory_bytes() - empty;
   EXPECT_GE(used, 12'000 * per_vector);
-  // At most the last block of each list is partly empty.
-  EXPECT_LE(used, 12'000 * per_vector + codebook_->nlist() * shape.block_bytes());
+  // At most the last block of each list is partly empty; beside them are the errors of the codes,
+  // in chunks that double.
+  constexpr size_t kErrorBytes = 2 * 2 * 12'000;
+  EXPECT_LE(used, 12'000 * per_vector + codebook_->nlist() * shape.block_bytes() + kErrorBytes);
   for (Slot slot = 0; slot < 11'000; ++slot) Delete(slot);
   const auto snapshot = lists_.Snapshot();
   lists_.CompactAll(deleted_, &removed_);

@@ -42,6 +42,19 @@ inline Matrix RandomVectors(size_t n, size_t dim, uint32_t seed) {
   return out;
 }
 
+// The array of a .npy file of tests/data/wordnet, whose header takes 128 bytes.
+inline Matrix ReadWordNet(const std::string& name, ElementType type, size_t rows, size_t dim) {
+  std::ifstream file(std::string(TESSERA_TEST_DATA_DIR "/wordnet/") + name, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  Matrix matrix(rows, dim);
+  EXPECT_EQ(bytes.size(), 128 + rows * dim * ElementSize(type)) << name;
+  if (bytes.size() == 128 + rows * dim * ElementSize(type)) {
+    ToFloat(type, reinterpret_cast<const std::byte*>(bytes.data() + 128), rows * dim,
+            matrix.data());
+  }
+  return matrix;
+}
+
 inline std::shared_ptr<const Codebook> TrainCodebook(Metric metric, MatrixView sample,
                                                      uint32_t nlist, uint32_t m, uint32_t nbits) {
   CodebookSpec spec;

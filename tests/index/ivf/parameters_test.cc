@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,6 +12,7 @@
 #include "index/base/limits.h"
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
+#include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/test_executor.h"
 
 namespace tessera {
@@ -92,19 +91,6 @@ TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
             ChooseSearchDefaults(disk, 1'000'000).rerank);
 }
 
-// The array of a .npy file of this project, whose header takes 128 bytes.
-Matrix ReadNpy(const std::string& name, ElementType type, size_t rows, size_t dim) {
-  std::ifstream file(std::string(TESSERA_TEST_DATA_DIR "/wordnet/") + name, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  Matrix matrix(rows, dim);
-  EXPECT_EQ(bytes.size(), 128 + rows * dim * ElementSize(type)) << name;
-  if (bytes.size() == 128 + rows * dim * ElementSize(type)) {
-    ToFloat(type, reinterpret_cast<const std::byte*>(bytes.data() + 128), rows * dim,
-            matrix.data());
-  }
-  return matrix;
-}
-
 std::vector<Neighbor> Exact(MatrixView base, std::span<const float> query, size_t k) {
   const ExactScorer scorer(Metric::kCosine, ElementType::kFloat32, query);
   std::vector<float> distances(base.rows);
@@ -122,8 +108,8 @@ std::vector<Neighbor> Exact(MatrixView base, std::span<const float> query, size_
 // the recall@10 of a search that reranks exactly. Written out without any search code of ours.
 TEST(Defaults, FindTheNeighborsOnRealVectors) {
   const size_t dim = 128;
-  const Matrix base = ReadNpy("vectors.npy", ElementType::kFloat16, 25'000, dim);
-  const Matrix queries = ReadNpy("queries.npy", ElementType::kFloat32, 500, dim);
+  const Matrix base = test::ReadWordNet("vectors.npy", ElementType::kFloat16, 25'000, dim);
+  const Matrix queries = test::ReadWordNet("queries.npy", ElementType::kFloat32, 500, dim);
   CodebookSpec spec = AllOpen();
   ChooseIndexParameters(Metric::kCosine, dim, base.rows(), RerankSource::kMemory, &spec);
   TestExecutor executor(2);

@@ -1,0 +1,52 @@
+#ifndef TESSERA_INDEX_IVF_CODE_ERRORS_H_
+#define TESSERA_INDEX_IVF_CODE_ERRORS_H_
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "index/base/buffer.h"
+#include "index/base/types.h"
+
+namespace tessera {
+
+// The distance between each vector and its code, by slot: what bounds of scores are made of. Kept
+// in 16 bits, rounded up, so that the bounds hold.
+//
+// One writer. Readers take no lock, and read only slots that the writer has published to them and
+// does not set again as long as they may. Chunks double in size and never move.
+class CodeErrors {
+ public:
+  CodeErrors() = default;
+  CodeErrors(const CodeErrors&) = delete;
+  CodeErrors& operator=(const CodeErrors&) = delete;
+  ~CodeErrors();
+
+  void Set(Slot slot, float error);
+  // At least what was set, and at most 1/128 more.
+  float Get(Slot slot) const;
+
+  size_t memory_bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  // Chunk i holds the kFirstChunkSlots << i slots from kFirstChunkSlots * (2^i - 1) on.
+  static constexpr uint64_t kFirstChunkSlots = 1024;
+  static constexpr size_t kChunks = 23;
+  using Chunk = AlignedBuffer<uint16_t>;
+
+  static size_t ChunkIndex(Slot slot) {
+    return std::bit_width((uint64_t{slot} + kFirstChunkSlots) / kFirstChunkSlots) - 1;
+  }
+  static size_t OffsetIn(Slot slot) {
+    return uint64_t{slot} + kFirstChunkSlots - (kFirstChunkSlots << ChunkIndex(slot));
+  }
+
+  std::array<std::atomic<Chunk*>, kChunks> chunks_{};
+  std::atomic<size_t> bytes_{0};
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_IVF_CODE_ERRORS_H_
