@@ -159,6 +159,11 @@ Json ToJson(const v1::ScoredPoint& hit) {
   Json json{{"id", ToJson(hit.id())},
             {"score", FloatToJson(hit.score())},
             {"score_is_exact", hit.score_is_exact()}};
+  if (hit.has_bounds()) {
+    json["bounds"] = Json{{"lower", FloatToJson(hit.bounds().lower())},
+                          {"upper", FloatToJson(hit.bounds().upper())}};
+  }
+  if (hit.certain_by_code()) json["certain_by_code"] = true;
   if (!hit.payload().empty()) json["payload"] = PayloadToJson(hit.payload());
   if (hit.has_vector()) json["vector"] = ToJson(hit.vector());
   return json;

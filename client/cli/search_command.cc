@@ -1,5 +1,6 @@
 // tessera search COLLECTION
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,10 +11,9 @@
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/filter_expression.h"
-#include "client/cli/format.h"
 #include "client/cli/messages.h"
 #include "client/cli/query_source.h"
-#include "client/cli/table.h"
+#include "client/cli/search_results.h"
 #include "client/cpp/vectors.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -22,148 +22,48 @@ namespace tessera::cli {
 namespace {
 
 constexpr uint64_t kQueriesPerRequest = 100;
-constexpr size_t kPayloadColumns = 100;  // of a payload in a table
-constexpr size_t kFieldColumns = 60;
-constexpr size_t kVectorComponents = 4;  // shown of a vector in a table
+constexpr uint32_t kLimit = 10;
+constexpr uint32_t kRangePage = 1'000;
 
 struct SearchOptions {
   std::string collection, vector, queries, rows, filter;
   std::vector<uint64_t> ids;
   std::vector<std::string> string_ids, fields;
-  uint32_t limit = 10, offset = 0, nprobe = 0, rerank = 0;
-  std::optional<float> score_threshold;
+  std::optional<uint32_t> limit;
+  uint32_t offset = 0, nprobe = 0, rerank = 0;
+  std::optional<float> score_threshold, radius;
   bool exact = false, no_rerank = false, with_payload = false, with_vectors = false;
-  bool explain = false;
+  bool explain = false, bounds = false;
 };
+
+v1::PayloadSelector MakeSelector(const SearchOptions& options) {
+  v1::PayloadSelector selector;
+  selector.set_enable(options.with_payload || !options.fields.empty());
+  if (options.with_payload) return selector;
+  for (const std::string& field : options.fields) selector.add_include(field);
+  return selector;
+}
 
 absl::StatusOr<v1::SearchRequest> MakeRequest(const SearchOptions& options) {
   v1::SearchRequest request;
   request.set_collection_name(options.collection);
-  request.set_limit(options.limit);
+  request.set_limit(options.limit.value_or(kLimit));
   v1::SearchParams& params = *request.mutable_params();
   params.set_nprobe(options.nprobe);
   params.set_exact(options.exact);
   params.set_rerank(options.rerank);
   params.set_no_rerank(options.no_rerank);
-  request.mutable_with_payload()->set_enable(options.with_payload || !options.fields.empty());
-  if (!options.with_payload) {
-    for (const std::string& field : options.fields)
-      request.mutable_with_payload()->add_include(field);
-  }
+  *request.mutable_with_payload() = MakeSelector(options);
   request.set_with_vectors(options.with_vectors);
   request.set_offset(options.offset);
   if (options.score_threshold.has_value()) request.set_score_threshold(*options.score_threshold);
   request.set_explain(options.explain);
+  request.set_with_bounds(options.bounds);
   if (!options.filter.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
   }
   return request;
 }
-
-Json ExplanationToJson(const v1::SearchResponse& response) {
-  const v1::Explanation& e = response.explanation();
-  return Json{{"plan", v1::SearchPlan_Name(response.plan())},
-              {"exhausted", response.exhausted()},
-              {"filter_selectivity", response.filter_selectivity()},
-              {"filter_us", e.filter_us()},
-              {"search_us", e.search_us()},
-              {"fetch_us", e.fetch_us()},
-              {"lists_scanned", e.lists_scanned()},
-              {"codes_scanned", e.codes_scanned()},
-              {"candidates_reranked", e.candidates_reranked()},
-              {"bytes_read", e.bytes_read()},
-              {"points_matching", e.points_matching()},
-              {"payloads_read", e.payloads_read()},
-              {"unindexed", std::vector<std::string>(e.unindexed().begin(), e.unindexed().end())}};
-}
-
-std::string RenderExplanation(const v1::SearchResponse& response) {
-  Table table({{"EXPLANATION"}, {""}});
-  const Json explanation = ExplanationToJson(response);
-  for (const auto& [name, value] : explanation.items()) {
-    table.AddRow({name, value.is_string() ? value.get<std::string>() : value.dump()});
-  }
-  return table.Render();
-}
-
-// Prints results as they come (a table each) or gathers them (one JSON document).
-class Results {
- public:
-  Results(Context& context, const SearchOptions& options) : context_(context), options_(options) {}
-
-  void Add(const std::string& title, const Json& query, const v1::SearchResult& result) {
-    if (context_.json()) {
-      Json hits = Json::array();
-      for (const v1::ScoredPoint& hit : result.hits()) hits.push_back(ToJson(hit));
-      documents_.push_back(Json{{"query", query}, {"hits", hits}});
-      return;
-    }
-    if (count_++ > 0) context_.out() << "\n";
-    context_.out() << title << "\n" << Render(result);
-  }
-
-  // Says how the searches of a response were done, if that was asked for.
-  void Explain(const v1::SearchResponse& response) {
-    if (!response.has_explanation()) return;
-    if (context_.json()) {
-      explanations_.push_back(ExplanationToJson(response));
-    } else {
-      context_.out() << RenderExplanation(response) << "\n";
-    }
-  }
-
-  void Finish() {
-    if (!context_.json()) return;
-    Json document{{"collection_name", options_.collection}, {"results", documents_}};
-    if (!explanations_.empty()) document["explanations"] = explanations_;
-    context_.PrintJson(document);
-  }
-
- private:
-  std::string Render(const v1::SearchResult& result) const {
-    const bool payload = options_.with_payload && options_.fields.empty();
-    std::vector<Table::Column> columns = {
-        {"RANK", Align::kRight}, {"ID", Align::kRight}, {"SCORE", Align::kRight}};
-    for (const std::string& field : options_.fields) {
-      columns.push_back({field, Align::kLeft, kFieldColumns});
-    }
-    if (payload) columns.push_back({"PAYLOAD", Align::kLeft, kPayloadColumns});
-    if (options_.with_vectors) columns.push_back({"VECTOR"});
-    Table table(std::move(columns));
-    for (int i = 0; i < result.hits_size(); ++i) {
-      const v1::ScoredPoint& hit = result.hits(i);
-      // A score from codes alone is marked, so that it is never taken for the true one.
-      std::vector<std::string> cells = {
-          std::to_string(i + 1), ToText(hit.id()),
-          absl::StrCat(hit.score_is_exact() ? "" : "~", FormatFixed(hit.score(), 4))};
-      const Json document = options_.fields.empty() ? Json() : PayloadToJson(hit.payload());
-      for (const std::string& field : options_.fields) {
-        cells.push_back(PayloadField(document, field));
-      }
-      if (payload) cells.push_back(hit.payload());
-      if (options_.with_vectors) cells.push_back(VectorCell(hit.vector()));
-      table.AddRow(std::move(cells));
-    }
-    return table.Render();
-  }
-
-  static std::string VectorCell(const v1::Vectors& vector) {
-    const absl::StatusOr<std::vector<float>> floats = ToFloats(vector);
-    if (!floats.ok()) return "";
-    std::string text;
-    for (size_t i = 0; i < std::min(floats->size(), kVectorComponents); ++i) {
-      absl::StrAppend(&text, i == 0 ? "" : ", ", FormatFixed((*floats)[i], 4));
-    }
-    if (floats->size() > kVectorComponents) text += ", ...";
-    return text;
-  }
-
-  Context& context_;
-  const SearchOptions& options_;
-  Json documents_ = Json::array();
-  Json explanations_ = Json::array();
-  size_t count_ = 0;
-};
 
 // A server that answers with another number of results than queries is not to be trusted.
 absl::StatusOr<v1::SearchResponse> SearchAll(Context& context, const v1::SearchRequest& request,
@@ -182,7 +82,7 @@ absl::Status SearchVectors(Context& context, const SearchOptions& options, const
   ASSIGN_OR_RETURN(v1::SearchRequest request, MakeRequest(options));
   // What a request may ask for at all bounds how many queries go into one.
   const uint64_t batch = std::clamp<uint64_t>(
-      limits::kSearchResultsMax / std::max<uint32_t>(options.limit, 1), 1, kQueriesPerRequest);
+      limits::kSearchResultsMax / std::max<uint32_t>(request.limit(), 1), 1, kQueriesPerRequest);
   for (uint64_t begin = 0; begin < queries.rows; begin += batch) {
     const uint64_t count = std::min(batch, queries.rows - begin);
     *request.mutable_vectors() = queries.Slice(begin, count);
@@ -218,6 +118,63 @@ absl::Status SearchIds(Context& context, const SearchOptions& options, Results& 
   return absl::OkStatus();
 }
 
+// Every point within the radius of one query, page by page, or as many as the limit says.
+absl::Status SearchRange(Context& context, const SearchOptions& options,
+                         v1::SearchRangeRequest request, const std::string& title,
+                         const Json& query, Results& results) {
+  request.set_collection_name(options.collection);
+  request.set_radius(*options.radius);
+  *request.mutable_with_payload() = MakeSelector(options);
+  request.set_with_vectors(options.with_vectors);
+  request.set_explain(options.explain);
+  if (!options.filter.empty()) {
+    ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
+  }
+  v1::SearchResult all;
+  uint64_t left = options.limit.value_or(std::numeric_limits<uint32_t>::max());
+  do {
+    request.set_page_size(static_cast<uint32_t>(std::min<uint64_t>(left, kRangePage)));
+    ASSIGN_OR_RETURN(v1::SearchRangeResponse page, context.client().SearchRange(request));
+    left -= std::min<uint64_t>(left, static_cast<uint64_t>(page.hits_size()));
+    for (v1::ScoredPoint& hit : *page.mutable_hits()) *all.add_hits() = std::move(hit);
+    request.set_page_token(page.next_page_token());
+    v1::SearchResponse explained;
+    explained.set_plan(page.plan());
+    explained.set_exhausted(page.next_page_token().empty());
+    if (page.has_explanation()) *explained.mutable_explanation() = page.explanation();
+    results.Explain(explained);
+  } while (!request.page_token().empty() && left > 0);
+  results.Add(title, query, all);
+  return absl::OkStatus();
+}
+
+absl::Status SearchRanges(Context& context, const SearchOptions& options, Results& results) {
+  if (!options.queries.empty() || options.offset > 0 || options.exact || options.no_rerank ||
+      options.score_threshold.has_value() || options.bounds) {
+    return UsageError(
+        "--radius goes with one of --vector, --id and --id-str, and finds every point within it: "
+        "there is nothing to say with --offset, --exact, --no-rerank, --score-threshold, --bounds");
+  }
+  if (!options.vector.empty()) {
+    ASSIGN_OR_RETURN(const QuerySet query, ParseVector(options.vector));
+    v1::SearchRangeRequest request;
+    *request.mutable_vector() = query.Slice(0, 1);
+    return SearchRange(context, options, request, "query vector:", Json{{"vector", options.vector}},
+                       results);
+  }
+  std::vector<v1::PointId> ids;
+  for (const uint64_t id : options.ids) ids.push_back(MakePointId(id));
+  for (const std::string& id : options.string_ids) ids.push_back(MakePointId(id));
+  for (const v1::PointId& id : ids) {
+    v1::SearchRangeRequest request;
+    *request.mutable_id() = id;
+    RETURN_IF_ERROR(SearchRange(context, options, request,
+                                absl::StrCat("neighbours of ", ToText(id), ":"),
+                                Json{{"id", ToJson(id)}}, results));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunSearch(Context& context, const SearchOptions& options) {
   const int sources = !options.vector.empty() + !options.queries.empty() + !options.ids.empty() +
                       !options.string_ids.empty();
@@ -227,8 +184,15 @@ absl::Status RunSearch(Context& context, const SearchOptions& options) {
   if (!options.rows.empty() && options.queries.empty()) {
     return UsageError("--rows goes with --queries");
   }
-  Results results(context, options);
-  if (!options.vector.empty()) {
+  Results results(context, options.collection,
+                  {.fields = options.fields,
+                   .payload = options.with_payload,
+                   .vectors = options.with_vectors,
+                   .bounds = options.bounds,
+                   .certain = options.radius.has_value()});
+  if (options.radius.has_value()) {
+    RETURN_IF_ERROR(SearchRanges(context, options, results));
+  } else if (!options.vector.empty()) {
     ASSIGN_OR_RETURN(const QuerySet queries, ParseVector(options.vector));
     RETURN_IF_ERROR(SearchVectors(context, options, queries, results));
   } else if (!options.queries.empty()) {
@@ -254,8 +218,11 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
       "  tessera search words --id 7 --fields word,category,gloss\n"
       "  tessera search words --id 7 --filter 'category = \"animal\" and senses > 2' --explain\n"
       "  tessera search words --vector 0.1,-0.2,0.3 --limit 5 --exact\n"
+      "  tessera search words --id 7 --radius 0.8\n"
       "  tessera search words --queries queries.npy --rows 0:5 --with-payload --output json\n\n"
-      "A score marked ~ comes from a point's code alone and is approximate.");
+      "A score marked ~ comes from a point's code alone and is approximate; --bounds shows\n"
+      "between what the exact one lies. With --radius, a hit told by its code was certain before\n"
+      "its vector was looked at.");
   search->add_option("collection", options->collection, "Collection to search")->required();
   search->add_option("--vector", options->vector, "Query vector, e.g. 0.1,-0.2,0.3");
   search->add_option("--queries", options->queries, "File of query vectors");
@@ -265,10 +232,15 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
   search
       ->add_option("--id-str", options->string_ids, "String id of a stored point; may be repeated")
       ->allow_extra_args(false);
-  search->add_option("--limit", options->limit, "Neighbours of each query")->capture_default_str();
+  search->add_option("--limit", options->limit,
+                     "Neighbours of each query; default: 10, and all with --radius");
   search->add_option("--offset", options->offset, "Neighbours to leave out from the front");
   search->add_option("--score-threshold", options->score_threshold,
                      "Only neighbours at least as near as this score");
+  search->add_option("--radius", options->radius,
+                     "Every point with at most this squared distance (metric l2), or with at least "
+                     "this product or cosine");
+  search->add_flag("--bounds", options->bounds, "Show between what each exact score lies");
   search->add_option("--filter", options->filter,
                      "Only points that match, e.g. 'category = \"animal\" and senses > 2'; the "
                      "language is described in client/cli/README.md");

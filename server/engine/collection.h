@@ -17,10 +17,13 @@
 #include "absl/time/time.h"
 #include "index/base/executor.h"
 #include "index/base/slot_set.h"
+#include "index/base/top_k.h"
+#include "index/ivf/code_bounds.h"
 #include "index/ivf/codebook.h"
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
+#include "index/simd/exact.h"
 #include "server/engine/filter_cache.h"
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
@@ -117,6 +120,7 @@ class Collection {
   absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
                                     const Filter& filter, const PointFields& fields) const;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
+  absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) const;
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) const;
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) const;
   // As Engine::SearchIsQuick.
@@ -293,9 +297,13 @@ class Collection {
   absl::Status SearchMatchingOfLists(const CollectionView& view, MatrixView query,
                                      const IvfSearchParams& params, const FilterMatches& matches,
                                      std::vector<Neighbor>* result, SearchReport* report) const;
-  absl::Status SearchMatching(const CollectionView& view, MatrixView queries, size_t k,
-                              std::vector<Slot> slots,
+  absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;
+  // Calls visit(q, block, distances) with the distances of query q from some of the slots.
+  using DistanceVisitor =
+      std::function<void(size_t q, std::span<const Slot> block, const float* distances)>;
+  absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
+                            const DistanceVisitor& visit) const;
 
   // Orders (collection_ordered_scroll.cc).
   absl::StatusOr<std::shared_ptr<const FieldIndex>> OrderIndex(const CollectionView& view,
@@ -313,9 +321,22 @@ class Collection {
                                size_t k) const;
   absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
                              std::span<std::vector<Neighbor>> results) const;
+  TopK::TieOrder ById() const;
+  ScoreBounds BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
-              bool exact, SearchResult* result) const;
-  absl::Status FillFields(const PointFields& fields, SearchResult* result) const;
+              bool exact, std::span<const CodeBounds> by_code, SearchResult* result) const;
+  absl::Status FillFields(const PointFields& fields, std::span<std::vector<Hit>> rows) const;
+
+  // Range searches (collection_range.cc).
+  class RangePage;
+  absl::Status CheckRange(const RangeRequest& request) const;
+  absl::Status RangeQuery(const RangeRequest& request, Matrix* query) const;
+  absl::Status FillRangePage(const RangeRequest& request, const CollectionView& view,
+                             std::span<const float> query, const FilterMatches* matches,
+                             RangePage* page, SearchReport* report) const;
+  absl::Status FillFromLists(const CollectionView& view, std::span<const float> query,
+                             const FilterMatches* matches, RangePage* page,
+                             SearchReport* report) const;
 
   // Training (collection_train.cc).
   absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;

@@ -162,7 +162,7 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
     report->plan = SearchPlan::kExactMatching;
     report->exhausted = true;
     report->candidates_reranked = queries.rows * matches->count;
-    return SearchMatching(view, queries, k, SlotsOf(matches->slots), results);
+    return SearchMatching(queries, k, SlotsOf(matches->slots), results);
   }
   IvfSearchParams params = SearchParams(request, view, k);
   params.allowed_count = matches->count;
@@ -217,39 +217,49 @@ absl::Status Collection::SearchMatchingOfLists(const CollectionView& view, Matri
   }
   report->exhausted = report->exhausted && slots.size() == all.size();
   report->candidates_reranked += slots.size();
-  return SearchMatching(view, query, params.k, std::move(slots), {result, 1});
+  return SearchMatching(query, params.k, slots, {result, 1});
 }
 
-// Compares the queries with the vectors of `slots`, which have points in the view.
-absl::Status Collection::SearchMatching(const CollectionView& view, MatrixView queries, size_t k,
-                                        std::vector<Slot> slots,
+// Compares the queries with the vectors of `slots`, which have points in a view that is held.
+absl::Status Collection::SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                                         std::span<std::vector<Neighbor>> results) const {
   std::vector<ExactScorer> scorers;
   std::vector<TopK> best;
   for (size_t q = 0; q < queries.rows; ++q) {
     scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
-    best.emplace_back(k);
+    best.emplace_back(k, ById());
   }
+  RETURN_IF_ERROR(CompareSlots(scorers, slots,
+                               [&](size_t q, std::span<const Slot> block, const float* distances) {
+                                 best[q].Push(distances, block.data(), block.size());
+                               }));
+  for (size_t q = 0; q < queries.rows; ++q) results[q] = best[q].Take();
+  return absl::OkStatus();
+}
+
+absl::Status Collection::CompareSlots(std::span<const ExactScorer> scorers,
+                                      std::span<const Slot> slots,
+                                      const DistanceVisitor& visit) const {
   std::vector<const std::byte*> rows(kMatchingBlockRows);
   std::vector<float> distances(kMatchingBlockRows);
   std::vector<std::byte> read(vectors_in_memory() ? 0 : kMatchingBlockRows * vector_bytes());
+  Slot block[kMatchingBlockRows];
   bool found[kMatchingBlockRows];
-  for (size_t begin = 0; begin < slots.size(); begin += kMatchingBlockRows) {
-    const std::span<const Slot> block(&slots[begin],
-                                      std::min(kMatchingBlockRows, slots.size() - begin));
-    std::fill_n(found, block.size(), true);
-    if (!vectors_in_memory()) RETURN_IF_ERROR(ReadRows(block, read.data(), found));
-    for (size_t i = 0; i < block.size(); ++i) {
-      rows[i] = vectors_in_memory() ? table_.vector(block[i]) : &read[i * vector_bytes()];
+  for (; !slots.empty(); slots = slots.subspan(std::min(kMatchingBlockRows, slots.size()))) {
+    const auto some = slots.first(std::min(kMatchingBlockRows, slots.size()));
+    std::fill_n(found, some.size(), true);
+    if (!vectors_in_memory()) RETURN_IF_ERROR(ReadRows(some, read.data(), found));
+    size_t count = 0;
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (!found[i]) continue;
+      rows[count] = vectors_in_memory() ? table_.vector(some[i]) : &read[i * vector_bytes()];
+      block[count++] = some[i];
     }
-    for (size_t q = 0; q < queries.rows; ++q) {
-      scorers[q].Score(rows.data(), block.size(), distances.data());
-      for (size_t i = 0; i < block.size(); ++i) {
-        if (found[i]) best[q].Push(distances[i], block[i]);
-      }
+    for (size_t q = 0; q < scorers.size(); ++q) {
+      scorers[q].Score(rows.data(), count, distances.data());
+      visit(q, {block, count}, distances.data());
     }
   }
-  for (size_t q = 0; q < queries.rows; ++q) results[q] = best[q].Take();
   return absl::OkStatus();
 }
 

@@ -1,6 +1,5 @@
 // Searching: through the inverted lists, or exactly over every vector.
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
 #include "server/engine/errors.h"
+#include "server/engine/stopwatch.h"
 
 namespace tessera {
 namespace {
@@ -24,25 +24,6 @@ namespace {
 constexpr size_t kExactBlockRows = 128;
 // Codes and vectors read by a search that counts as quick: a fraction of a millisecond.
 constexpr size_t kQuickBytes = size_t{2} << 20;
-
-// Microseconds between laps; costs nothing when off.
-class Stopwatch {
- public:
-  explicit Stopwatch(bool on) : on_(on) {
-    if (on_) last_ = std::chrono::steady_clock::now();
-  }
-  uint64_t Lap() {
-    if (!on_) return 0;
-    const auto now = std::chrono::steady_clock::now();
-    const auto lap = std::chrono::duration_cast<std::chrono::microseconds>(now - last_);
-    last_ = now;
-    return static_cast<uint64_t>(lap.count());
-  }
-
- private:
-  const bool on_;
-  std::chrono::steady_clock::time_point last_;
-};
 
 // What the request says, else what the collection says, else what the server has chosen.
 uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
@@ -116,8 +97,12 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
       (report.plan == SearchPlan::kLists || report.plan == SearchPlan::kMaskedLists) &&
       request.no_rerank;
   result.element_type = spec_.element_type;
-  ToHits(request, found, !from_codes, &result);
-  RETURN_IF_ERROR(FillFields(request.fields, &result));
+  std::vector<CodeBounds> by_code;
+  for (size_t q = 0; from_codes && request.with_bounds && q < queries.rows(); ++q) {
+    by_code.emplace_back(*now->lists, queries.row(q));
+  }
+  ToHits(request, found, !from_codes, by_code, &result);
+  RETURN_IF_ERROR(FillFields(request.fields, result.hits));
   report.fetch_us = stopwatch.Lap();
   if (request.explain) Explain(*now, &report);
   return result;
@@ -148,7 +133,7 @@ absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView qu
   best.reserve(queries.rows);
   for (size_t q = 0; q < queries.rows; ++q) {
     scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
-    best.emplace_back(k);
+    best.emplace_back(k, ById());
   }
   std::vector<float> distances(kExactBlockRows);
   RETURN_IF_ERROR(
@@ -164,9 +149,23 @@ absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView qu
   return absl::OkStatus();
 }
 
+// Points that are equally far come in the order of their ids, also where a page ends among them.
+TopK::TieOrder Collection::ById() const {
+  return [this](Slot a, Slot b) { return table_.id(a) < table_.id(b); };
+}
+
+// Of the exact score of a neighbour whose distance is an estimate, and of that estimate.
+ScoreBounds Collection::BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const {
+  const DistanceBounds bounds = by_code.OfSlot(neighbor.slot, table_.list(neighbor.slot));
+  const float lower = std::min(bounds.lower, neighbor.distance);
+  const float upper = std::max(bounds.upper, neighbor.distance);
+  if (spec_.metric == Metric::kL2) return {lower, upper};
+  return {-upper, -lower};
+}
+
 void Collection::ToHits(const SearchRequest& request,
                         const std::vector<std::vector<Neighbor>>& found, bool exact,
-                        SearchResult* result) const {
+                        std::span<const CodeBounds> by_code, SearchResult* result) const {
   const float sign = spec_.metric == Metric::kL2 ? 1.0f : -1.0f;
   const float farthest = request.score_threshold.has_value()
                              ? sign * *request.score_threshold
@@ -185,6 +184,9 @@ void Collection::ToHits(const SearchRequest& request,
       if (!request.ids.empty() && hit.id == request.ids[q]) continue;
       if (examples.contains(hit.id)) continue;
       if (sign * hit.score > farthest) continue;
+      if (request.with_bounds) {
+        hit.bounds = exact ? ScoreBounds{hit.score, hit.score} : BoundsOf(by_code[q], neighbor);
+      }
       hits.push_back(std::move(hit));
     }
     std::stable_sort(hits.begin(), hits.end(), [sign](const Hit& a, const Hit& b) {
@@ -197,16 +199,17 @@ void Collection::ToHits(const SearchRequest& request,
   }
 }
 
-absl::Status Collection::FillFields(const PointFields& fields, SearchResult* result) const {
+absl::Status Collection::FillFields(const PointFields& fields,
+                                    std::span<std::vector<Hit>> rows) const {
   if (!fields.payload.enabled && !fields.vector) return absl::OkStatus();
   // By id and not by slot: a point replaced meanwhile answers with what it holds now.
   std::vector<PointId> ids;
-  for (const auto& hits : result->hits) {
+  for (const auto& hits : rows) {
     for (const Hit& hit : hits) ids.push_back(hit.id);
   }
   ASSIGN_OR_RETURN(std::vector<PointData> points, Get(ids, fields));
   size_t next = 0;
-  for (auto& hits : result->hits) {
+  for (auto& hits : rows) {
     for (Hit& hit : hits) {
       if (next >= points.size() || points[next].id != hit.id) continue;  // deleted meanwhile
       hit.payload = points[next].payload;

@@ -109,6 +109,7 @@ class EngineImpl final : public Engine {
                                           const std::string& page_token, const Filter& filter,
                                           const PointFields& fields,
                                           ElementType* element_type) override;
+  absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) override;
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) override;
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) override;
   bool SearchIsQuick(const SearchRequest& request) override;
@@ -631,6 +632,13 @@ absl::StatusOr<WriteResult> EngineImpl::UpdateVectors(const std::string& collect
                                                       const WriteOptions& options) {
   return WriteTo(collection,
                  [&](Collection& found) { return found.UpdateVectors(ids, vectors, options); });
+}
+
+absl::StatusOr<RangeResult> EngineImpl::SearchRange(const RangeRequest& request) {
+  ASSIGN_OR_RETURN(auto found, Find(request.collection));
+  RangeRequest checked = request;
+  ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
+  return found->SearchRange(checked);
 }
 
 absl::StatusOr<GroupsResult> EngineImpl::SearchGroups(const GroupsRequest& request) {

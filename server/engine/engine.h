@@ -123,6 +123,9 @@ class Engine {
                                                    const Filter& filter, const PointFields& fields,
                                                    ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
+  // Every point within a radius, page by page: none that is there all the time is missed or comes
+  // twice, whatever else is written between the pages.
+  virtual absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) = 0;
   virtual absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) = 0;
   virtual absl::StatusOr<FacetResult> Facet(const FacetRequest& request) = 0;
   // Whether the search is sure to take well below a millisecond and to wait for nothing.

@@ -193,12 +193,21 @@ struct SearchRequest {
   PointFields fields;
   Filter filter;  // empty: every point
   bool explain = false;
+  bool with_bounds = false;
+};
+
+// The exact score is not outside of them.
+struct ScoreBounds {
+  float lower = 0;
+  float upper = 0;
 };
 
 struct Hit {
   PointId id;
   float score = 0;  // squared distance for L2; the product or cosine else
   bool score_is_exact = true;
+  bool certain_by_code = false;       // of a range search: its code told that it is a hit
+  std::optional<ScoreBounds> bounds;  // if they were asked for
   std::string payload;
   std::string vector;
 };
@@ -232,6 +241,26 @@ struct SearchResult {
   std::vector<std::vector<Hit>> hits;                // one row per query, nearest first, ties by id
   ElementType element_type = ElementType::kFloat32;  // of the hits' vectors
   SearchReport report;
+};
+
+struct RangeRequest {
+  std::string collection;
+  // Either one query vector of any element type, or a stored point, which is not among the hits.
+  VectorsView vector;
+  std::optional<PointId> id;
+  float radius = 0;  // a score: hits are at least as near
+  size_t page_size = 100;
+  std::string page_token;
+  PointFields fields;
+  Filter filter;  // empty: every point
+  bool explain = false;
+};
+
+struct RangeResult {
+  std::vector<Hit> hits;        // nearest first, ties by id; their scores are exact
+  std::string next_page_token;  // empty: that was all
+  ElementType element_type = ElementType::kFloat32;  // of the hits' vectors
+  SearchReport report;                               // of this page
 };
 
 using FacetValue = std::variant<bool, int64_t, std::string>;

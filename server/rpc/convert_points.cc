@@ -132,6 +132,7 @@ absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
     search.score_threshold = request.score_threshold();
   }
   search.explain = request.explain();
+  search.with_bounds = request.with_bounds();
 
   RETURN_IF_ERROR(ReadQueries(request, spec, &search));
   const size_t queries =
@@ -143,6 +144,35 @@ absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
   }
   if (search.fields.vector) RETURN_IF_ERROR(CheckVectorBytes(queries * search.limit, spec));
   return search;
+}
+
+absl::StatusOr<RangeRequest> ToRangeRequest(const v1::SearchRangeRequest& request,
+                                            const CollectionSpec& spec) {
+  RangeRequest range;
+  range.collection = request.collection_name();
+  if (!request.has_radius()) return InvalidField("radius", "is missing");
+  range.radius = request.radius();
+  RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
+  range.page_size = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
+  range.page_token = request.page_token();
+  range.explain = request.explain();
+  ASSIGN_OR_RETURN(range.filter, ToFilter(request.filter(), "filter"));
+  ASSIGN_OR_RETURN(range.fields, ToPointFields(request.with_payload(), request.with_vectors()));
+  if (range.fields.vector) RETURN_IF_ERROR(CheckVectorBytes(range.page_size, spec));
+  if (request.has_id()) {
+    if (request.has_vector()) {
+      return InvalidField("vector", "is there beside id, must be one of the two");
+    }
+    v1::PointIds ids;
+    if (request.id().kind_case() == v1::PointId::kNum) ids.add_num(request.id().num());
+    if (request.id().kind_case() == v1::PointId::kStr) ids.add_str(request.id().str());
+    ASSIGN_OR_RETURN(std::vector<PointId> id, ToPointIds(ids, "id", 1));
+    range.id = std::move(id.front());
+    return range;
+  }
+  ASSIGN_OR_RETURN(range.vector,
+                   ToVectors(request.vector(), "vector", spec.dimension, std::nullopt, 1));
+  return range;
 }
 
 absl::StatusOr<PointFields> ToPointFields(const v1::PayloadSelector& payload, bool with_vectors) {
@@ -176,6 +206,11 @@ void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out) {
   FromPointId(hit.id, out->mutable_id());
   out->set_score(hit.score);
   out->set_score_is_exact(hit.score_is_exact);
+  out->set_certain_by_code(hit.certain_by_code);
+  if (hit.bounds.has_value()) {
+    out->mutable_bounds()->set_lower(hit.bounds->lower);
+    out->mutable_bounds()->set_upper(hit.bounds->upper);
+  }
   if (!hit.payload.empty()) out->set_payload(std::move(hit.payload));
   if (!hit.vector.empty()) {
     out->mutable_vector()->set_data(std::move(hit.vector));
@@ -183,13 +218,7 @@ void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out) {
   }
 }
 
-void FromSearchReport(const SearchReport& report, v1::SearchResponse* out) {
-  out->set_plan(FromSearchPlan(report.plan));
-  out->set_lists_scanned(report.lists_scanned);
-  out->set_exhausted(report.exhausted);
-  out->set_filter_selectivity(report.selectivity);
-  if (!report.explained) return;
-  v1::Explanation* explanation = out->mutable_explanation();
+void FromExplanation(const SearchReport& report, v1::Explanation* explanation) {
   explanation->set_filter_us(report.filter_us);
   explanation->set_search_us(report.search_us);
   explanation->set_fetch_us(report.fetch_us);
@@ -200,6 +229,22 @@ void FromSearchReport(const SearchReport& report, v1::SearchResponse* out) {
   explanation->set_points_matching(report.matching);
   explanation->set_payloads_read(report.payloads_read);
   for (const std::string& key : report.unindexed) explanation->add_unindexed(key);
+}
+
+void FromSearchReport(const SearchReport& report, v1::SearchResponse* out) {
+  out->set_plan(FromSearchPlan(report.plan));
+  out->set_lists_scanned(report.lists_scanned);
+  out->set_exhausted(report.exhausted);
+  out->set_filter_selectivity(report.selectivity);
+  if (report.explained) FromExplanation(report, out->mutable_explanation());
+}
+
+void FromRangeResult(RangeResult&& result, v1::SearchRangeResponse* out) {
+  out->mutable_hits()->Reserve(static_cast<int>(result.hits.size()));
+  for (Hit& hit : result.hits) FromHit(std::move(hit), result.element_type, out->add_hits());
+  out->set_next_page_token(std::move(result.next_page_token));
+  out->set_plan(FromSearchPlan(result.report.plan));
+  if (result.report.explained) FromExplanation(result.report, out->mutable_explanation());
 }
 
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out) {

@@ -36,6 +36,10 @@ absl::StatusOr<UpsertBatch> ToUpsertBatch(v1::UpsertRequest& request, const Coll
 absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
                                               const CollectionSpec& spec);
 
+// The same of a range search.
+absl::StatusOr<RangeRequest> ToRangeRequest(const v1::SearchRangeRequest& request,
+                                            const CollectionSpec& spec);
+
 absl::StatusOr<PointFields> ToPointFields(const v1::PayloadSelector& payload, bool with_vectors);
 
 void FromWriteResult(const WriteResult& result, v1::UpsertResponse* out);
@@ -45,6 +49,7 @@ void FromWriteResult(const WriteResult& result, v1::DeletePointsResponse* out);
 void FromPoint(PointData&& point, ElementType type, v1::Point* out);
 void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out);
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out);
+void FromRangeResult(RangeResult&& result, v1::SearchRangeResponse* out);
 
 absl::StatusOr<ScrollOrder> ToScrollOrder(const v1::OrderBy& order_by);
 

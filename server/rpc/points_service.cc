@@ -26,7 +26,8 @@ using RawService = Service::WithRawCallbackMethod_Upsert<
                                         Service::WithRawCallbackMethod_ClearPayload<
                                             Service::WithRawCallbackMethod_UpdateVectors<
                                                 Service::WithRawCallbackMethod_SearchStream<
-                                                    Service::Service>>>>>>>>>>>>>>>>>;
+                                                    Service::WithRawCallbackMethod_SearchRange<
+                                                        Service::Service>>>>>>>>>>>>>>>>>>;
 
 class PointsService final : public RawService {
  public:
@@ -109,6 +110,12 @@ class PointsService final : public RawService {
                                           grpc::ByteBuffer* response) override {
     return RunUnary(env_, env_.write_pool, {"Points.UpdateVectors", context, request, response},
                     HandleUpdateVectors);
+  }
+  grpc::ServerUnaryReactor* SearchRange(grpc::CallbackServerContext* context,
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.search_pool, {"Points.SearchRange", context, request, response},
+                    HandleSearchRange);
   }
   grpc::ServerUnaryReactor* SearchBatch(grpc::CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,

@@ -25,8 +25,9 @@ bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
          a.nprobe == b.nprobe && a.rerank == b.rerank && a.exact == b.exact &&
          a.no_rerank == b.no_rerank && a.offset == b.offset &&
          a.score_threshold == b.score_threshold && !a.explain && !b.explain &&
-         a.fields.payload == b.fields.payload && a.fields.vector == b.fields.vector &&
-         a.vectors.type == b.vectors.type && a.vectors.dim == b.vectors.dim;
+         a.with_bounds == b.with_bounds && a.fields.payload == b.fields.payload &&
+         a.fields.vector == b.fields.vector && a.vectors.type == b.vectors.type &&
+         a.vectors.dim == b.vectors.dim;
 }
 
 size_t QueriesOf(const PendingSearch* search) { return search->search().vectors.rows; }

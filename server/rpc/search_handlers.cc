@@ -61,6 +61,16 @@ absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
   return absl::OkStatus();
 }
 
+absl::Status HandleSearchRange(Engine& engine, v1::SearchRangeRequest& request,
+                               v1::SearchRangeResponse* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  ASSIGN_OR_RETURN(const CollectionSpec spec, engine.DescribeCollection(request.collection_name()));
+  ASSIGN_OR_RETURN(const RangeRequest range, ToRangeRequest(request, spec));
+  ASSIGN_OR_RETURN(RangeResult result, engine.SearchRange(range));
+  FromRangeResult(std::move(result), response);
+  return absl::OkStatus();
+}
+
 absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request,
                                 v1::SearchGroupsResponse* response) {
   if (request.group_size() == 0 || request.group_size() > limits::kGroupSizeMax) {

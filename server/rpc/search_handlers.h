@@ -10,6 +10,8 @@ namespace tessera {
 
 absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
                                v1::SearchBatchResponse* response);
+absl::Status HandleSearchRange(Engine& engine, v1::SearchRangeRequest& request,
+                               v1::SearchRangeResponse* response);
 absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request,
                                 v1::SearchGroupsResponse* response);
 absl::Status HandleFacet(Engine& engine, v1::FacetRequest& request, v1::FacetResponse* response);

@@ -56,9 +56,12 @@ class Tour(unittest.TestCase):
         self.assertEqual(run.returncode, 0)
         outputs = [part.split("\n", 1) for part in run.stdout.split(MARK)[1:]]
         searches = [output for command, output in outputs if command.startswith("tessera search")]
-        filtered = searches.pop(1)
+        filtered, ranged, bounded = (searches.pop(1) for _ in range(3))
         self.assertIn("EXACT_MATCHING", filtered)
         self.assertIn("animal", filtered)
+        self.assertIn("banjo", ranged)
+        self.assertIn("TOLD BY", ranged)
+        self.assertIn("UPPER", bounded)
         self.assertEqual(len(searches), 2)
         self.assertIn("banjo", searches[0])
         self.assertEqual(searches[0].strip(), searches[1].strip())

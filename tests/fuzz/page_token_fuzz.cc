@@ -6,6 +6,7 @@
 #include "index/base/byte_io.h"
 #include "index/base/crc32c.h"
 #include "server/engine/page_token.h"
+#include "server/engine/range_cursor.h"
 #include "tests/fuzz/fuzz_check.h"
 
 namespace {
@@ -18,6 +19,17 @@ void CheckKeyToken(std::string_view bytes) {
     FUZZ_CHECK(tessera::EncodePageToken(*key) == bytes);
   } else {
     FUZZ_CHECK(key.status().code() == absl::StatusCode::kInvalidArgument);
+  }
+  // As a token of a range search, and with its bytes as what such a token holds.
+  for (const std::string& token :
+       {std::string(bytes), tessera::EncodePageToken(std::string("range/\0\0\0\7", 10) +
+                                                     std::string(bytes.substr(0, 300)))}) {
+    const auto cursor = tessera::DecodeRangeCursor(token, 3, 7);
+    if (cursor.ok()) {
+      FUZZ_CHECK(tessera::EncodeRangeCursor(3, 7, *cursor) == token);
+    } else {
+      FUZZ_CHECK(cursor.status().code() == absl::StatusCode::kInvalidArgument);
+    }
   }
   // As a key, of a token of our own: read back under its own prefixes, refused under others. Keys
   // of the store are far below the length at which tokens are refused.

@@ -80,6 +80,30 @@ class CliTest : public testing::Test {
 
   Client& client() { return server_->client(); }
 
+  // Every point as near as the fifth neighbour of point 20656, and scores by codes with what bounds
+  // them; `hits` are its neighbours.
+  void ExpectRangeAndBounds(const Json& hits) {
+    const std::string radius = absl::StrCat("--radius=", hits[4]["score"].get<float>() - 1e-5f);
+    const Json within = RunJson({"search", "words", "--id", "20656", radius})["results"][0]["hits"];
+    ASSERT_EQ(within.size(), 5u);
+    for (size_t i = 0; i < hits.size(); ++i) EXPECT_EQ(within[i]["id"], hits[i]["id"]);
+    EXPECT_EQ(
+        RunJson({"search", "words", "--id", "20656", radius, "--limit", "3"})["results"][0]["hits"]
+            .size(),
+        3u);
+    const Json bounded = RunJson(
+        {"search", "words", "--id", "20656", "--no-rerank", "--bounds"})["results"][0]["hits"];
+    for (const Json& hit : bounded) {
+      const Json& bounds = hit["bounds"];
+      EXPECT_LT(bounds["lower"], bounds["upper"]);
+      for (const Json& exact_hit : hits) {
+        if (exact_hit["id"] != hit["id"]) continue;
+        EXPECT_LE(bounds["lower"], exact_hit["score"]);
+        EXPECT_GE(bounds["upper"], exact_hit["score"]);
+      }
+    }
+  }
+
   TempFolder folder_;
   std::unique_ptr<ServerProcess> server_;
 };
@@ -137,6 +161,8 @@ TEST_F(CliTest, LoadsTrainsSearchesAndEvaluates) {
   ASSERT_EQ(more.size(), 6u);
   EXPECT_EQ(more[0]["id"], 20'656);
   for (size_t i = 0; i < hits.size(); ++i) EXPECT_EQ(more[i + 1]["id"], hits[i]["id"]);
+
+  ExpectRangeAndBounds(hits);
 
   const Json from_file = RunJson({"search", "words", "--queries", WordNetFile("queries.npy"),
                                   "--rows", "3:5", "--limit", "1", "--exact"});

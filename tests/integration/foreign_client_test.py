@@ -492,6 +492,46 @@ class ForeignClientTest(unittest.TestCase):
         self.assertTrue(self.points.Count(
             points.CountRequest(collection_name="words", filter=count.filter)).exact)
 
+    def test_7i_range_and_bounds(self):
+        points = Context.points
+        query = Context.queries[3]
+        scores = Context.vectors @ query / numpy.linalg.norm(query)
+        scores /= numpy.linalg.norm(Context.vectors, axis=1)
+        scores[1000:1003] = -1  # deleted before
+        order = numpy.argsort(-scores)
+        request = points.SearchRangeRequest(
+            collection_name="words", page_size=7,
+            radius=float(scores[order[39]] + scores[order[40]]) / 2)
+        request.vector.values.extend(query)
+        request.with_payload.include.append("word")
+        hits = []
+        while True:
+            page = self.points.SearchRange(request)
+            self.assertEqual(page.plan, points.LISTS)
+            hits += page.hits
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+        self.assertEqual({hit.id.num for hit in hits}, set(order[:40].tolist()))
+        self.assertEqual(len(hits), 40)
+        self.assertEqual([h.score for h in hits], sorted((h.score for h in hits), reverse=True))
+        self.assertTrue(all(hit.score_is_exact and "word" in hit.payload for hit in hits))
+        request.page_token = "nonsense"
+        self.assertEqual(error_of(lambda: self.points.SearchRange(request)),
+                         (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", ["page_token"]))
+        request.ClearField("radius")
+        self.assertEqual(error_of(lambda: self.points.SearchRange(request))[2], ["radius"])
+
+        search = points.SearchRequest(collection_name="words", limit=50, with_bounds=True)
+        search.vectors.values.extend(query)
+        for hit in self.points.Search(search).results[0].hits:
+            self.assertEqual((hit.bounds.lower, hit.bounds.upper), (hit.score, hit.score))
+        search.params.no_rerank = True
+        for hit in self.points.Search(search).results[0].hits:
+            self.assertLess(hit.bounds.lower, hit.bounds.upper)
+            self.assertLessEqual(hit.bounds.lower, scores[hit.id.num] + 1e-6)
+            self.assertGreaterEqual(hit.bounds.upper, scores[hit.id.num] - 1e-6)
+
     def test_8_errors(self):
         search = Context.points.SearchRequest(collection_name="words", limit=0)
         search.vectors.values.extend([0.5] * 128)

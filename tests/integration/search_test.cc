@@ -164,12 +164,15 @@ TEST_F(SearchTest, RerankingMoreCandidatesFindsMore) {
 TEST_F(SearchTest, ScoresByCodesAloneSaySo) {
   v1::SearchRequest request = AllQueries(10);
   request.mutable_params()->set_no_rerank(true);
+  request.set_with_bounds(true);
   ASSERT_OK_AND_ASSIGN(const v1::SearchResponse response, client().Search(request));
   double error = 0;
   size_t hits = 0;
   for (int q = 0; q < response.results_size(); ++q) {
     for (const v1::ScoredPoint& hit : response.results(q).hits()) {
       EXPECT_FALSE(hit.score_is_exact());
+      EXPECT_LE(hit.bounds().lower(), InnerProduct(static_cast<size_t>(q), hit));
+      EXPECT_GE(hit.bounds().upper(), InnerProduct(static_cast<size_t>(q), hit));
       error += std::abs(hit.score() - InnerProduct(static_cast<size_t>(q), hit));
       ++hits;
     }
