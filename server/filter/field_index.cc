@@ -105,9 +105,11 @@ template <class Key>
 void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, Roaring* slots) const {
   const auto& tree = std::get<PostingTree<Key>>(tree_);
   if (!except) {
+    std::vector<const Posting*> postings;
     for (const Key& key : listed) {
-      if (const Posting* posting = tree.Find(key)) posting->AddTo(slots);
+      if (const Posting* posting = tree.Find(key)) postings.push_back(posting);
     }
+    *slots |= UnionOf(postings);
     return;
   }
   // What lies before, between and after the values that are listed.
