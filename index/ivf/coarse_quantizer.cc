@@ -143,27 +143,48 @@ void CoarseQuantizer::ScanCodes(const float* queries, size_t n, size_t wanted, S
   }
 }
 
-void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
-                              Neighbor* lists) const {
+VectorsView CoarseQuantizer::Stored() const {
   const MatrixView centroids = codebook_->centroids();
-  const std::span<const float> row(query, centroids.cols);
-  const bool half = half_.size() > 0;
-  const ElementType type = half ? ElementType::kFloat16 : ElementType::kFloat32;
-  const VectorsView stored{half ? half_.data() : reinterpret_cast<const std::byte*>(centroids.data),
-                           type, centroids.rows, centroids.cols};
+  if (half_.size() > 0) {
+    return {half_.data(), ElementType::kFloat16, centroids.rows, centroids.cols};
+  }
+  return {reinterpret_cast<const std::byte*>(centroids.data), ElementType::kFloat32, centroids.rows,
+          centroids.cols};
+}
+
+ExactScorer& CoarseQuantizer::ScorerOf(const float* query, Scratch& scratch) const {
+  const ElementType type = Stored().type;
+  const std::span<const float> row(query, codebook_->dimension());
   if (!scratch.scorer) {
     scratch.scorer.emplace(metric_, type, row);
   } else {
     scratch.scorer->Reset(metric_, type, row);
   }
+  return *scratch.scorer;
+}
+
+void CoarseQuantizer::Distances(const float* query, std::span<const uint32_t> which,
+                                Scratch& scratch, Neighbor* distances) const {
+  const VectorsView stored = Stored();
+  scratch.rows.resize(which.size());
+  Grow(scratch.distances, which.size());
+  for (size_t i = 0; i < which.size(); ++i) scratch.rows[i] = stored.row(which[i]);
+  ScorerOf(query, scratch).Score(scratch.rows.data(), which.size(), scratch.distances.data());
+  for (size_t i = 0; i < which.size(); ++i) distances[i] = {scratch.distances[i], which[i]};
+}
+
+void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
+                              Neighbor* lists) const {
+  const VectorsView stored = Stored();
+  const ExactScorer& scorer = ScorerOf(query, scratch);
   LutScanQuery& s = scan.scan;
-  if (s.count == centroids.rows) {
-    scratch.scorer->ScoreContiguous(stored.data, centroids.rows, s.distances);
+  if (s.count == stored.rows) {
+    scorer.ScoreContiguous(stored.data, stored.rows, s.distances);
     for (size_t i = 0; i < s.count; ++i) s.slots[i] = static_cast<Slot>(i);
   } else {
     scratch.rows.resize(s.count);
     for (size_t i = 0; i < s.count; ++i) scratch.rows[i] = stored.row(s.slots[i]);
-    scratch.scorer->Score(scratch.rows.data(), s.count, s.distances);
+    scorer.Score(scratch.rows.data(), s.count, s.distances);
   }
   if (s.count > nprobe) {
     s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &s.threshold);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "index/base/buffer.h"
@@ -53,10 +54,17 @@ class CoarseQuantizer {
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
 
+  // distances[i] = list which[i] and its distance from the query, as Nearest gives them.
+  void Distances(const float* query, std::span<const uint32_t> which, Scratch& scratch,
+                 Neighbor* distances) const;
+
   size_t memory_bytes() const;
 
  private:
   void QuantizeCentroids();
+  // The centroids as they are compared exactly.
+  VectorsView Stored() const;
+  ExactScorer& ScorerOf(const float* query, Scratch& scratch) const;
   // Leaves `wanted` candidates of each of n queries (at most kQueriesAtOnce) in scans[i].
   void ScanCodes(const float* queries, size_t n, size_t wanted, Scratch& scratch,
                  QueryScan* scans) const;

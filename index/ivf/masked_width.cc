@@ -8,21 +8,33 @@ namespace tessera {
 namespace {
 
 // Lists are multiplied by this power of one over the share that is allowed.
-constexpr double kWidening = 0.25;
+constexpr double kWidening = 1.0 / 3;
+
+size_t Widened(size_t nprobe, double allowed, double all, size_t lists_max) {
+  const double share = std::clamp(allowed / std::max(all, 1.0), 1e-9, 1.0);
+  const double lists = std::ceil(static_cast<double>(nprobe) * std::pow(1 / share, kWidening));
+  return static_cast<size_t>(std::clamp(lists, 1.0, static_cast<double>(lists_max)));
+}
 
 }  // namespace
 
+size_t SearchWidth::ListsAfter(size_t met, size_t seen) const {
+  return Widened(nprobe, static_cast<double>(met), static_cast<double>(seen), lists);
+}
+
 SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size) {
-  const double share = std::clamp(
-      static_cast<double>(params.allowed_count) / static_cast<double>(std::max<size_t>(size, 1)),
-      1e-9, 1.0);
-  const double factor = params.widen ? std::pow(1 / share, kWidening) : 1;
-  const double lists = std::ceil(static_cast<double>(params.nprobe) * factor);
   SearchWidth width;
-  width.lists = static_cast<size_t>(std::clamp(lists, 1.0, static_cast<double>(nlist)));
-  const double expected = static_cast<double>(params.allowed_count) *
-                          static_cast<double>(width.lists) / static_cast<double>(nlist);
-  width.met = std::max(params.k, params.widen ? static_cast<size_t>(expected) : 0);
+  width.k = params.k;
+  width.nprobe = std::min(params.nprobe, nlist);
+  width.allowed = params.allowed_count;
+  width.lists = width.nprobe;
+  if (params.widen) {
+    width.lists = Widened(width.nprobe, static_cast<double>(params.allowed_count),
+                          static_cast<double>(size), nlist);
+    width.expected =
+        static_cast<size_t>(static_cast<double>(params.allowed_count) *
+                            static_cast<double>(width.lists) / static_cast<double>(nlist));
+  }
   return width;
 }
 

@@ -22,10 +22,14 @@ struct Probe {
   float distance;  // of the list's centroid
 };
 
+// What is expected in the lists near a query is met so many times if the filter goes against it.
+constexpr size_t kAgainst = 3;
+
 // How far a masked search has come.
 struct MaskedProgress {
   size_t scanned = 0;  // lists
   size_t met = 0;      // allowed slots
+  size_t seen = 0;     // vectors of the lists
 };
 
 // Memory that a thread reuses from search to search.
@@ -163,15 +167,31 @@ class Batch {
 
   // Scans the lists for the allowed slots alone, as MaskedSearchWidth says how many.
   void ScanMasked(const float* query, size_t q) {
-    SearchWidth width = MaskedSearchWidth(params_, lists_.nlist(), lists_.size());
+    const SearchWidth width = MaskedSearchWidth(params_, lists_.nlist(), lists_.size());
     std::vector<Neighbor>& nearest = scratch_.nearest;
     nearest.resize(std::max(nearest.size(), width.lists));
     lists_.tables().coarse.Nearest(query, 1, width.lists, scratch_.coarse, nearest.data());
     MaskedProgress progress;
-    ScanMaskedLists(q, {nearest.data(), width.lists}, params_.allowed_count, &progress);
-    if (params_.widen && progress.met < width.met / 2) width.met *= 2;
-    width.met = std::min(width.met, params_.allowed_count);
-    if (progress.met < width.met) ScanFurther(query, q, width.met, &progress);
+    // The nprobe nearest, and then as many as what they hold asks for.
+    Neighbor* const begin = nearest.data();
+    Neighbor* const end = begin + width.lists;
+    size_t lists = std::min(width.nprobe, width.lists);
+    if (lists > CoarseQuantizer::kSortedFirst) {
+      std::nth_element(begin + CoarseQuantizer::kSortedFirst, begin + lists, end);
+    }
+    ScanMaskedLists(q, {begin, lists}, params_.allowed_count, &progress);
+    if (lists < width.lists) {
+      lists = std::max(lists, width.ListsAfter(progress.met, progress.seen));
+      std::nth_element(begin + progress.scanned, begin + lists, end);
+      ScanMaskedLists(q, {begin + progress.scanned, begin + lists}, params_.allowed_count,
+                      &progress);
+    }
+    if (params_.stop_against && width.Against(progress.met)) {
+      scratch_.scans[q].scan.count = 0;
+      ++stats_->queries_against;
+    } else {
+      ScanFurther(query, q, width.Wanted(progress.met, kAgainst), &progress);
+    }
     const bool all = progress.met == params_.allowed_count || progress.scanned == lists_.nlist();
     stats_->lists_scanned += progress.scanned;
     stats_->queries_exhausted += all ? 1 : 0;
@@ -182,6 +202,7 @@ class Batch {
   void ScanFurther(const float* query, size_t q, size_t wanted, MaskedProgress* progress) {
     std::vector<Neighbor>& nearest = scratch_.nearest;
     std::vector<bool>& scanned = scratch_.list_scanned;
+    if (progress->met >= wanted) return;
     scanned.assign(lists_.nlist(), false);
     for (size_t i = 0; i < progress->scanned; ++i) scanned[nearest[i].slot] = true;
     while (progress->met < wanted && progress->scanned < lists_.nlist()) {
@@ -213,6 +234,7 @@ class Batch {
       scan.scan.offset = scan.constant + lists[i].distance;
       const MaskedScan found = ScanListMasked(shape_, list, *params_.allowed, &scan);
       progress->met += found.met;
+      progress->seen += list.size;
       ++progress->scanned;
       stats_->codes_scanned += std::min<size_t>(found.blocks * kLutScanBlockVectors, list.size);
     }
@@ -302,16 +324,21 @@ absl::Status CheckArguments(const ListsSnapshot& lists, MatrixView queries,
 
 }  // namespace
 
-void NearestLists(const ListsSnapshot& lists, MatrixView queries, size_t count,
-                  std::vector<uint32_t>* nearest) {
+void NearestLists(const ListsSnapshot& lists, std::span<const float> query, size_t count,
+                  std::vector<Neighbor>* nearest) {
   static thread_local CoarseQuantizer::Scratch scratch;
-  count = std::clamp<size_t>(count, 1, lists.nlist());
-  std::vector<float> prepared(queries.rows * queries.cols);
-  lists.codebook().Prepare(queries, prepared.data());
-  std::vector<Neighbor> found(queries.rows * count);
-  lists.tables().coarse.Nearest(prepared.data(), queries.rows, count, scratch, found.data());
-  nearest->clear();
-  for (const Neighbor& list : found) nearest->push_back(list.slot);
+  std::vector<float> prepared(query.size());
+  lists.codebook().Prepare({query.data(), 1, query.size()}, prepared.data());
+  nearest->resize(std::clamp<size_t>(count, 1, lists.nlist()));
+  lists.tables().coarse.Nearest(prepared.data(), 1, nearest->size(), scratch, nearest->data());
+}
+
+void ListDistances(const ListsSnapshot& lists, std::span<const float> query,
+                   std::span<const uint32_t> which, Neighbor* distances) {
+  static thread_local CoarseQuantizer::Scratch scratch;
+  std::vector<float> prepared(query.size());
+  lists.codebook().Prepare({query.data(), 1, query.size()}, prepared.data());
+  lists.tables().coarse.Distances(prepared.data(), which, scratch, distances);
 }
 
 absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,

@@ -1,6 +1,7 @@
 #ifndef TESSERA_INDEX_IVF_SEARCHER_H_
 #define TESSERA_INDEX_IVF_SEARCHER_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -43,6 +44,9 @@ struct IvfSearchParams {
   // Scan as many more lists as make the recall among the allowed what nprobe makes it among all:
   // the neighbours of a part are farther away than those of the whole.
   bool widen = true;
+  // Give up on a query that the filter goes against: it gets no results. For those who have a
+  // better way to find what is allowed.
+  bool stop_against = false;
 };
 
 // What one search did, summed over its queries.
@@ -50,6 +54,7 @@ struct IvfSearchStats {
   uint64_t lists_scanned = 0;
   uint64_t codes_scanned = 0;  // of a masked search, those in blocks with an allowed slot
   uint64_t candidates_reranked = 0;
+  uint64_t queries_against = 0;    // that were given up on
   uint64_t queries_exhausted = 0;  // that met every allowed slot, or scanned every list
 };
 
@@ -65,14 +70,34 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
 
 // How far a masked search goes; README.md, "Filtered search", says why.
 struct SearchWidth {
-  size_t lists = 0;  // scanned at least
-  size_t met = 0;    // allowed vectors that are met at least
+  size_t k = 0;
+  size_t nprobe = 0;
+  size_t allowed = 0;
+  size_t lists = 0;     // to be scanned
+  size_t expected = 0;  // allowed vectors in them, if they were spread evenly; 0 if it matters not
+
+  // How many of the lists are to be scanned when of `seen` vectors in the `nprobe` nearest `met`
+  // are allowed: fewer where the filter goes with the query.
+  size_t ListsAfter(size_t met, size_t seen) const;
+  // Whether the filter goes against the query, whose nearest lists hold so few of the allowed.
+  bool Against(size_t in_lists) const { return in_lists < expected / 4; }
+  // How many of the allowed are to be met in all, when the lists hold so many: k at least, half of
+  // what was expected, or `against` times that.
+  size_t Wanted(size_t in_lists, size_t against) const {
+    const size_t least = Against(in_lists) ? against * expected : expected / 2;
+    return std::min(std::max(k, least), allowed);
+  }
 };
 SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size);
 
-// The `count` lists nearest to each query, one query after the other, in no order.
-void NearestLists(const ListsSnapshot& lists, MatrixView queries, size_t count,
-                  std::vector<uint32_t>* nearest);
+// The `count` lists nearest to the query, in no order, and how far they are as the coarse step sees
+// it.
+void NearestLists(const ListsSnapshot& lists, std::span<const float> query, size_t count,
+                  std::vector<Neighbor>* nearest);
+
+// distances[i] = list which[i] and how far it is from the query, as the coarse step sees it.
+void ListDistances(const ListsSnapshot& lists, std::span<const float> query,
+                   std::span<const uint32_t> which, Neighbor* distances);
 
 }  // namespace tessera
 

@@ -283,19 +283,24 @@ class Collection {
                                                                    const Filter& filter) const;
   absl::StatusOr<IndexedAnswer> AnswerFilter(const CollectionView& view,
                                              const Filter& filter) const;
-  absl::StatusOr<FilterMatches> ComputeMatches(const CollectionView& view,
-                                               const Filter& filter) const;
-  std::shared_ptr<const SlotMask> MaskOf(const CollectionView& view, const Filter& filter,
-                                         const std::shared_ptr<const FilterMatches>& matches) const;
+  absl::Status ComputeMatches(const CollectionView& view, const Filter& filter,
+                              FilterMatches* matches) const;
   absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
                              Roaring* matching) const;
   void ReportMatches(const FilterMatches& matches, SearchReport* report) const;
+
+  // Searches among what matches a filter (collection_filtered_search.cc).
   absl::Status SearchFiltered(const SearchRequest& request, const CollectionView& view,
-                              MatrixView queries, size_t k,
-                              const std::shared_ptr<const FilterMatches>& matches,
+                              MatrixView queries, size_t k, const FilterMatches& matches,
                               std::span<std::vector<Neighbor>> results, SearchReport* report) const;
+  bool GatheringReadsLess(const CollectionView& view, const FilterMatches& matches) const;
+  absl::Status SearchMasked(const CollectionView& view, MatrixView queries, IvfSearchParams params,
+                            const FilterMatches& matches, std::span<std::vector<Neighbor>> results,
+                            SearchReport* report) const;
+  std::shared_ptr<const SlotsByList> MatchesByList(const CollectionView& view,
+                                                   const FilterMatches& matches) const;
   absl::Status SearchMatchingOfLists(const CollectionView& view, MatrixView query,
-                                     const IvfSearchParams& params, const FilterMatches& matches,
+                                     const IvfSearchParams& params, const SlotsByList& matches,
                                      std::vector<Neighbor>* result, SearchReport* report) const;
   absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;
@@ -395,6 +400,7 @@ class Collection {
   std::atomic<uint64_t> dead_records_{0};  // of points, since the disk was last compacted
   std::atomic<int64_t> last_write_ms_{0};
   std::atomic<std::shared_ptr<const CollectionView>> view_;
+  std::atomic<uint32_t> lists_codebook_version_{0};  // whose lists the slots in table_ have
 
   // Belong to whoever has the turn in queue_ (and to Recover before there is any).
   SlotAllocator slots_;

@@ -41,7 +41,7 @@ absl::StatusOr<PointsCount> Collection::EstimateCount(const Filter& filter) cons
     return PointsCount{.points = count, .exact = true, .points_min = count, .points_max = count};
   };
   const auto now = view();
-  if (filter.empty() || filter_cache_.Find(now->version, filter).has_value()) return exactly();
+  if (filter.empty() || filter_cache_.Find(now->version, filter) != nullptr) return exactly();
   ASSIGN_OR_RETURN(const IndexedAnswer answer, AnswerFilter(*now, filter));
   const Roaring& open = answer.slots.open;
   if (open.cardinality() <= kSamplePoints) return exactly();

@@ -80,7 +80,7 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
     report.filter_us = stopwatch.Lap();
   }
   if (matches != nullptr) {
-    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, matches, found, &report));
+    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, *matches, found, &report));
   } else if (request.exact || now->codebook == nullptr) {
     RETURN_IF_ERROR(SearchExactly(*now, queries, k, found));
     report.exhausted = true;

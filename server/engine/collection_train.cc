@@ -316,6 +316,8 @@ void Collection::UseLists(std::unique_ptr<InvertedLists> lists,
                           std::span<const EncodedSlots* const> parts) {
   const ListTombstones old = std::exchange(tombstones_, ListTombstones());
   lists_ = std::move(lists);
+  // Before the first list of a slot changes: searches ask afterwards what they have read.
+  lists_codebook_version_.store(codebook_version_, std::memory_order_relaxed);
   tombstones_.Reset(codebook_->nlist());
   for (const EncodedSlots* part : parts) {
     for (size_t i = 0; i < part->slots.size(); ++i) {

@@ -34,16 +34,17 @@ class SlotTable {
   void Set(Slot slot, const PointId& id, const std::byte* vector);
   // Frees the memory of an id that is not needed any more; harmless when called twice.
   void ClearId(Slot slot);
-  // Readers may meet a list of the codebook before or after their view's: it is atomic, no more.
+  // Readers may meet a list of the codebook before or after their view's. Who sees a list sees,
+  // too, what its writer did before.
   void SetList(Slot slot, uint32_t list) {
     std::atomic_ref<uint32_t>(ChunkOf(slot).lists[OffsetIn(slot)])
-        .store(list, std::memory_order_relaxed);
+        .store(list, std::memory_order_release);
   }
 
   PointId id(Slot slot) const;
   uint32_t list(Slot slot) const {
     return std::atomic_ref<uint32_t>(ChunkOf(slot).lists[OffsetIn(slot)])
-        .load(std::memory_order_relaxed);
+        .load(std::memory_order_acquire);
   }
   // Null where vectors are not kept.
   const std::byte* vector(Slot slot) const {

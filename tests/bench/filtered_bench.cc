@@ -11,6 +11,7 @@
 #include <iterator>
 #include <limits>
 #include <map>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -100,16 +101,20 @@ class Zones {
   std::map<int64_t, size_t> sizes_;
 };
 
-// Photos that together hold about `share` of the vectors: the largest that still fit.
-Filter PhotosOf(const std::vector<uint16_t>& photos, double share) {
-  std::map<int64_t, size_t> sizes;
-  for (uint16_t photo : photos) ++sizes[photo];
-  std::vector<std::pair<size_t, int64_t>> order;
-  for (const auto& [photo, size] : sizes) order.emplace_back(size, photo);
-  std::sort(order.rbegin(), order.rend());
-  auto room = static_cast<size_t>(share * static_cast<double>(photos.size()) * 1.05);
+// Photos that together hold about `share` of the vectors: in an order of their own, those that
+// still fit. Order 0 is the largest first; others are random.
+Filter PhotosOf(const std::vector<size_t>& sizes, double share, uint32_t order) {
+  std::vector<std::pair<size_t, int64_t>> by_size;
+  size_t all = 0;
+  for (size_t photo = 0; photo < sizes.size(); ++photo) {
+    if (sizes[photo] > 0) by_size.emplace_back(sizes[photo], static_cast<int64_t>(photo));
+    all += sizes[photo];
+  }
+  std::sort(by_size.rbegin(), by_size.rend());
+  if (order > 0) std::shuffle(by_size.begin(), by_size.end(), std::mt19937(order));
+  auto room = static_cast<size_t>(share * static_cast<double>(all) * 1.05);
   std::vector<int64_t> chosen;
-  for (const auto& [size, photo] : order) {
+  for (const auto& [size, photo] : by_size) {
     if (size > room) continue;
     room -= size;
     chosen.push_back(photo);
@@ -215,8 +220,19 @@ absl::Status MeasureCase(Engine& engine, const Dataset& data, const Case& c, siz
 std::vector<Case> MakeCases(const Dataset& data, const std::vector<uint16_t>& photos,
                             const Zones& zones) {
   std::vector<Case> cases = {{"no filter", {Filter()}}};
+  std::vector<size_t> sizes(std::numeric_limits<uint16_t>::max() + size_t{1}, 0);
+  for (uint16_t photo : photos) ++sizes[photo];
   for (const double percent : {50.0, 10.0, 1.0, 0.1, 0.01}) {
-    cases.push_back({absl::StrFormat("photos, %g %%", percent), {PhotosOf(photos, percent / 100)}});
+    cases.push_back(
+        {absl::StrFormat("photos, %g %%", percent), {PhotosOf(sizes, percent / 100, 0)}});
+  }
+  // More than the cache of filters holds, each used once.
+  for (const double percent : {50.0, 10.0, 1.0}) {
+    Case unlike{absl::StrFormat("other photos each time, %g %%", percent), {}};
+    for (uint32_t order = 1; order <= 100; ++order) {
+      unlike.filters.push_back(PhotosOf(sizes, percent / 100, order));
+    }
+    cases.push_back(std::move(unlike));
   }
   Case near{"the query's zones (correlated)", {}};
   Case far{"the farthest zones (anti-correlated)", {}};

@@ -106,6 +106,81 @@ TEST_P(SearcherTest, MoreProbesNeverMeetFewerOfTheAllowed) {
   EXPECT_EQ(last, queries_.rows());
 }
 
+// What a masked search reads, in counts, which are the same on every machine.
+TEST_P(SearcherTest, BlocksWithoutAnAllowedSlotCostNothing) {
+  // All of one list: its blocks are read, and those of no other, though many lists are met.
+  const EncodedVectors encoded = test::Encode(*codebook_, vectors_);
+  const uint32_t list = encoded.lists[0];
+  SlotMask mask(kVectors);
+  size_t allowed = 0;
+  for (Slot slot = 0; slot < kVectors; ++slot) {
+    if (encoded.lists[slot] != list) continue;
+    mask.Insert(slot);
+    ++allowed;
+  }
+  IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = 100};
+  params.allowed = &mask;
+  params.allowed_count = allowed;
+  Search(queries_, params, &source_);
+  EXPECT_EQ(stats_.codes_scanned, allowed * queries_.rows());
+  EXPECT_EQ(stats_.queries_exhausted, queries_.rows());
+}
+
+TEST_P(SearcherTest, GivesUpOnQueriesThatAFilterGoesAgainst) {
+  // All but what lies in the lists nearest to the first query.
+  const EncodedVectors encoded = test::Encode(*codebook_, vectors_);
+  std::vector<Neighbor> near;
+  NearestLists(*lists_.Snapshot(), queries_.row(0), 8, &near);
+  SlotMask mask(kVectors);
+  size_t allowed = 0;
+  for (Slot slot = 0; slot < kVectors; ++slot) {
+    const bool is_near = std::any_of(
+        near.begin(), near.end(), [&](const Neighbor& l) { return l.slot == encoded.lists[slot]; });
+    if (is_near) continue;
+    mask.Insert(slot);
+    ++allowed;
+  }
+  IvfSearchParams params{.k = 10, .nprobe = 4, .rerank = 100};
+  params.allowed = &mask;
+  params.allowed_count = allowed;
+  params.stop_against = true;
+  const MatrixView first = queries_.view().Rows(0, 1);
+  EXPECT_TRUE(Search(first, params, &source_)[0].empty());
+  EXPECT_EQ(stats_.queries_against, 1u);
+  EXPECT_EQ(stats_.codes_scanned, 0u) << "of the lists near the query none is allowed";
+  // Not asked to, it goes on until it has met enough.
+  params.stop_against = false;
+  EXPECT_EQ(Search(first, params, &source_)[0].size(), 10u);
+  EXPECT_EQ(stats_.queries_against, 0u);
+  EXPECT_GT(stats_.lists_scanned, near.size());
+}
+
+TEST_P(SearcherTest, AFilterThatGoesWithTheQueryNeedsFewerLists) {
+  const SearchWidth width =
+      MaskedSearchWidth({.k = 10, .nprobe = 8, .allowed = nullptr, .allowed_count = kVectors / 100},
+                        kLists, kVectors);
+  EXPECT_GT(width.lists, 30u);
+  EXPECT_EQ(width.ListsAfter(500, 500), 8u) << "all near the query are allowed";
+  EXPECT_GT(width.ListsAfter(250, 500), 8u);
+  EXPECT_LT(width.ListsAfter(250, 500), 12u);
+  EXPECT_EQ(width.ListsAfter(0, 500), width.lists);
+  EXPECT_TRUE(width.Against(0));
+  EXPECT_FALSE(width.Against(width.expected));
+}
+
+TEST_P(SearcherTest, ListsAreAsFarAsTheCoarseStepSaysThem) {
+  std::vector<Neighbor> near;
+  NearestLists(*lists_.Snapshot(), queries_.row(3), kLists / 2, &near);
+  std::vector<uint32_t> which;
+  for (const Neighbor& list : near) which.push_back(list.slot);
+  std::vector<Neighbor> distances(which.size());
+  ListDistances(*lists_.Snapshot(), queries_.row(3), which, distances.data());
+  for (size_t i = 0; i < near.size(); ++i) {
+    EXPECT_EQ(distances[i].slot, near[i].slot);
+    EXPECT_FLOAT_EQ(distances[i].distance, near[i].distance);
+  }
+}
+
 TEST_P(SearcherTest, AllListsAndFullRerankEqualTheExactScan) {
   const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
   const auto together = Search(queries_, params, &source_);

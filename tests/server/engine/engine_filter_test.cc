@@ -233,6 +233,46 @@ TEST_F(EngineFilter, SearchesListsForWhatMatches) {
   }
 }
 
+// A part of the points, whose vectors are fewer bytes than all codes: those in the lists near the
+// query are compared, no codes are scanned, and a filter against the query finds the right ones
+// too.
+TEST_F(EngineFilter, ComparesWhatMatchesInNearLists) {
+  constexpr size_t kMany = 21'000;
+  constexpr size_t kSome = 3'100;
+  Create("c", kDimension, Metric::kL2, ElementType::kFloat16);
+  rows_ = ClusteredRows(kMany, kDimension, 1);
+  ASSERT_TRUE(engine_->Upsert("c", Batch(0, rows_)).ok());
+  Train("c", 256);
+  const Matrix queries = ClusteredRows(20, kDimension, 2);
+  for (const bool against : {false, true}) {
+    size_t common = 0;
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      // All that match, the nearest first, are the farthest of all, or every sixth.
+      std::vector<uint64_t> ids = Truth(queries.row(q), kMany, [](uint64_t) { return true; });
+      if (against) {
+        ids.erase(ids.begin(), ids.end() - kSome);
+      } else {
+        for (size_t i = 0; i < kSome; ++i) ids[i] = ids[6 * i];
+        ids.resize(kSome);
+      }
+      Matrix query(1, kDimension);
+      std::copy_n(queries.row(q).data(), kDimension, query.data());
+      const Filter filter{.must = {{HasId{{ids.begin(), ids.end()}}}}};
+      const SearchResult found = SearchWith(filter, query, 10);
+      EXPECT_EQ(found.report.plan, SearchPlan::kMaskedLists);
+      EXPECT_EQ(found.report.codes_scanned, 0u);
+      if (!against) {
+        EXPECT_LT(found.report.candidates_reranked, kSome / 2);
+      }
+      ASSERT_EQ(found.hits[0].size(), 10u);
+      for (uint64_t id : Ids(found.hits[0])) {
+        common += static_cast<size_t>(std::count(ids.begin(), ids.begin() + 10, id));
+      }
+    }
+    EXPECT_GE(common, 10 * queries.rows() * (against ? 7 : 9) / 10) << "against " << against;
+  }
+}
+
 TEST_F(EngineFilter, RefusesBadFiltersAndIndexes) {
   Fill();
   SearchRequest request;

@@ -1,0 +1,43 @@
+#ifndef TESSERA_SERVER_ENGINE_SLOTS_BY_LIST_H_
+#define TESSERA_SERVER_ENGINE_SLOTS_BY_LIST_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "index/base/types.h"
+#include "server/engine/slot_table.h"
+
+namespace tessera {
+
+// Slots by their inverted list: which lists hold some, how many, and which. Immutable.
+class SlotsByList {
+ public:
+  // Null if the list of a slot is not below `nlist`.
+  static std::shared_ptr<const SlotsByList> Make(std::span<const Slot> slots,
+                                                 const SlotTable& table, size_t nlist);
+
+  // The slots of a list, in the order that they were given in.
+  std::span<const Slot> of(uint32_t list) const {
+    return {slots_.data() + begins_[list], begins_[list + 1] - begins_[list]};
+  }
+  // The lists that hold some.
+  const std::vector<uint32_t>& lists() const { return lists_; }
+  const std::vector<Slot>& slots() const { return slots_; }
+  size_t nlist() const { return begins_.size() - 1; }
+
+ private:
+  SlotsByList(std::vector<uint32_t> begins, std::vector<uint32_t> lists, std::vector<Slot> slots)
+      : begins_(std::move(begins)), lists_(std::move(lists)), slots_(std::move(slots)) {}
+
+  const std::vector<uint32_t> begins_;  // where each list begins in slots_, and where the last ends
+  const std::vector<uint32_t> lists_;
+  const std::vector<Slot> slots_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_ENGINE_SLOTS_BY_LIST_H_
