@@ -137,6 +137,8 @@ class Collection {
   absl::StatusOr<PointsCount> EstimateCount(const Filter& filter) const;
   absl::StatusOr<ListStatistics> GetListStatistics(size_t page_size, const std::string& page_token);
 
+  // Frees the views that no search holds any more. To be called now and then: writes do it too.
+  void ReleaseOldViews();
   // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
   // step. False if nothing is left to do.
   bool Maintain();
@@ -369,6 +371,7 @@ class Collection {
 
   // Upkeep (collection_maintain.cc). In the queue's turn.
   void ReclaimSlots();
+  void DropReleasedViews();
   void CompactSomeLists();
 
   // The Codebooks service (collection_codebooks.cc).
@@ -416,6 +419,10 @@ class Collection {
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 
   uint64_t view_version_ = 0;
+  // Views before view_, each kept until no search holds it: to free one takes longer than most
+  // searches, so that is left to the writer.
+  std::vector<std::shared_ptr<const CollectionView>> old_views_;
+  std::atomic<bool> has_old_views_{false};
 
   mutable FilterCache filter_cache_;
   WriteQueue queue_;

@@ -41,7 +41,23 @@ absl::Status Collection::CompactDisk(std::atomic<bool>* cancelled) {
   return absl::OkStatus();
 }
 
+void Collection::ReleaseOldViews() {
+  if (!has_old_views_.load(std::memory_order_relaxed)) return;
+  const absl::Status status = queue_.RunExclusive([&]() -> absl::Status {
+    DropReleasedViews();
+    return absl::OkStatus();
+  });
+  status.IgnoreError();
+}
+
+// A view that is not view_ is given to nobody any more: once it is held here alone, it stays so.
+void Collection::DropReleasedViews() {
+  std::erase_if(old_views_, [](const auto& view) { return view.use_count() == 1; });
+  has_old_views_.store(!old_views_.empty(), std::memory_order_relaxed);
+}
+
 void Collection::ReclaimSlots() {
+  DropReleasedViews();
   slots_.Reclaim(epochs_.Oldest(), [this](Slot slot) { table_.ClearId(slot); });
 }
 

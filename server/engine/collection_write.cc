@@ -392,7 +392,8 @@ void Collection::Publish() {
   if (lists_ != nullptr) {
     view->lists = lists_->Snapshot();
   }
-  view_.store(std::move(view));
+  if (auto before = view_.exchange(std::move(view))) old_views_.push_back(std::move(before));
+  DropReleasedViews();
   // Now that the view before is gone, unless a search holds it.
   if (lists_ != nullptr) lists_bytes_.store(lists_->memory_bytes());
 }

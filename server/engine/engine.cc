@@ -315,6 +315,7 @@ bool EngineImpl::MaintainDisk() {
   const absl::Time quiet_since = absl::Now() - options_.quiet_before_compaction;
   for (const auto& [name, collection] : *collections) {
     if (closing_.load()) break;
+    collection->ReleaseOldViews();
     if (!collection->HasSpareDisk(quiet_since)) continue;
     if (absl::Status status = collection->CompactDisk(&closing_); !status.ok()) {
       if (!absl::IsCancelled(status))
