@@ -86,7 +86,7 @@ absl::StatusOr<std::vector<uint32_t>> Collection::CodebookVersions() const {
 absl::StatusOr<Matrix> Collection::TrainingSample(const CodebookSpec& spec) const {
   const auto now = view();
   std::vector<Slot> live;
-  live.reserve(now->slot_end - now->dead->size());
+  live.reserve(points());  // about as many; dead slots may lie above slot_end too
   for (Slot slot = 0; slot < now->slot_end; ++slot) {
     if (!now->dead->Contains(slot)) live.push_back(slot);
   }

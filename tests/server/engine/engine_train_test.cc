@@ -20,6 +20,19 @@ TEST_F(EngineTrain, NeedsPoints) {
   EXPECT_EQ(Search("c", ClusteredRows(1, 8, 2), 10).hits[0].size(), 10u);
 }
 
+// Slots of the dead lie above the last that is in use, and are more than those below it.
+TEST_F(EngineTrain, TrainsWhatMostPointsHaveBeenDeletedFrom) {
+  Create("c", 8);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(1000, 8, 1)).ok());
+  std::vector<PointId> ids;
+  for (uint64_t id = 20; id < 1000; ++id) ids.push_back(PointId(id));
+  ASSERT_TRUE(engine_->DeletePoints("c", ids, {}).ok());
+  // Writes on, so that the slots of the dead are given back.
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(1, 8, 2)).ok());
+  Train("c");
+  EXPECT_EQ(Search("c", ClusteredRows(1, 8, 2), 30).hits[0].size(), 20u);
+}
+
 TEST_F(EngineTrain, SameSeedAndDataGiveTheSameCodebook) {
   for (const char* name : {"a", "b"}) {
     Create(name, 16);
