@@ -34,17 +34,17 @@ int Run(const Flags& flags) {
     std::fprintf(stderr, "tessera_bench: %s\n", data.status().ToString().c_str());
     return 1;
   }
-  std::vector<std::vector<Point>> all;
-  const auto measure = [&](std::unique_ptr<Contender> contender) {
+  std::vector<std::unique_ptr<Contender>> contenders;
+  const auto add = [&](std::unique_ptr<Contender> contender) {
     if (contender == nullptr) {
       std::printf("a peer was left out: its package was not there when this was built\n");
       return;
     }
-    std::printf("\n%s: %.1f bytes a point, built in %.1f s%s\n", contender->name().c_str(),
+    std::printf("%s: %.1f bytes a point, built in %.1f s%s\n", contender->name().c_str(),
                 contender->bytes_per_point(), contender->build_seconds,
                 contender->build_seconds == 0 ? " (from the cache)" : "");
-    all.push_back(Measure(*data, *contender, flags.rounds));
-    PrintPoints(all.back());
+    std::fflush(stdout);
+    contenders.push_back(std::move(contender));
   };
   for (uint32_t nlist : flags.nlist) {
     TesseraOptions options;
@@ -54,12 +54,14 @@ int Run(const Flags& flags) {
     options.nprobe = flags.nprobe;
     options.rerank = flags.rerank;
     options.cache_folder = flags.cache;
-    measure(MakeTessera(*data, options));
+    add(MakeTessera(*data, options));
   }
-  if (flags.hnsw_m > 0) measure(MakeHnswlib(*data, flags.hnsw_m, flags.cache));
+  if (flags.hnsw_m > 0) add(MakeHnswlib(*data, flags.hnsw_m, flags.cache));
   for (const std::string& factory : flags.faiss) {
-    for (size_t refine : flags.faiss_refine) measure(MakeFaiss(*data, factory, refine));
+    for (size_t refine : flags.faiss_refine) add(MakeFaiss(*data, factory, refine));
   }
+  const std::vector<std::vector<Point>> all = Measure(*data, contenders, flags.rounds);
+  for (const std::vector<Point>& points : all) PrintPoints(points);
   PrintAtEqualRecall(all);
   if (!flags.plot.empty()) {
     std::ofstream(flags.plot) << PlotSvg(all, 0, data->name + ", one query at a time");

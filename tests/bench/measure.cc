@@ -22,6 +22,30 @@ double Recall(const Dataset& data, const std::vector<uint32_t>& found) {
   return static_cast<double>(hits) / static_cast<double>(data.queries.rows() * kK);
 }
 
+// One round of every setting of a contender. Points keep their best.
+void MeasureOnce(const Dataset& data, Contender& contender, std::vector<Point>* points) {
+  const MatrixView queries = data.queries;
+  const std::vector<std::string> settings = contender.settings();
+  points->resize(settings.size());
+  std::vector<uint32_t> found(queries.rows * kK);
+  for (size_t s = 0; s < settings.size(); ++s) {
+    Point& point = (*points)[s];
+    point.contender = contender.name();
+    point.setting = settings[s];
+    for (size_t b = 0; b < kBatchSizes.size(); ++b) {
+      const double start = ThreadSeconds();
+      for (size_t q = 0; q < queries.rows; q += kBatchSizes[b]) {
+        const size_t n = std::min(kBatchSizes[b], queries.rows - q);
+        contender.Search(s, queries.Rows(q, n), &found[q * kK]);
+      }
+      const double seconds = ThreadSeconds() - start;
+      point.qps[b] = std::max(point.qps[b], static_cast<double>(queries.rows) / seconds);
+      // Batches answer as single queries do, but for rounding: the last counts.
+      point.recall = Recall(data, found);
+    }
+  }
+}
+
 }  // namespace
 
 double ThreadSeconds() {
@@ -30,28 +54,12 @@ double ThreadSeconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-std::vector<Point> Measure(const Dataset& data, Contender& contender, size_t rounds) {
-  const MatrixView queries = data.queries;
-  const std::vector<std::string> settings = contender.settings();
-  std::vector<Point> points(settings.size());
-  std::vector<uint32_t> found(queries.rows * kK);
+std::vector<std::vector<Point>> Measure(const Dataset& data,
+                                        const std::vector<std::unique_ptr<Contender>>& contenders,
+                                        size_t rounds) {
+  std::vector<std::vector<Point>> points(contenders.size());
   for (size_t round = 0; round < rounds; ++round) {
-    for (size_t s = 0; s < settings.size(); ++s) {
-      Point& point = points[s];
-      point.contender = contender.name();
-      point.setting = settings[s];
-      for (size_t b = 0; b < kBatchSizes.size(); ++b) {
-        const double start = ThreadSeconds();
-        for (size_t q = 0; q < queries.rows; q += kBatchSizes[b]) {
-          const size_t n = std::min(kBatchSizes[b], queries.rows - q);
-          contender.Search(s, queries.Rows(q, n), &found[q * kK]);
-        }
-        const double seconds = ThreadSeconds() - start;
-        point.qps[b] = std::max(point.qps[b], static_cast<double>(queries.rows) / seconds);
-        // Batches answer as single queries do, but for rounding: the last counts.
-        point.recall = Recall(data, found);
-      }
-    }
+    for (size_t c = 0; c < contenders.size(); ++c) MeasureOnce(data, *contenders[c], &points[c]);
   }
   return points;
 }
@@ -76,7 +84,7 @@ double QpsAtRecall(const std::vector<Point>& points, double recall, size_t batch
 
 void PrintPoints(const std::vector<Point>& points) {
   std::printf(
-      "| contender | setting | recall@10 | QPS, 1 at a time | batches of 100 | of 1,000 |\n");
+      "\n| contender | setting | recall@10 | QPS, 1 at a time | batches of 100 | of 1,000 |\n");
   std::printf("|---|---|---|---|---|---|\n");
   for (const Point& p : points) {
     std::printf("| %s | %s | %.4f | %.0f | %.0f | %.0f |\n", p.contender.c_str(), p.setting.c_str(),

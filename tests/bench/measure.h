@@ -2,6 +2,7 @@
 #define TESSERA_TESTS_BENCH_MEASURE_H_
 
 #include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,13 @@ struct Point {
 // Seconds of CPU time that the calling thread has used.
 double ThreadSeconds();
 
-// Measures every setting in `rounds` rounds; the best round of each counts, since other work on the
-// machine can only add time.
-std::vector<Point> Measure(const Dataset& data, Contender& contender, size_t rounds);
+// Measures every setting of every contender in `rounds` rounds, a round of one after a round of the
+// other, so that an hour that is bad for one is bad for all. The best round of each setting counts,
+// since other work on the machine can only add time. The settings of contenders[i] are in element
+// i.
+std::vector<std::vector<Point>> Measure(const Dataset& data,
+                                        const std::vector<std::unique_ptr<Contender>>& contenders,
+                                        size_t rounds);
 
 // Queries per second at a given recall, by interpolation of the logarithm between the two
 // neighbouring points of the best settings; 0 where no setting reaches the recall.
