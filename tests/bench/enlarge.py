@@ -2,10 +2,12 @@
 """Makes a larger set of vectors out of a folder of bytes: copies, each component of which is moved
 by a random whole number, with the exact nearest neighbours of the queries.
 
-usage: enlarge.py FOLDER COPIES OUT [--queries N] [--noise N] [--seed N]
+usage: enlarge.py FOLDER COPIES OUT [--part PART] [--queries N] [--noise N] [--seed N]
 
 Reads base.bvecs and query.bvecs, writes OUT/base.bvecs (the originals first), OUT/query.bvecs and
-OUT/groundtruth.ivecs (100 ids a query by squared Euclidean distance, ties to the lower id).
+OUT/groundtruth.ivecs (100 ids a query by squared Euclidean distance, ties to the lower id). PART gets
+the same three of one in COPIES of the vectors, drawn at random: as many as FOLDER has, spread as OUT's
+are, so that the two tell how the cost of a search grows with the number of vectors alone.
 """
 
 import argparse
@@ -61,11 +63,34 @@ class Nearest:
         return np.array([ids for ids, _ in self.best])
 
 
+class Folder:
+    """A set of vectors as it is written, block by block."""
+
+    def __init__(self, path, queries):
+        os.makedirs(path, exist_ok=True)
+        self.path = path
+        self.queries = queries
+        self.nearest = Nearest(queries)
+        self.written = 0
+        self.base = open(os.path.join(path, "base.bvecs"), "wb")
+
+    def add(self, rows):
+        with_dimension(rows).tofile(self.base)
+        self.nearest.add(rows, self.written)
+        self.written += len(rows)
+
+    def finish(self):
+        self.base.close()
+        with_dimension(self.queries).tofile(os.path.join(self.path, "query.bvecs"))
+        with_dimension(self.nearest.ids()).tofile(os.path.join(self.path, "groundtruth.ivecs"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
     parser.add_argument("copies", type=int)
     parser.add_argument("out")
+    parser.add_argument("--part")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--noise", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
@@ -74,21 +99,21 @@ def main():
     base = read_bvecs(os.path.join(args.folder, "base.bvecs"))
     queries = read_bvecs(os.path.join(args.folder, "query.bvecs"))[:args.queries]
     random = np.random.default_rng(args.seed)
-    nearest = Nearest(queries)
-    os.makedirs(args.out, exist_ok=True)
-    with open(os.path.join(args.out, "base.bvecs"), "wb") as out:
-        written = 0
-        for copy in range(args.copies):
-            for begin in range(0, len(base), BLOCK_ROWS):
-                rows = base[begin:begin + BLOCK_ROWS]
-                if copy > 0:
-                    rows = moved(rows, args.noise, random)
-                with_dimension(rows).tofile(out)
-                nearest.add(rows, written)
-                written += len(rows)
-            print(f"{written:,} vectors", flush=True)
-    with_dimension(queries).tofile(os.path.join(args.out, "query.bvecs"))
-    with_dimension(nearest.ids()).tofile(os.path.join(args.out, "groundtruth.ivecs"))
+    drawing = np.random.default_rng(args.seed + 1)
+    out = Folder(args.out, queries)
+    part = Folder(args.part, queries) if args.part else None
+    for copy in range(args.copies):
+        for begin in range(0, len(base), BLOCK_ROWS):
+            rows = base[begin:begin + BLOCK_ROWS]
+            if copy > 0:
+                rows = moved(rows, args.noise, random)
+            out.add(rows)
+            if part:
+                part.add(rows[drawing.integers(args.copies, size=len(rows)) == 0])
+        print(f"{out.written:,} vectors", flush=True)
+    out.finish()
+    if part:
+        part.finish()
 
 
 if __name__ == "__main__":

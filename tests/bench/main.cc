@@ -60,8 +60,8 @@ int Run(const Flags& flags) {
   for (const std::string& factory : flags.faiss) {
     for (size_t refine : flags.faiss_refine) add(MakeFaiss(*data, factory, refine));
   }
-  const std::vector<std::vector<Point>> all = Measure(*data, contenders, flags.rounds);
-  for (const std::vector<Point>& points : all) PrintPoints(points);
+  const std::vector<Series> all = Measure(*data, contenders, flags.rounds);
+  PrintPoints(all);
   PrintAtEqualRecall(all);
   if (!flags.plot.empty()) {
     std::ofstream(flags.plot) << PlotSvg(all, 0, data->name + ", one query at a time");

@@ -30,13 +30,12 @@ double Y(double qps, double low, double high) {
 
 }  // namespace
 
-std::string PlotSvg(const std::vector<std::vector<Point>>& contenders, size_t batch,
-                    const std::string& title) {
+std::string PlotSvg(const std::vector<Series>& all, size_t batch, const std::string& title) {
   constexpr std::array<const char*, 8> kColors = {"#0b6e99", "#d9730d", "#0f7b6c", "#ad1a72",
                                                   "#6940a5", "#e03e3e", "#64473a", "#9b9a97"};
   double low = 1e9, high = 1;
-  for (const auto& points : contenders) {
-    for (const Point& p : points) {
+  for (const Series& series : all) {
+    for (const Point& p : series.points) {
       if (p.recall < kRecallMin) continue;
       low = std::min(low, p.qps[batch]);
       high = std::max(high, p.qps[batch]);
@@ -69,14 +68,10 @@ std::string PlotSvg(const std::vector<std::vector<Point>>& contenders, size_t ba
   out += Format(
       "<text x=\"350\" y=\"456\" text-anchor=\"middle\">recall@10 (queries per second, "
       "logarithmic, by one thread's CPU time)</text>\n");
-  for (size_t c = 0; c < contenders.size(); ++c) {
-    std::vector<Point> points = contenders[c];
-    if (points.empty()) continue;
-    std::sort(points.begin(), points.end(),
-              [](const Point& a, const Point& b) { return a.recall < b.recall; });
+  for (size_t c = 0; c < all.size(); ++c) {
     const char* color = kColors[c % kColors.size()];
     std::string line;
-    for (const Point& p : points) {
+    for (const Point& p : Unbeaten(all[c].points, batch)) {
       if (p.recall < kRecallMin) continue;
       const double x = X(p.recall), y = Y(p.qps[batch], low, high);
       line += Format("%.1f,%.1f ", x, y);
@@ -86,7 +81,7 @@ std::string PlotSvg(const std::vector<std::vector<Point>>& contenders, size_t ba
            "\" points=\"" + line + "\"/>\n";
     out += Format("<text x=\"%.0f\" y=\"%.0f\" fill=\"%s\">%s</text>\n", kLeft + 10,
                   kTop + kHeight - 10 - 16.0 * static_cast<double>(c), color,
-                  points[0].contender.c_str());
+                  all[c].contender.c_str());
   }
   return out + "</svg>\n";
 }

@@ -87,6 +87,27 @@ INSTANTIATE_TEST_SUITE_P(All, EngineSearchVariants,
                                            Variant{Metric::kL2, VectorPlacement::kDisk},
                                            Variant{Metric::kCosine, VectorPlacement::kDisk}));
 
+TEST_F(EngineSearch, FewAndManyDimensions) {
+  for (const auto& [dimension, points] : {std::pair<uint32_t, size_t>{1, 3000},
+                                          {2, 3000},
+                                          {3, 3000},
+                                          {8, 3000},
+                                          {1536, 800},
+                                          {4096, 400}}) {
+    SCOPED_TRACE(dimension);
+    const std::string name = "c" + std::to_string(dimension);
+    Create(name, dimension);
+    ASSERT_TRUE(UpsertRows(name, 0, ClusteredRows(points, dimension, 1)).ok());
+    const Matrix queries = ClusteredRows(30, dimension, 2);
+    const SearchResult truth = Search(name, queries, 10);  // untrained: exact
+    Train(name);
+    const SearchResult found = Search(name, queries, 10);
+    EXPECT_GE(Overlap(found, truth), 0.95);
+    Reopen();
+    ExpectSame(Search(name, queries, 10), found);
+  }
+}
+
 TEST_F(EngineSearch, BySearchIdLeavesThePointItselfOut) {
   Create("c", 8);
   ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(500, 8, 1)).ok());
