@@ -166,6 +166,9 @@ class EngineImpl final : public Engine {
   absl::Status Install(const CatalogRecord& record, bool replace);
   absl::Status CheckRoom(const CollectionMap& collections) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
+  // Whether a new collection may take the name, with `replace` also from the one that has it.
+  absl::Status CheckNameFree(const CollectionMap& collections, const std::string& name,
+                             bool replace) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
   absl::Status RecoverFormat();
   absl::Status SweepOrphans(const std::set<uint32_t>& known);
   void Log(const std::string& message) const {
@@ -342,15 +345,7 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
   RETURN_IF_ERROR(CompleteCollectionSpec(&spec));
   absl::MutexLock lock(&catalog_mutex_);
   const auto collections = collections_.load();
-  if (aliases_.Find(spec.name).has_value()) {
-    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
-                           absl::StrCat(spec.name, " is an alias"));
-  }
-  if (collections->contains(spec.name)) {
-    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
-                           absl::StrCat("collection ", spec.name, " exists already"));
-  }
-  RETURN_IF_ERROR(CheckRoom(*collections));
+  RETURN_IF_ERROR(CheckNameFree(*collections, spec.name, /*replace=*/false));
   CatalogRecord record;
   record.id = next_collection_id_;
   record.spec = spec;
@@ -433,9 +428,9 @@ absl::Status EngineImpl::DeleteCollection(const std::string& name) {
 
 Snapshots::Catalog EngineImpl::SnapshotCatalog() {
   Snapshots::Catalog catalog;
-  catalog.id_of = [this](const std::string& name) -> absl::StatusOr<uint32_t> {
+  catalog.find = [this](const std::string& name) -> absl::StatusOr<Snapshots::Found> {
     ASSIGN_OR_RETURN(auto collection, Find(name));
-    return collection->id();
+    return Snapshots::Found{collection->id(), collection->spec().name};
   };
   catalog.new_id = [this] { return NewCollectionId(); };
   catalog.install = [this](const CatalogRecord& record, bool replace) {
@@ -450,6 +445,18 @@ absl::Status EngineImpl::CheckRoom(const CollectionMap& collections) const {
   }
   return ErrorWithReason(absl::StatusCode::kResourceExhausted, "TOO_MANY_COLLECTIONS",
                          absl::StrCat("at most ", limits::kCollectionsMax, " collections"));
+}
+
+absl::Status EngineImpl::CheckNameFree(const CollectionMap& collections, const std::string& name,
+                                       bool replace) const {
+  if (aliases_.Find(name).has_value()) {
+    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
+                           absl::StrCat(name, " is an alias"));
+  }
+  if (!collections.contains(name)) return CheckRoom(collections);
+  if (replace) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
+                         absl::StrCat("collection ", name, " exists already"));
 }
 
 absl::StatusOr<uint32_t> EngineImpl::NewCollectionId() {
@@ -469,16 +476,8 @@ absl::Status EngineImpl::Install(const CatalogRecord& record, bool replace) {
   RETURN_IF_ERROR(collection->Recover());
   absl::MutexLock lock(&catalog_mutex_);
   const auto collections = collections_.load();
-  if (aliases_.Find(record.spec.name).has_value()) {
-    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
-                           absl::StrCat(record.spec.name, " is an alias"));
-  }
+  RETURN_IF_ERROR(CheckNameFree(*collections, record.spec.name, replace));
   const auto old = collections->find(record.spec.name);
-  if (old == collections->end()) RETURN_IF_ERROR(CheckRoom(*collections));
-  if (old != collections->end() && !replace) {
-    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
-                           absl::StrCat("collection ", record.spec.name, " exists already"));
-  }
   auto batch = store_->NewBatch();
   const std::string key = CatalogKey(record.id);
   std::string value;

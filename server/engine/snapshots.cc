@@ -91,10 +91,10 @@ absl::StatusOr<std::shared_ptr<Snapshots::Use>> Snapshots::StartUse(const std::s
 
 absl::StatusOr<OperationInfo> Snapshots::Create(const std::string& collection) {
   RETURN_IF_ERROR(CheckEnabled());
-  ASSIGN_OR_RETURN(const uint32_t collection_id, catalog_.id_of(collection));
+  ASSIGN_OR_RETURN(const Found found, catalog_.find(collection));
   return operations_.Start(
-      "create_snapshot", collection,
-      [this, collection_id](Operations::Context& operation) -> absl::Status {
+      "create_snapshot", found.name,
+      [this, collection_id = found.id](Operations::Context& operation) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string id, directory_->Begin(absl::ToUnixMillis(absl::Now())));
         operation.SetSnapshot(id);
         absl::Status status = RunCreate(id, collection_id, operation);
@@ -211,7 +211,7 @@ absl::StatusOr<OperationInfo> Snapshots::Restore(const RestoreRequest& request) 
   ASSIGN_OR_RETURN(CatalogRecord record, CatalogOf(manifest));
   if (!request.collection.empty()) record.spec.name = request.collection;
   RETURN_IF_ERROR(CompleteCollectionSpec(&record.spec));
-  if (!request.replace && catalog_.id_of(record.spec.name).ok()) {
+  if (!request.replace && catalog_.find(record.spec.name).ok()) {
     return ErrorWithReason(
         absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
         absl::StrCat("collection ", record.spec.name,

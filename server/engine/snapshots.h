@@ -48,10 +48,14 @@ struct RestoreRequest {
 // SnapshotDirectory report.
 class Snapshots {
  public:
+  struct Found {
+    uint32_t id;
+    std::string name;  // the collection's own, whatever alias led to it
+  };
   // What it asks of the engine that it is a part of.
   struct Catalog {
     // NOT_FOUND if there is no such collection.
-    std::function<absl::StatusOr<uint32_t>(const std::string& name)> id_of;
+    std::function<absl::StatusOr<Found>(const std::string& name)> find;
     // An id that no collection has had.
     std::function<absl::StatusOr<uint32_t>()> new_id;
     // Makes a collection whose other records are in the store one that is there, in the place of
