@@ -56,7 +56,9 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     {
       absl::MutexLock lock(&mutex_);
       reading_ = false;
-      if (ok) {
+      // A message may come after the stream has been told to end, and nothing keeps the stream for
+      // the sake of a search that begins then.
+      if (ok && end_.ok()) {
         items_.push_back(std::make_unique<Item>(*this, incoming_));
         item = items_.back().get();
         parsing_ = true;

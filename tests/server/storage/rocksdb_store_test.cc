@@ -273,7 +273,8 @@ TEST_F(RocksDbStoreTest, UsageAndApproximateBytesFollowTheData) {
   }
   EXPECT_GT(store_->Usage().disk_bytes, before.disk_bytes + 900'000);
   EXPECT_GT(store_->Usage().memory_bytes, before.memory_bytes + 900'000);
-  // RocksDB guesses the size of a part of its write buffer from random heights: only "some" is sure.
+  // RocksDB guesses the size of a part of its write buffer from random heights: only "some" is
+  // sure.
   EXPECT_GT(store_->ApproximateBytes(Family::kPoints, "", "z"), 0u);
   ASSERT_EQ(store_->Close(), absl::OkStatus());
   Reopen();
