@@ -63,7 +63,7 @@ class TesseraContender final : public Contender {
     std::shared_ptr<const Codebook> codebook = TrainOrLoad();
     lists_ = std::make_unique<InvertedLists>(codebook);
     const double start = Seconds();
-    const EncodedVectors encoded = EncodeOrLoad(*codebook);
+    const EncodedVectors encoded = EncodeAll(*codebook);
     const double encoded_at = Seconds();
     std::vector<Slot> slots(encoded.size());
     for (size_t i = 0; i < slots.size(); ++i) slots[i] = static_cast<Slot>(i);
@@ -110,34 +110,13 @@ class TesseraContender final : public Contender {
                         options_.subquantizers, "x", options_.nbits, what);
   }
 
-  EncodedVectors EncodeOrLoad(const Codebook& codebook) const {
-    EncodedVectors encoded;
-    const std::string path = CachePath(".codes");
-    const size_t n = data_.base.rows;
-    if (std::ifstream in(path, std::ios::binary); !options_.cache_folder.empty() && in) {
-      encoded.lists.resize(n);
-      encoded.codes.resize(n * codebook.code_bytes());
-      encoded.biases.resize(n);
-      in.read(reinterpret_cast<char*>(encoded.lists.data()), static_cast<std::streamsize>(n * 4));
-      in.read(reinterpret_cast<char*>(encoded.codes.data()),
-              static_cast<std::streamsize>(encoded.codes.size()));
-      in.read(reinterpret_cast<char*>(encoded.biases.data()), static_cast<std::streamsize>(n * 4));
-      if (in) return encoded;
-      encoded = {};
-    }
+  EncodedVectors EncodeAll(const Codebook& codebook) const {
     constexpr size_t kRowsAtOnce = 65'536;
+    EncodedVectors encoded;
     ThreadExecutor executor;
+    const size_t n = data_.base.rows;
     for (size_t begin = 0; begin < n; begin += kRowsAtOnce) {
       codebook.Encode(data_.Floats(begin, std::min(kRowsAtOnce, n - begin)), executor, &encoded);
-    }
-    if (!options_.cache_folder.empty()) {
-      std::ofstream out(path, std::ios::binary);
-      out.write(reinterpret_cast<const char*>(encoded.lists.data()),
-                static_cast<std::streamsize>(n * 4));
-      out.write(reinterpret_cast<const char*>(encoded.codes.data()),
-                static_cast<std::streamsize>(encoded.codes.size()));
-      out.write(reinterpret_cast<const char*>(encoded.biases.data()),
-                static_cast<std::streamsize>(n * 4));
     }
     return encoded;
   }
