@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,15 +47,6 @@ struct EncodedVectors {
     biases.resize(n);
     errors.resize(n);
   }
-  // Appends row i of `from`.
-  void Append(const EncodedVectors& from, size_t i) {
-    const size_t code_bytes = from.codes.size() / from.size();
-    lists.push_back(from.lists[i]);
-    codes.insert(codes.end(), from.codes.begin() + static_cast<std::ptrdiff_t>(i * code_bytes),
-                 from.codes.begin() + static_cast<std::ptrdiff_t>((i + 1) * code_bytes));
-    biases.push_back(from.biases[i]);
-    errors.push_back(from.errors[i]);
-  }
 };
 
 // All that training learns: nlist coarse centroids and the codewords of a product quantizer of the
@@ -79,12 +69,6 @@ class Codebook {
   static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
                                                                Matrix&& sample, Executor& executor,
                                                                ProgressObserver* observer);
-
-  // The same codebook, but row i of `centroids`, prepared, is the centroid of lists[i].
-  std::shared_ptr<const Codebook> WithCentroids(std::span<const uint32_t> lists,
-                                                MatrixView centroids) const;
-  // Whether codes of the list mean the same under both, which have come from one by WithCentroids.
-  bool HasSameCentroid(const Codebook& other, uint32_t list) const;
 
   // The versioned, checksummed form that README.md in this folder gives the grammar of.
   std::string Serialize() const;

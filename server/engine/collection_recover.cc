@@ -98,12 +98,14 @@ absl::Status Collection::DropStaleRecords(uint32_t version) {
 }
 
 absl::Status Collection::RecoverCodebook(uint32_t version) {
-  auto stored = ReadCodebook(version);
-  if (absl::IsNotFound(stored.status())) {
+  ASSIGN_OR_RETURN(std::optional<std::string> value,
+                   store_.Get(Family::kCodebooks, CodebookKey(id_, version)));
+  if (!value.has_value()) {
     return Damaged(spec_.name, absl::StrCat("codebook ", version, " is missing"));
   }
-  RETURN_IF_ERROR(stored.status());
-  codebook_ = std::move(stored->codebook);
+  CodebookRecordView record;
+  RETURN_IF_ERROR(DecodeCodebook(CodebookKey(id_, version), *value, &record));
+  ASSIGN_OR_RETURN(codebook_, ParseCodebook(std::string(record.bytes)));
   codebook_version_ = version;
   lists_ = std::make_unique<InvertedLists>(codebook_);
   return absl::OkStatus();
