@@ -39,6 +39,8 @@
 
 namespace tessera {
 
+class Stopwatch;
+
 // What a search sees: one moment of a collection. Immutable. As long as it is held, no slot that
 // has a point in it is given to another point, so that what is kept by slot can be read with it.
 struct CollectionView {
@@ -289,7 +291,11 @@ class Collection {
                               FilterMatches* matches) const;
   absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
                              Roaring* matching) const;
-  void ReportMatches(const FilterMatches& matches, SearchReport* report) const;
+  // FindMatches for a search, with what they are in its report; null if it has no filter.
+  absl::StatusOr<std::shared_ptr<const FilterMatches>> MatchesForSearch(const CollectionView& view,
+                                                                        const Filter& filter,
+                                                                        Stopwatch* stopwatch,
+                                                                        SearchReport* report) const;
 
   // Searches among what matches a filter (collection_filtered_search.cc).
   absl::Status SearchFiltered(const SearchRequest& request, const CollectionView& view,

@@ -4,7 +4,9 @@
 
 #include "index/base/status_macros.h"
 #include "server/engine/collection.h"
+#include "server/engine/stopwatch.h"
 #include "server/filter/evaluate.h"
+#include "server/filter/slots_of.h"
 
 namespace tessera {
 namespace {
@@ -13,11 +15,6 @@ namespace {
 constexpr size_t kReadSlots = 1024;
 // To read all payloads in their order is this many times faster, for each, than one by one.
 constexpr uint64_t kWalkAdvantage = 8;
-std::vector<Slot> SlotsOf(const Roaring& bitmap) {
-  std::vector<Slot> slots(bitmap.cardinality());
-  bitmap.toUint32Array(slots.data());
-  return slots;
-}
 
 Roaring LiveSlots(const CollectionView& view) {
   Roaring live;
@@ -118,13 +115,19 @@ absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filte
   return ids;
 }
 
-void Collection::ReportMatches(const FilterMatches& matches, SearchReport* report) const {
-  report->matching = matches.count;
+absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::MatchesForSearch(
+    const CollectionView& view, const Filter& filter, Stopwatch* stopwatch,
+    SearchReport* report) const {
+  if (filter.empty()) return nullptr;
+  ASSIGN_OR_RETURN(auto matches, FindMatches(view, filter));
+  report->matching = matches->count;
   const double share =
       static_cast<double>(report->matching) / static_cast<double>(std::max<uint64_t>(points(), 1));
   report->selectivity = std::min(1.0, share);
-  report->payloads_read = matches.payloads_read;
-  report->unindexed = matches.unindexed;
+  report->payloads_read = matches->payloads_read;
+  report->unindexed = matches->unindexed;
+  report->filter_us = stopwatch->Lap();
+  return matches;
 }
 
 }  // namespace tessera

@@ -9,6 +9,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
 #include "server/filter/dense_mask.h"
+#include "server/filter/slots_of.h"
 
 namespace tessera {
 namespace {
@@ -26,12 +27,6 @@ constexpr size_t kAgainst = 3;
 constexpr size_t kRowBytes = 64;
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
 constexpr size_t kMatchingBlockRows = 128;
-
-std::vector<Slot> SlotsOf(const Roaring& bitmap) {
-  std::vector<Slot> slots(bitmap.cardinality());
-  bitmap.toUint32Array(slots.data());
-  return slots;
-}
 
 // Takes the matching slots of lists that have not been taken, the lists nearest to the query first,
 // until there are `wanted`. Returns how many lists it took.
@@ -113,13 +108,15 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
   // One by one, so that it is known on which it gave up.
   const size_t at_once = params.stop_against ? 1 : queries.rows;
   size_t against = 0;
+  std::vector<Slot> matching;  // once there is a query to compare with them
   for (size_t q = 0; q < queries.rows; q += at_once) {
     const MatrixView some = queries.Rows(q, at_once);
     const auto found = results.subspan(q, at_once);
     RETURN_IF_ERROR(SearchIvf(*view.lists, some, params, *view.dead, &vectors, found, &stats));
     if (stats.queries_against == against) continue;
     against = stats.queries_against;
-    RETURN_IF_ERROR(SearchMatching(some, params.k, SlotsOf(matches.slots), found));
+    if (matching.empty()) matching = SlotsOf(matches.slots);
+    RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found));
   }
   ReportLists(view, stats, queries.rows, report);
   report->plan = against == queries.rows ? SearchPlan::kExactMatching : SearchPlan::kMaskedLists;

@@ -16,6 +16,7 @@
 #include "server/engine/errors.h"
 #include "server/engine/range_cursor.h"
 #include "server/engine/stopwatch.h"
+#include "server/filter/slots_of.h"
 
 namespace tessera {
 namespace {
@@ -114,12 +115,8 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
   result.element_type = spec_.element_type;
   SearchReport& report = result.report;
   Stopwatch stopwatch(request.explain);
-  std::shared_ptr<const FilterMatches> matches;
-  if (!request.filter.empty()) {
-    ASSIGN_OR_RETURN(matches, FindMatches(*now, request.filter));
-    ReportMatches(*matches, &report);
-    report.filter_us = stopwatch.Lap();
-  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<const FilterMatches> matches,
+                   MatchesForSearch(*now, request.filter, &stopwatch, &report));
   RangePage page(*this, request, radius, std::move(after));
   RETURN_IF_ERROR(FillRangePage(request, *now, query.row(0), matches.get(), &page, &report));
   std::vector<Neighbor> found = page.Take();
@@ -158,10 +155,8 @@ absl::Status Collection::FillRangePage(const RangeRequest& request, const Collec
   if (matches != nullptr) {
     report->plan = SearchPlan::kExactMatching;
     report->candidates_reranked = matches->count;
-    std::vector<Slot> slots(matches->count);
-    matches->slots.toUint32Array(slots.data());
     return CompareSlots(
-        {&scorer, 1}, slots,
+        {&scorer, 1}, SlotsOf(matches->slots),
         [page](size_t, std::span<const Slot> block, const float* d) { page->Push(block, d); });
   }
   report->candidates_reranked = points();

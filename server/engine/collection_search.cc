@@ -73,12 +73,8 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   SearchResult result;
   SearchReport& report = result.report;
   Stopwatch stopwatch(request.explain);
-  std::shared_ptr<const FilterMatches> matches;
-  if (!request.filter.empty()) {
-    ASSIGN_OR_RETURN(matches, FindMatches(*now, request.filter));
-    ReportMatches(*matches, &report);
-    report.filter_us = stopwatch.Lap();
-  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<const FilterMatches> matches,
+                   MatchesForSearch(*now, request.filter, &stopwatch, &report));
   if (matches != nullptr) {
     RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, *matches, found, &report));
   } else if (request.exact || now->codebook == nullptr) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "index/base/status_macros.h"
+#include "server/engine/big_endian.h"
 #include "server/engine/errors.h"
 #include "server/engine/page_token.h"
 #include "server/engine/record_keys.h"
@@ -13,16 +14,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "range/";
 constexpr size_t kDistanceBytes = 4;
-
-void AppendBigEndian(uint32_t value, std::string* key) {
-  for (int shift = 24; shift >= 0; shift -= 8) key->push_back(static_cast<char>(value >> shift));
-}
-
-uint32_t ReadBigEndian(std::string_view bytes) {
-  uint32_t value = 0;
-  for (char byte : bytes.substr(0, 4)) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
-}
 
 std::string KeyPrefix(uint32_t query_checksum) {
   std::string prefix(kPrefix);
@@ -50,7 +41,7 @@ absl::StatusOr<RangeCursor> DecodeRangeCursor(std::string_view token, uint32_t c
       parts.collection_id != collection_id) {
     return InvalidField("page_token", "is not a token of this search");
   }
-  RangeCursor cursor{std::bit_cast<float>(ReadBigEndian(rest)), ToPointId(parts.id)};
+  RangeCursor cursor{std::bit_cast<float>(ReadBigEndian<uint32_t>(rest, 0)), ToPointId(parts.id)};
   if (!std::isfinite(cursor.distance)) {
     return InvalidField("page_token", "is not a token of this search");
   }

@@ -95,36 +95,40 @@ absl::Status CopySettings(const CopiedCollection& from, const CopiedCollection& 
   return to.store.Commit(*batch, Durability::kAsync);
 }
 
-absl::Status CopyPayloadIndexes(const CopiedCollection& from, const CopiedCollection& to) {
-  const KeyRange range = PayloadIndexRange(from.id);
-  auto batch = to.store.NewBatch();
-  auto it = from.store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
-  for (; it->Valid(); it->Next()) {
-    std::string_view field;
-    PayloadIndexType type{};
-    RETURN_IF_ERROR(ParsePayloadIndexKey(it->key(), &field));
-    RETURN_IF_ERROR(DecodePayloadIndex(it->key(), it->value(), &type));
-    const std::string key = PayloadIndexKey(to.id, field);
-    std::string value;
-    EncodePayloadIndex(key, type, &value);
-    batch->Put(Family::kMeta, key, value);
-  }
-  RETURN_IF_ERROR(it->status());
-  return to.store.Commit(*batch, Durability::kAsync);
+absl::Status MovePayloadIndex(std::string_view key, std::string_view value, uint32_t id,
+                              std::string* new_key, std::string* new_value) {
+  std::string_view field;
+  PayloadIndexType type{};
+  RETURN_IF_ERROR(ParsePayloadIndexKey(key, &field));
+  RETURN_IF_ERROR(DecodePayloadIndex(key, value, &type));
+  *new_key = PayloadIndexKey(id, field);
+  EncodePayloadIndex(*new_key, type, new_value);
+  return absl::OkStatus();
 }
 
-absl::Status CopyRequests(const CopiedCollection& from, const CopiedCollection& to) {
-  const KeyRange range = RequestRange(from.id);
+absl::Status MoveRequest(std::string_view key, std::string_view value, uint32_t id,
+                         std::string* new_key, std::string* new_value) {
+  std::string_view request_id;
+  RequestRecord record;
+  RETURN_IF_ERROR(ParseRequestKey(key, &request_id));
+  RETURN_IF_ERROR(DecodeRequest(key, value, &record));
+  *new_key = RequestKey(id, request_id);
+  EncodeRequest(*new_key, record, new_value);
+  return absl::OkStatus();
+}
+
+using Move = absl::Status (*)(std::string_view key, std::string_view value, uint32_t id,
+                              std::string* new_key, std::string* new_value);
+
+// A range of the family meta that is small enough for one batch.
+absl::Status CopyMeta(const KeyRange& range, Move move, const CopiedCollection& from,
+                      const CopiedCollection& to) {
   auto batch = to.store.NewBatch();
   auto it = from.store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  std::string key;
+  std::string value;
   for (; it->Valid(); it->Next()) {
-    std::string_view request_id;
-    RequestRecord record;
-    RETURN_IF_ERROR(ParseRequestKey(it->key(), &request_id));
-    RETURN_IF_ERROR(DecodeRequest(it->key(), it->value(), &record));
-    const std::string key = RequestKey(to.id, request_id);
-    std::string value;
-    EncodeRequest(key, record, &value);
+    RETURN_IF_ERROR(move(it->key(), it->value(), to.id, &key, &value));
     batch->Put(Family::kMeta, key, value);
   }
   RETURN_IF_ERROR(it->status());
@@ -154,8 +158,8 @@ absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection
                             const std::function<bool(uint64_t records)>& progress) {
   RETURN_IF_ERROR(CopyCounter(from, to));
   RETURN_IF_ERROR(CopySettings(from, to));
-  RETURN_IF_ERROR(CopyPayloadIndexes(from, to));
-  RETURN_IF_ERROR(CopyRequests(from, to));
+  RETURN_IF_ERROR(CopyMeta(PayloadIndexRange(from.id), MovePayloadIndex, from, to));
+  RETURN_IF_ERROR(CopyMeta(RequestRange(from.id), MoveRequest, from, to));
   const KeyRange range = CollectionRange(from.id);
   std::string key;
   std::string value;

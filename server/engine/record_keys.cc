@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/check.h"
 #include "index/base/limits.h"
+#include "server/engine/big_endian.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
@@ -20,25 +21,6 @@ constexpr std::string_view kSettingsPrefix = "settings/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
-
-template <class T>
-void AppendBigEndian(T value, std::string* key) {
-  char bytes[sizeof(T)];
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    bytes[i] = static_cast<char>(value >> (8 * (sizeof(T) - 1 - i)));
-  }
-  key->append(bytes, sizeof(T));
-}
-
-// The caller has checked that the bytes are there.
-template <class T>
-T ReadBigEndian(std::string_view key, size_t offset) {
-  T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    value = static_cast<T>(value << 8) | static_cast<uint8_t>(key[offset + i]);
-  }
-  return value;
-}
 
 absl::Status Damaged(std::string_view kind, std::string_view key) {
   return ErrorWithReason(

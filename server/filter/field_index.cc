@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/filter/slots_of.h"
+
 namespace tessera {
 namespace {
 
@@ -85,15 +87,11 @@ FieldColumn FieldIndex::Column() const {
         });
       },
       column.entries);
-  const auto list = [](const Bitmap& bitmap, std::vector<Slot>* slots) {
-    slots->resize(bitmap->cardinality());
-    bitmap->toUint32Array(slots->data());
-  };
-  list(covered_, &column.covered);
-  list(exists_, &column.exists);
-  list(valued_, &column.valued);
-  list(nulls_, &column.nulls);
-  list(others_, &column.others);
+  column.covered = SlotsOf(*covered_);
+  column.exists = SlotsOf(*exists_);
+  column.valued = SlotsOf(*valued_);
+  column.nulls = SlotsOf(*nulls_);
+  column.others = SlotsOf(*others_);
   return column;
 }
 
