@@ -13,25 +13,35 @@ CodeErrors::~CodeErrors() {
   for (auto& chunk : chunks_) delete chunk.load(std::memory_order_relaxed);
 }
 
-void CodeErrors::Set(Slot slot, float error) {
-  std::atomic<Chunk*>& place = chunks_[ChunkIndex(slot)];
-  Chunk* chunk = place.load(std::memory_order_relaxed);
-  if (chunk == nullptr) {
-    chunk = new Chunk(kFirstChunkSlots << ChunkIndex(slot));
-    bytes_.fetch_add(chunk->size() * sizeof(uint16_t), std::memory_order_relaxed);
-    place.store(chunk, std::memory_order_release);
-  }
+uint16_t CodeErrors::RoundUp(float error) {
   // No number bounds nothing.
   if (!(error >= 0)) error = std::numeric_limits<float>::infinity();
   // The bits of a float that is not negative grow with it; one too large for 16 is infinite.
   const auto bits = std::bit_cast<uint32_t>(error);
   const uint32_t up = (uint32_t{1} << kDroppedBits) - 1;
-  chunk->data()[OffsetIn(slot)] = static_cast<uint16_t>((bits + up) >> kDroppedBits);
+  return static_cast<uint16_t>((bits + up) >> kDroppedBits);
+}
+
+void CodeErrors::Set(Slot slot, float error) {
+  std::atomic<Chunk*>& place = chunks_[ChunkIndex(slot)];
+  if (place.load(std::memory_order_relaxed) == nullptr) {
+    auto* chunk = new Chunk(kFirstChunkSlots << ChunkIndex(slot));
+    bytes_.fetch_add(chunk->size() * sizeof(uint16_t), std::memory_order_relaxed);
+    place.store(chunk, std::memory_order_release);
+  }
+  At(slot).store(RoundUp(error), std::memory_order_relaxed);
+}
+
+void CodeErrors::Raise(Slot slot, float error) {
+  const auto place = At(slot);
+  const uint16_t raised = RoundUp(error);
+  if (raised > place.load(std::memory_order_relaxed)) {
+    place.store(raised, std::memory_order_relaxed);
+  }
 }
 
 float CodeErrors::Get(Slot slot) const {
-  const Chunk* chunk = chunks_[ChunkIndex(slot)].load(std::memory_order_acquire);
-  return std::bit_cast<float>(uint32_t{chunk->data()[OffsetIn(slot)]} << kDroppedBits);
+  return std::bit_cast<float>(uint32_t{At(slot).load(std::memory_order_relaxed)} << kDroppedBits);
 }
 
 }  // namespace tessera

@@ -16,7 +16,8 @@ namespace tessera {
 // in 16 bits, rounded up, so that the bounds hold.
 //
 // One writer. Readers take no lock, and read only slots that the writer has published to them and
-// does not set again as long as they may. Chunks double in size and never move.
+// does not set again as long as they may; to raise what they read is no harm to them. Chunks double
+// in size and never move.
 class CodeErrors {
  public:
   CodeErrors() = default;
@@ -25,6 +26,8 @@ class CodeErrors {
   ~CodeErrors();
 
   void Set(Slot slot, float error);
+  // Sets a slot again that has been set, if that is more: it holds for both.
+  void Raise(Slot slot, float error);
   // At least what was set, and at most 1/128 more.
   float Get(Slot slot) const;
 
@@ -35,6 +38,12 @@ class CodeErrors {
   static constexpr uint64_t kFirstChunkSlots = 1024;
   static constexpr size_t kChunks = 23;
   using Chunk = AlignedBuffer<uint16_t>;
+
+  static uint16_t RoundUp(float error);
+  std::atomic_ref<uint16_t> At(Slot slot) const {
+    Chunk* chunk = chunks_[ChunkIndex(slot)].load(std::memory_order_acquire);
+    return std::atomic_ref<uint16_t>(chunk->data()[OffsetIn(slot)]);
+  }
 
   static size_t ChunkIndex(Slot slot) {
     return std::bit_width((uint64_t{slot} + kFirstChunkSlots) / kFirstChunkSlots) - 1;

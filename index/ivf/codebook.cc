@@ -195,6 +195,28 @@ void Codebook::Prepare(MatrixView in, float* out) const {
   PrepareRows(metric(), in, origin_, out);
 }
 
+std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t> lists,
+                                                        MatrixView centroids) const {
+  TESSERA_CHECK(centroids.rows == lists.size() && centroids.cols == dimension());
+  Matrix changed = Copy(centroids_);
+  for (size_t i = 0; i < lists.size(); ++i) {
+    std::memcpy(changed.row(lists[i]).data(), centroids.row(i).data(),
+                centroids.cols * sizeof(float));
+  }
+  InlineExecutor executor;
+  std::shared_ptr<Codebook> codebook(new Codebook(spec_, origin_, std::move(changed), executor));
+  codebook->quantizer_ = ProductQuantizer(spec_.dimension, spec_.subquantizers, spec_.nbits,
+                                          Copy(quantizer_.all_codewords()));
+  codebook->training_vectors_ = training_vectors_;
+  codebook->mean_squared_error_ = mean_squared_error_;
+  return codebook;
+}
+
+bool Codebook::HasSameCentroid(const Codebook& other, uint32_t list) const {
+  return std::memcmp(centroids_.row(list).data(), other.centroids_.row(list).data(),
+                     dimension() * sizeof(float)) == 0;
+}
+
 std::string Codebook::Serialize() const {
   return WriteCodebook(spec_, training_vectors_, mean_squared_error_, origin_, centroids_,
                        quantizer_.all_codewords());

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,12 @@ class Codebook {
   static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
                                                                Matrix&& sample, Executor& executor,
                                                                ProgressObserver* observer);
+
+  // The same codebook, but row i of `centroids`, prepared, is the centroid of lists[i].
+  std::shared_ptr<const Codebook> WithCentroids(std::span<const uint32_t> lists,
+                                                MatrixView centroids) const;
+  // Whether codes of the list mean the same under both, which have come from one by WithCentroids.
+  bool HasSameCentroid(const Codebook& other, uint32_t list) const;
 
   // The versioned, checksummed form that README.md in this folder gives the grammar of.
   std::string Serialize() const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "index/base/buffer.h"
+#include "index/base/check.h"
 #include "index/ivf/code_errors.h"
 #include "index/ivf/lists_snapshot.h"
 
@@ -46,6 +47,19 @@ std::vector<double> CodewordNorms(const ProductQuantizer& quantizer) {
 }
 
 }  // namespace
+
+std::vector<Slot> ListsSnapshot::Slots(size_t list) const {
+  const InvertedList& l = this->list(list);
+  const LutScanShape& shape = tables_->shape;
+  std::vector<Slot> slots;
+  slots.reserve(l.size);
+  for (size_t b = 0; b * kBlock < l.size; ++b) {
+    const uint8_t* block = b < l.num_blocks ? l.blocks + b * shape.block_bytes() : l.tail;
+    const Slot* lanes = LutScanSlots(shape, block);
+    slots.insert(slots.end(), lanes, lanes + std::min(kBlock, l.size - b * kBlock));
+  }
+  return slots;
+}
 
 SearchTables::SearchTables(std::shared_ptr<const Codebook> book)
     : codebook(std::move(book)),
@@ -95,16 +109,18 @@ struct InvertedLists::Impl {
     return b < l.num_blocks ? l.blocks + b * block_bytes : l.tail;
   }
 
-  // Calls take(block, lane) for each entry of a list.
+  // Calls take(position, slot) for each entry of a list from `begin` on.
   template <class F>
-  void ForEachEntry(const InvertedList& l, F take) const {
-    for (size_t i = 0; i < l.size; ++i) take(Block(l, i / kBlock), i % kBlock);
+  void ForEachSlot(const InvertedList& l, size_t begin, F take) const {
+    while (begin < l.size) {
+      const size_t end = std::min<size_t>(l.size, (begin / kBlock + 1) * kBlock);
+      const Slot* slots = LutScanSlots(shape, Block(l, begin / kBlock));
+      for (; begin < end; ++begin) take(begin, slots[begin % kBlock]);
+    }
   }
   size_t CountDeleted(const InvertedList& l, const SlotSet& deleted) const {
     size_t count = 0;
-    ForEachEntry(l, [&](const uint8_t* block, size_t lane) {
-      count += deleted.Contains(LutScanSlot(shape, block, lane)) ? 1 : 0;
-    });
+    ForEachSlot(l, 0, [&](size_t, Slot slot) { count += deleted.Contains(slot) ? 1 : 0; });
     return count;
   }
   void CopyEntry(const uint8_t* from, size_t from_lane, uint8_t* to, size_t to_lane) {
@@ -116,9 +132,11 @@ struct InvertedLists::Impl {
 
   void AppendToList(uint32_t index, const EncodedVectors& vectors, const Slot* slots,
                     const uint32_t* rows, size_t n);
-  size_t WriteList(const InvertedList& old, const EncodedVectors* vectors, const Slot* slots,
-                   const uint32_t* rows, size_t n, const SlotSet* deleted,
+  void CopyWithout(const InvertedList& old, const SlotSet& deleted, size_t count,
                    std::vector<Slot>* removed, uint8_t* out);
+  void WriteList(const InvertedList& old, const EncodedVectors* vectors, const Slot* slots,
+                 const uint32_t* rows, size_t n, const SlotSet* deleted, size_t kept,
+                 std::vector<Slot>* removed, uint8_t* out);
   void Pack(const EncodedVectors* vectors, const Slot* slots, const std::vector<uint32_t>& begins,
             const std::vector<uint32_t>& rows, const SlotSet* deleted, std::vector<Slot>* removed);
   void SetRoom(uint32_t index, const Room& room);
@@ -138,6 +156,8 @@ struct InvertedLists::Impl {
   std::shared_ptr<const ListsSnapshot> latest;
   std::shared_ptr<std::atomic<size_t>> meter;
   std::vector<uint8_t> code_scratch;
+  std::vector<size_t> moved_scratch;
+  bool replacing = false;  // what is appended has been in the lists, and older snapshots show it
   size_t size = 0;
   size_t packed_size = 0;  // when the lists were last packed anew
   // In blocks: what lists have to themselves, what the last packing filled, and the part of it that
@@ -170,7 +190,11 @@ void InvertedLists::Impl::NoteErrors(const EncodedVectors& vectors, const Slot* 
                                      const uint32_t* rows, size_t n, InvertedList* list) const {
   for (size_t i = 0; i < n; ++i) {
     const uint32_t row = rows[i];
-    errors->Set(slots[row], vectors.errors[row]);
+    if (replacing) {
+      errors->Raise(slots[row], vectors.errors[row]);
+    } else {
+      errors->Set(slots[row], vectors.errors[row]);
+    }
     const float error = errors->Get(slots[row]);
     const double norm = CodeNorm(&vectors.codes[row * shape.code_bytes()]);
     list->error_max = std::max(list->error_max, error);
@@ -238,40 +262,52 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
   size += n;
 }
 
-// Writes a list as contiguous blocks to `out`: the old entries that are not deleted, then the rows.
-// Returns how many entries it has. `out` is zero and has room for all.
-size_t InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVectors* vectors,
-                                      const Slot* slots, const uint32_t* rows, size_t n,
-                                      const SlotSet* deleted, std::vector<Slot>* removed,
-                                      uint8_t* out) {
-  size_t count = 0;
-  const auto lane_of = [&](size_t i) {
-    uint8_t* block = out + i / kBlock * block_bytes;
-    if (i % kBlock == 0) LutScanClear(shape, block);
-    return block;
-  };
-  if (deleted == nullptr) {
-    const size_t blocks = BlocksFor(old.size);
-    for (size_t b = 0; b < blocks; ++b) {
+// Writes a list without its `count` entries that are not deleted as contiguous blocks to `out`, and
+// appends the deleted slots to `removed`. Nearly all is copied block by block: what lies behind the
+// new end goes into the places of deleted entries before it.
+void InvertedLists::Impl::CopyWithout(const InvertedList& old, const SlotSet& deleted, size_t count,
+                                      std::vector<Slot>* removed, uint8_t* out) {
+  const size_t blocks = BlocksFor(count);
+  for (size_t b = 0; b < blocks; ++b) {
+    std::memcpy(out + b * block_bytes, Block(old, b), block_bytes);
+  }
+  if (count % kBlock != 0) {
+    LutScanTruncate(shape, out + (blocks - 1) * block_bytes, count % kBlock);
+  }
+  moved_scratch.clear();
+  ForEachSlot(old, count, [&](size_t i, Slot slot) {
+    if (!deleted.Contains(slot)) moved_scratch.push_back(i);
+  });
+  size_t moved = 0;
+  ForEachSlot(old, 0, [&](size_t i, Slot slot) {
+    if (!deleted.Contains(slot)) return;
+    removed->push_back(slot);
+    if (i >= count) return;
+    const size_t from = moved_scratch[moved++];
+    CopyEntry(Block(old, from / kBlock), from % kBlock, out + i / kBlock * block_bytes, i % kBlock);
+  });
+}
+
+// Writes a list as contiguous blocks to `out`: the `kept` entries that are not deleted, then the
+// rows. `out` has room for all.
+void InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVectors* vectors,
+                                    const Slot* slots, const uint32_t* rows, size_t n,
+                                    const SlotSet* deleted, size_t kept, std::vector<Slot>* removed,
+                                    uint8_t* out) {
+  if (kept < old.size) {
+    CopyWithout(old, *deleted, kept, removed, out);
+  } else {
+    for (size_t b = 0; b < BlocksFor(old.size); ++b) {
       std::memcpy(out + b * block_bytes, Block(old, b), block_bytes);
     }
-    count = old.size;
-  } else {
-    ForEachEntry(old, [&](const uint8_t* block, size_t lane) {
-      const Slot slot = LutScanSlot(shape, block, lane);
-      if (deleted->Contains(slot)) {
-        removed->push_back(slot);
-        return;
-      }
-      CopyEntry(block, lane, lane_of(count), count % kBlock);
-      ++count;
-    });
   }
-  for (size_t i = 0; i < n; ++i, ++count) {
-    LutScanPut(shape, lane_of(count), count % kBlock, &vectors->codes[rows[i] * shape.code_bytes()],
+  for (size_t i = 0; i < n; ++i) {
+    const size_t at = kept + i;
+    uint8_t* block = out + at / kBlock * block_bytes;
+    if (at % kBlock == 0) LutScanClear(shape, block);
+    LutScanPut(shape, block, at % kBlock, &vectors->codes[rows[i] * shape.code_bytes()],
                vectors->biases[rows[i]], slots[rows[i]]);
   }
-  return count;
 }
 
 // Writes all lists one after the other into new memory, in list order.
@@ -282,14 +318,11 @@ void InvertedLists::Impl::Pack(const EncodedVectors* vectors, const Slot* slots,
   const auto added = [&](size_t i) -> size_t {
     return vectors == nullptr ? 0 : begins[i + 1] - begins[i];
   };
-  std::vector<size_t> counts(nlist);
-  std::vector<bool> has_deleted(nlist, false);
+  std::vector<size_t> kept(nlist);
   size_t blocks = 0;
   for (size_t i = 0; i < nlist; ++i) {
-    const size_t gone = deleted == nullptr ? 0 : CountDeleted(list(i), *deleted);
-    has_deleted[i] = gone > 0;
-    counts[i] = list(i).size + added(i) - gone;
-    blocks += BlocksFor(counts[i]);
+    kept[i] = list(i).size - (deleted == nullptr ? 0 : CountDeleted(list(i), *deleted));
+    blocks += BlocksFor(kept[i] + added(i));
   }
   auto extent = blocks == 0 ? nullptr : NewExtent(blocks);
   uint8_t* at = blocks == 0 ? nullptr : extent->data();
@@ -298,9 +331,9 @@ void InvertedLists::Impl::Pack(const EncodedVectors* vectors, const Slot* slots,
   for (size_t i = 0; i < nlist; ++i) {
     InvertedList& l = MutableList(i);
     if (added(i) > 0) NoteErrors(*vectors, slots, &rows[begins[i]], added(i), &l);
-    const size_t count =
-        WriteList(l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i),
-                  has_deleted[i] ? deleted : nullptr, removed, at);
+    WriteList(l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i), deleted,
+              kept[i], removed, at);
+    const size_t count = kept[i] + added(i);
     const auto used = static_cast<uint32_t>(BlocksFor(count));
     l = {at, nullptr, used, static_cast<uint32_t>(count), l.error_max, l.reach, extent, nullptr};
     rooms[i] = {at, used, true};
@@ -357,7 +390,7 @@ void InvertedLists::Compact(uint32_t list, const SlotSet& deleted, std::vector<S
   const size_t count = before - impl_->CountDeleted(l, deleted);
   const auto used = static_cast<uint32_t>(BlocksFor(count));
   auto extent = impl_->NewExtent(used);
-  impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, removed, extent->data());
+  impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, count, removed, extent->data());
   impl_->SetRoom(list, {extent->data(), used});
   l = {extent->data(), nullptr, used,   static_cast<uint32_t>(count),
        l.error_max,    l.reach, extent, nullptr};
@@ -375,6 +408,31 @@ bool InvertedLists::HasSpareMemory() const {
 
 void InvertedLists::CompactAll(const SlotSet& deleted, std::vector<Slot>* removed) {
   impl_->Pack(nullptr, nullptr, {}, {}, &deleted, removed);
+}
+
+void InvertedLists::Replace(std::span<const uint32_t> from, const EncodedVectors& vectors,
+                            const Slot* slots) {
+  SlotSet replaced;
+  for (size_t i = 0; i < vectors.size(); ++i) replaced.Insert(slots[i]);
+  std::vector<Slot> removed;
+  for (const uint32_t list : from) Compact(list, replaced, &removed);
+  TESSERA_CHECK(removed.size() == vectors.size());
+  impl_->replacing = true;
+  Append(vectors, slots);
+  impl_->replacing = false;
+}
+
+void InvertedLists::UseTables(std::shared_ptr<const SearchTables> tables) {
+  TESSERA_CHECK(tables->codebook->nlist() == impl_->nlist);
+  // What is known of entries that all leave: those that replace them say what holds then.
+  for (uint32_t i = 0; i < impl_->nlist; ++i) {
+    if (tables->codebook->HasSameCentroid(*impl_->tables->codebook, i)) continue;
+    InvertedList& l = impl_->MutableList(i);
+    l.error_max = 0;
+    l.reach = 0;
+  }
+  impl_->tables = std::move(tables);
+  impl_->latest.reset();
 }
 
 size_t InvertedLists::list_size(uint32_t list) const { return impl_->list(list).size; }

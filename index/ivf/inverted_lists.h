@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "index/base/slot_set.h"
@@ -13,6 +14,7 @@
 namespace tessera {
 
 class ListsSnapshot;
+struct SearchTables;
 
 // The inverted lists of one codebook, in memory, packed for the scan kernel.
 //
@@ -40,6 +42,13 @@ class InvertedLists {
   bool HasSpareMemory() const;
   // Packs all lists anew, without the entries of `deleted` slots, which are appended to `removed`.
   void CompactAll(const SlotSet& deleted, std::vector<Slot>* removed);
+
+  // Takes the entries of `slots` out of the lists `from`, in which they must be, and appends them
+  // as they are encoded now. from: each list once. Bounds by code hold for older snapshots too.
+  void Replace(std::span<const uint32_t> from, const EncodedVectors& vectors, const Slot* slots);
+  // Goes over to a codebook that has come from the one before by Codebook::WithCentroids. Entries
+  // stay as they are: those of a list with another centroid are to be replaced before Snapshot().
+  void UseTables(std::shared_ptr<const SearchTables> tables);
 
   size_t list_size(uint32_t list) const;
   size_t size() const;  // entries, deleted ones that are not compacted away included

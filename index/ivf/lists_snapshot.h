@@ -72,6 +72,8 @@ class ListsSnapshot {
   const InvertedList& list(size_t i) const {
     return chunks_[i / ListChunk::kLists]->lists[i % ListChunk::kLists];
   }
+  // The slots in a list, in its order; deleted ones that are not compacted away yet included.
+  std::vector<Slot> Slots(size_t list) const;
 
  private:
   std::shared_ptr<const SearchTables> tables_;

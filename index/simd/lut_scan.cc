@@ -76,7 +76,11 @@ Slot* Slots(const LutScanShape& shape, uint8_t* block) {
 
 void LutScanClear(const LutScanShape& shape, uint8_t* block) {
   std::memset(block, 0, shape.packed_codes_bytes());
-  for (size_t i = 0; i < kLutScanBlockVectors; ++i) {
+  LutScanTruncate(shape, block, 0);
+}
+
+void LutScanTruncate(const LutScanShape& shape, uint8_t* block, size_t lane) {
+  for (size_t i = lane; i < kLutScanBlockVectors; ++i) {
     // An infinite distance is below no threshold: empty lanes need no test of their own.
     Biases(shape, block)[i] = std::numeric_limits<float>::infinity();
     Slots(shape, block)[i] = kInvalidSlot;
@@ -94,7 +98,8 @@ void LutScanPut(const LutScanShape& shape, uint8_t* block, size_t lane, const ui
     const int shift = lane < kHalf ? 0 : 4;
     for (size_t j = 0; j < shape.subquantizers; ++j) {
       const uint8_t nibble = (code[j / 2] >> (j % 2 * 4)) & 15;
-      block[NibbleByte(by_lane, j, lane)] |= static_cast<uint8_t>(nibble << shift);
+      uint8_t& pair = block[NibbleByte(by_lane, j, lane)];
+      pair = static_cast<uint8_t>((pair & (0xF0 >> shift)) | nibble << shift);
     }
   }
   Biases(shape, block)[lane] = bias;

@@ -34,9 +34,11 @@ struct LutScanShape {
 
 // Makes all lanes of a block empty; a scan never reports an empty lane.
 void LutScanClear(const LutScanShape& shape, uint8_t* block);
-// Sets one lane, empty before, of a block.
+// Sets one lane of a block.
 void LutScanPut(const LutScanShape& shape, uint8_t* block, size_t lane, const uint8_t* code,
                 float bias, Slot slot);
+// Makes the lanes from `lane` on empty.
+void LutScanTruncate(const LutScanShape& shape, uint8_t* block, size_t lane);
 // Reads one lane: `code` gets code_bytes() bytes.
 void LutScanGet(const LutScanShape& shape, const uint8_t* block, size_t lane, uint8_t* code);
 float LutScanBias(const LutScanShape& shape, const uint8_t* block, size_t lane);

@@ -151,6 +151,51 @@ TEST_P(InvertedListsTest, CompactDropsDeletedEntries) {
   EXPECT_EQ(lists_.size(), model_.size());
 }
 
+TEST_P(InvertedListsTest, ReplacesEntriesUnderOtherCentroids) {
+  Append(0, 5000);
+  Append(5000, 37);
+  std::mt19937 rng(9);
+  for (int i = 0; i < 300; ++i) Delete(static_cast<Slot>(rng() % 5037));
+  const auto before = lists_.Snapshot();
+  const Contents contents = Read(*before);
+  // Lists 3 and 4 move to where two vectors of list 0 are; all that they had goes elsewhere.
+  const std::vector<uint32_t> moved = {3, 4};
+  const std::vector<Slot> in_list = before->Slots(0);
+  Matrix centroids(2, vectors_.cols());
+  for (size_t i = 0; i < 2; ++i) {
+    codebook_->Prepare(vectors_.view().Rows(in_list[i], 1), centroids.row(i).data());
+  }
+  codebook_ = codebook_->WithCentroids(moved, centroids);
+  std::vector<Slot> slots;
+  for (const uint32_t list : {0u, 3u, 4u}) {
+    for (Slot slot : before->Slots(list)) {
+      if (!deleted_.Contains(slot)) slots.push_back(slot);
+    }
+  }
+  Matrix rows(slots.size(), vectors_.cols());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    std::copy_n(vectors_.row(slots[i]).data(), rows.cols(), rows.row(i).data());
+  }
+  const EncodedVectors encoded = Encode(*codebook_, rows);
+  const size_t size = lists_.size();
+  lists_.UseTables(std::make_shared<const SearchTables>(codebook_));
+  lists_.Replace(std::vector<uint32_t>{0, 3, 4}, encoded, slots.data());
+  EXPECT_EQ(lists_.size(), size);
+  const size_t bytes = codebook_->code_bytes();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    model_[slots[i]] = {{&encoded.codes[i * bytes], &encoded.codes[i * bytes] + bytes},
+                        encoded.biases[i],
+                        encoded.lists[i]};
+  }
+  Contents live = Read(*lists_.Snapshot());
+  std::erase_if(live, [&](const auto& entry) { return deleted_.Contains(entry.first); });
+  EXPECT_EQ(live, model_);
+  EXPECT_EQ(&lists_.Snapshot()->codebook(), codebook_.get());
+  EXPECT_EQ(Read(*before), contents);
+  lists_.CompactAll(deleted_, &removed_);
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+}
+
 TEST_P(InvertedListsTest, EverythingDeletedLeavesEmptyLists) {
   Append(0, 300);
   for (Slot slot = 0; slot < 300; ++slot) Delete(slot);
