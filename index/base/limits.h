@@ -62,6 +62,15 @@ inline constexpr uint32_t kCodebooksKeptMax = 8;  // versions of one collection
 // Dead entries of an inverted list, before it is rewritten without them.
 inline constexpr uint32_t kListDeadPercentMax = 5;
 
+// A list is split when it has more entries than this, and this many times the mean of all lists.
+inline constexpr size_t kListSplitEntries = 1'024;
+inline constexpr size_t kListMeansMax = 4;
+// What one step of splitting does at the most: writes wait for the move, not for what prepares it.
+inline constexpr size_t kListsSplitMax = 16;          // at once
+inline constexpr size_t kListPartsMax = 16;           // of one list
+inline constexpr size_t kListMoveEntriesMax = 4'096;  // that go to other lists
+inline constexpr size_t kListPartSampleMax = 256;     // vectors of a list looked at for each part
+
 inline constexpr size_t kOperationsRunningMax = 16;
 inline constexpr size_t kOperationsKeptMax = 1'000;  // finished ones that can still be asked for
 

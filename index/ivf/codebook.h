@@ -48,6 +48,15 @@ struct EncodedVectors {
     biases.resize(n);
     errors.resize(n);
   }
+  // Appends row i of `from`.
+  void Append(const EncodedVectors& from, size_t i) {
+    const size_t code_bytes = from.codes.size() / from.size();
+    lists.push_back(from.lists[i]);
+    codes.insert(codes.end(), from.codes.begin() + static_cast<std::ptrdiff_t>(i * code_bytes),
+                 from.codes.begin() + static_cast<std::ptrdiff_t>((i + 1) * code_bytes));
+    biases.push_back(from.biases[i]);
+    errors.push_back(from.errors[i]);
+  }
 };
 
 // All that training learns: nlist coarse centroids and the codewords of a product quantizer of the

@@ -21,12 +21,14 @@
 #include "index/ivf/code_bounds.h"
 #include "index/ivf/codebook.h"
 #include "index/ivf/inverted_lists.h"
+#include "index/ivf/list_balance.h"
 #include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
 #include "index/simd/exact.h"
 #include "server/engine/filter_cache.h"
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
+#include "server/engine/rebalancing.h"
 #include "server/engine/records.h"
 #include "server/engine/request_ledger.h"
 #include "server/engine/slot_allocator.h"
@@ -141,8 +143,8 @@ class Collection {
 
   // Frees the views that no search holds any more. To be called now and then: writes do it too.
   void ReleaseOldViews();
-  // Does a small step of background work: compacts some lists. Searches go on, writes wait for the
-  // step. False if nothing is left to do.
+  // Does a small step of background work: compacts some lists, or splits long ones. Searches go on,
+  // writes wait for a part of the step. False if nothing is left to do. One thread at a time.
   bool Maintain();
   // Whether the records of deleted and replaced points take so much of the disk that CompactDisk is
   // worth its work: as much as the points, or, without a write since `quiet_since`, a tenth of it.
@@ -199,6 +201,7 @@ class Collection {
                                              const std::vector<Slot>* expected_slots);
   absl::Status ValidateUpsert(const UpsertBatch& batch) const;
   void EncodeForWrite(PendingWrite& write, const CollectionView& view) const;
+  void EncodeForMovedLists(PendingWrite& write) const;
   absl::Status CommitGroup(std::span<PendingWrite* const> group);
   absl::Status CheckWrite(const PendingWrite& write, const GroupPlan& plan) const;
   absl::Status CommitWrites(std::span<PendingWrite* const> writes, Durability durability);
@@ -208,6 +211,7 @@ class Collection {
   absl::Status LookUpSlots(std::span<PendingWrite* const> group, GroupPlan& plan) const;
   void RemoveRecords(const PointId& id, Slot slot, uint32_t list, bool replaced, GroupPlan& plan);
   void ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& plan);
+  void AppendToLists(const EncodedVectors& encoded, const Slot* slots);
   void BuryPoints(std::span<const Slot> died);
   void Publish();
 
@@ -379,10 +383,40 @@ class Collection {
   void ReclaimSlots();
   void DropReleasedViews();
   void CompactSomeLists();
+  void ReturnSpareMemory();
+
+  // Long lists give entries to others (collection_rebalance.cc).
+  bool Rebalance(const std::vector<uint32_t>& sizes);
+  std::vector<uint32_t> LongListSizes();
+  absl::StatusOr<bool> PlanRebalancing(const CollectionView& view,
+                                       const std::vector<uint32_t>& sizes);
+  absl::StatusOr<bool> PlanSplit(const CollectionView& view, const ListSplit& split,
+                                 std::vector<float>* centroids) const;
+  absl::StatusOr<bool> StepRebalancing(const CollectionView& view);
+  absl::Status GiveEntries(const CollectionView& view);
+  absl::Status MoveListCentroids(const CollectionView& view);
+  absl::Status FinishRebalancing(const CollectionView& view);
+  void LookAtLongLists(const CollectionView& view);
+  bool IsLiveIn(const CollectionView& view, Slot slot, uint32_t list) const;
+  std::vector<Slot> LiveSlotsOf(const CollectionView& view, uint32_t list) const;
+  absl::StatusOr<Matrix> FloatsOf(std::vector<Slot>* slots) const;
+  absl::Status EncodeSlots(std::vector<Slot> slots, EncodedSlots* out) const;
+  absl::Status EncodeNewcomers(const EncodedSlots& known, EncodedSlots* out) const;
+  absl::Status CommitMoves(const EncodedSlots& moves, bool with_centroids);
+  void PutCentroids(StoreBatch& batch) const;
+  void ApplyMoves(const EncodedSlots& moves, bool with_centroids);
 
   // The Codebooks service (collection_codebooks.cc).
+  struct StoredCodebook {
+    int64_t create_time_ms = 0;
+    std::string content_hash;
+    std::string bytes;  // as both are with the centroids that have moved
+    std::shared_ptr<const Codebook> codebook;
+  };
   absl::Status NotTrained() const;
-  absl::StatusOr<std::string> CodebookValue(uint32_t* version) const;
+  absl::Status FindCodebook(uint32_t version) const;
+  absl::StatusOr<StoredCodebook> ReadCodebook(uint32_t version) const;
+  absl::Status MoveCentroids(StoreIterator& it, std::shared_ptr<const Codebook>* codebook) const;
 
   // Recovery (collection_recover.cc).
   absl::Status RecoverSettings();
@@ -409,13 +443,14 @@ class Collection {
   std::atomic<uint64_t> dead_records_{0};  // of points, since the disk was last compacted
   std::atomic<int64_t> last_write_ms_{0};
   std::atomic<std::shared_ptr<const CollectionView>> view_;
-  std::atomic<uint32_t> lists_codebook_version_{0};  // whose lists the slots in table_ have
+  std::atomic<const Codebook*> lists_codebook_{nullptr};  // whose lists the slots in table_ have
 
   // Belong to whoever has the turn in queue_ (and to Recover before there is any).
   SlotAllocator slots_;
   SlotSet dead_;  // given slots without a point: in a list, retired or free
   ViewEpochs epochs_;
-  ListTombstones tombstones_;  // of lists_
+  ListTombstones tombstones_;                         // of lists_
+  size_t list_size_max_ = limits::kListSplitEntries;  // longer ones have been looked at since then
   uint32_t codebook_version_ = 0;
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;
@@ -429,6 +464,8 @@ class Collection {
   // searches, so that is left to the writer.
   std::vector<std::shared_ptr<const CollectionView>> old_views_;
   std::atomic<bool> has_old_views_{false};
+
+  Rebalancing rebalancing_;  // belongs to the thread that calls Maintain
 
   mutable FilterCache filter_cache_;
   WriteQueue queue_;

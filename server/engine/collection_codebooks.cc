@@ -1,33 +1,22 @@
 // What the Codebooks service asks of a collection, but for training.
+#include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/collection.h"
+#include "server/engine/content_hash.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
 namespace {
 
-CodebookInfo ToInfo(const std::string& collection, uint32_t version, uint32_t current,
-                    const CodebookRecordView& record, const Codebook& codebook) {
-  CodebookInfo info;
-  info.collection = collection;
-  info.version = version;
-  info.current = version == current;
-  info.dimension = codebook.dimension();
-  info.metric = codebook.metric();
-  info.nlist = codebook.nlist();
-  info.subquantizers = codebook.subquantizers();
-  info.nbits = codebook.nbits();
-  info.code_bytes = static_cast<uint32_t>(codebook.code_bytes());
-  info.content_hash = std::string(record.content_hash);
-  info.size_bytes = record.bytes.size();
-  info.training_vectors = codebook.training_vectors();
-  info.mean_squared_error = codebook.mean_squared_error();
-  info.create_time_ms = record.create_time_ms;
-  return info;
+absl::Status DamagedCentroid(const CentroidKeyParts& key) {
+  return ErrorWithReason(absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
+                         absl::StrCat("the centroid of list ", key.list, " does not fit codebook ",
+                                      key.version, " of collection ", key.collection_id));
 }
 
 }  // namespace
@@ -44,50 +33,109 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Collection::ParseCodebook(
   return codebook;
 }
 
-absl::StatusOr<std::vector<CodebookInfo>> Collection::ListCodebooks() const {
-  const KeyRange range = CollectionRange(id_);
-  std::vector<CodebookInfo> infos;
-  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/true);
-  for (; it->Valid(); it->Next()) {
-    CodebookKeyParts key;
-    CodebookRecordView record;
-    RETURN_IF_ERROR(ParseCodebookKey(it->key(), &key));
-    RETURN_IF_ERROR(DecodeCodebook(it->key(), it->value(), &record));
-    ASSIGN_OR_RETURN(auto codebook, Codebook::Parse(record.bytes));
-    infos.push_back(ToInfo(spec_.name, key.version, view()->codebook_version, record, *codebook));
-  }
-  RETURN_IF_ERROR(it->status());
-  return infos;
-}
-
 absl::Status Collection::NotTrained() const {
   return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "CODEBOOK_NOT_TRAINED",
                          absl::StrCat("collection ", spec_.name, " is not trained"));
 }
 
-// The stored record of a version; 0 is the current one, and is set to its number.
-absl::StatusOr<std::string> Collection::CodebookValue(uint32_t* version) const {
-  if (*version == 0) *version = view()->codebook_version;
-  if (*version == 0) return NotTrained();
-  ASSIGN_OR_RETURN(std::optional<std::string> value,
-                   store_.Get(Family::kCodebooks, CodebookKey(id_, *version)));
-  if (!value.has_value()) return NotFound("codebook", absl::StrCat(spec_.name, "/", *version));
-  return *std::move(value);
+absl::Status Collection::FindCodebook(uint32_t version) const {
+  ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                   store_.Get(Family::kCodebooks, CodebookKey(id_, version)));
+  if (value.has_value()) return absl::OkStatus();
+  return NotFound("codebook", absl::StrCat(spec_.name, "/", version));
+}
+
+absl::StatusOr<Collection::StoredCodebook> Collection::ReadCodebook(uint32_t version) const {
+  // An iterator sees one moment: the codebook, and the centroids that had moved by then.
+  const KeyRange range = CodebookRange(id_, version);
+  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/false);
+  RETURN_IF_ERROR(it->status());
+  if (!it->Valid() || IsCentroidKey(it->key())) {
+    return NotFound("codebook", absl::StrCat(spec_.name, "/", version));
+  }
+  CodebookRecordView record;
+  RETURN_IF_ERROR(DecodeCodebook(it->key(), it->value(), &record));
+  StoredCodebook stored;
+  stored.create_time_ms = record.create_time_ms;
+  stored.content_hash = std::string(record.content_hash);
+  stored.bytes = std::string(record.bytes);
+  ASSIGN_OR_RETURN(stored.codebook, ParseCodebook(stored.bytes));
+  it->Next();
+  if (it->Valid()) {
+    RETURN_IF_ERROR(MoveCentroids(*it, &stored.codebook));
+    stored.bytes = stored.codebook->Serialize();
+    stored.content_hash = ContentHash(stored.bytes);
+  }
+  RETURN_IF_ERROR(it->status());
+  return stored;
+}
+
+// Applies the records of centroids that follow in `it`.
+absl::Status Collection::MoveCentroids(StoreIterator& it,
+                                       std::shared_ptr<const Codebook>* codebook) const {
+  std::vector<uint32_t> lists;
+  std::vector<float> centroids;
+  for (; it.Valid(); it.Next()) {
+    CentroidKeyParts key;
+    std::string_view centroid;
+    RETURN_IF_ERROR(ParseCentroidKey(it.key(), &key));
+    RETURN_IF_ERROR(DecodeCentroid(it.key(), it.value(), &centroid));
+    if (key.list >= (*codebook)->nlist() || centroid.size() != spec_.dimension * sizeof(float)) {
+      return DamagedCentroid(key);
+    }
+    lists.push_back(key.list);
+    centroids.resize(centroids.size() + spec_.dimension);
+    float* row = &centroids[centroids.size() - spec_.dimension];
+    std::memcpy(row, centroid.data(), centroid.size());
+    for (size_t t = 0; t < spec_.dimension; ++t) {
+      if (!std::isfinite(row[t])) return DamagedCentroid(key);
+    }
+  }
+  *codebook = (*codebook)->WithCentroids(lists, {centroids.data(), lists.size(), spec_.dimension});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<CodebookInfo>> Collection::ListCodebooks() const {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> versions, CodebookVersions());
+  std::vector<CodebookInfo> infos;
+  for (const uint32_t version : versions) {
+    auto info = GetCodebook(version);
+    if (absl::IsNotFound(info.status())) continue;  // deleted meanwhile
+    RETURN_IF_ERROR(info.status());
+    infos.push_back(*std::move(info));
+  }
+  return infos;
 }
 
 absl::StatusOr<CodebookInfo> Collection::GetCodebook(uint32_t version) const {
-  ASSIGN_OR_RETURN(const std::string value, CodebookValue(&version));
-  CodebookRecordView record;
-  RETURN_IF_ERROR(DecodeCodebook(CodebookKey(id_, version), value, &record));
-  ASSIGN_OR_RETURN(auto codebook, Codebook::Parse(record.bytes));
-  return ToInfo(spec_.name, version, view()->codebook_version, record, *codebook);
+  const uint32_t current = view()->codebook_version;
+  if (version == 0) version = current;
+  if (version == 0) return NotTrained();
+  ASSIGN_OR_RETURN(StoredCodebook stored, ReadCodebook(version));
+  const Codebook& codebook = *stored.codebook;
+  CodebookInfo info;
+  info.collection = spec_.name;
+  info.version = version;
+  info.current = version == current;
+  info.dimension = codebook.dimension();
+  info.metric = codebook.metric();
+  info.nlist = codebook.nlist();
+  info.subquantizers = codebook.subquantizers();
+  info.nbits = codebook.nbits();
+  info.code_bytes = static_cast<uint32_t>(codebook.code_bytes());
+  info.content_hash = std::move(stored.content_hash);
+  info.size_bytes = stored.bytes.size();
+  info.training_vectors = codebook.training_vectors();
+  info.mean_squared_error = codebook.mean_squared_error();
+  info.create_time_ms = stored.create_time_ms;
+  return info;
 }
 
 absl::StatusOr<std::string> Collection::ExportCodebook(uint32_t version) const {
-  ASSIGN_OR_RETURN(const std::string value, CodebookValue(&version));
-  CodebookRecordView record;
-  RETURN_IF_ERROR(DecodeCodebook(CodebookKey(id_, version), value, &record));
-  return std::string(record.bytes);
+  if (version == 0) version = view()->codebook_version;
+  if (version == 0) return NotTrained();
+  ASSIGN_OR_RETURN(StoredCodebook stored, ReadCodebook(version));
+  return std::move(stored.bytes);
 }
 
 absl::StatusOr<CodeRows> Collection::Encode(VectorsView vectors) const {
@@ -114,8 +162,9 @@ absl::StatusOr<std::vector<float>> Collection::Decode(const CodeRows& codes) con
   std::shared_ptr<const Codebook> codebook = now->codebook;
   if (codebook == nullptr ||
       (codes.codebook_version != 0 && codes.codebook_version != now->codebook_version)) {
-    ASSIGN_OR_RETURN(const std::string bytes, ExportCodebook(codes.codebook_version));
-    ASSIGN_OR_RETURN(codebook, Codebook::Parse(bytes));
+    if (codes.codebook_version == 0) return NotTrained();
+    ASSIGN_OR_RETURN(StoredCodebook stored, ReadCodebook(codes.codebook_version));
+    codebook = std::move(stored.codebook);
   }
   const size_t n = codes.lists.size();
   if (n == 0) return InvalidField("codes.lists", "is empty");

@@ -125,13 +125,13 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
   return absl::OkStatus();
 }
 
-// Null if a codebook has been installed since the view was taken: slots have the lists of the
-// newest.
+// Null if a codebook has been installed or lists have been split since the view was taken: slots
+// have the lists of the newest.
 std::shared_ptr<const SlotsByList> Collection::MatchesByList(const CollectionView& view,
                                                              const FilterMatches& matches) const {
   return matches.by_list.Get([&]() -> std::shared_ptr<const SlotsByList> {
     auto by_list = SlotsByList::Make(SlotsOf(matches.slots), table_, view.codebook->nlist());
-    if (lists_codebook_version_.load(std::memory_order_acquire) != view.codebook_version) {
+    if (lists_codebook_.load(std::memory_order_acquire) != view.codebook.get()) {
       return nullptr;
     }
     return by_list;

@@ -15,14 +15,16 @@ constexpr size_t kCompactionStepEntries = 16'384;
 
 bool Collection::Maintain() {
   bool more = false;
+  std::vector<uint32_t> sizes;
   const absl::Status status = queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
     ReclaimSlots();
     CompactSomeLists();
     more = tombstones_.HasWork();
+    sizes = LongListSizes();
     return absl::OkStatus();
   });
-  return status.ok() && more;
+  return status.ok() && (Rebalance(sizes) || more);
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {
@@ -71,12 +73,17 @@ void Collection::CompactSomeLists() {
   }
   if (removed.empty()) return;
   tombstones_.Remove(removed);
-  if (!tombstones_.HasWork() && lists_->HasSpareMemory()) {
-    lists_->CompactAll(tombstones_.slots(), &removed);
-    tombstones_.Clear();
-  }
   slots_.Retire(std::move(removed), epochs_.next());
+  if (!tombstones_.HasWork()) ReturnSpareMemory();
   Publish();
+}
+
+void Collection::ReturnSpareMemory() {
+  if (!lists_->HasSpareMemory()) return;
+  std::vector<Slot> removed;
+  lists_->CompactAll(tombstones_.slots(), &removed);
+  tombstones_.Clear();
+  slots_.Retire(std::move(removed), epochs_.next());
 }
 
 }  // namespace tessera

@@ -98,14 +98,12 @@ absl::Status Collection::DropStaleRecords(uint32_t version) {
 }
 
 absl::Status Collection::RecoverCodebook(uint32_t version) {
-  ASSIGN_OR_RETURN(std::optional<std::string> value,
-                   store_.Get(Family::kCodebooks, CodebookKey(id_, version)));
-  if (!value.has_value()) {
+  auto stored = ReadCodebook(version);
+  if (absl::IsNotFound(stored.status())) {
     return Damaged(spec_.name, absl::StrCat("codebook ", version, " is missing"));
   }
-  CodebookRecordView record;
-  RETURN_IF_ERROR(DecodeCodebook(CodebookKey(id_, version), *value, &record));
-  ASSIGN_OR_RETURN(codebook_, ParseCodebook(std::string(record.bytes)));
+  RETURN_IF_ERROR(stored.status());
+  codebook_ = std::move(stored->codebook);
   codebook_version_ = version;
   lists_ = std::make_unique<InvertedLists>(codebook_);
   return absl::OkStatus();

@@ -74,6 +74,7 @@ absl::StatusOr<std::vector<uint32_t>> Collection::CodebookVersions() const {
   std::vector<uint32_t> versions;
   auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
+    if (IsCentroidKey(it->key())) continue;
     CodebookKeyParts key;
     RETURN_IF_ERROR(ParseCodebookKey(it->key(), &key));
     versions.push_back(key.version);
@@ -183,9 +184,8 @@ absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codeboo
 }
 
 absl::Status Collection::ActivateCodebook(uint32_t version, Operations::Context& operation) {
-  ASSIGN_OR_RETURN(const std::string bytes, ExportCodebook(version));
-  ASSIGN_OR_RETURN(auto codebook, ParseCodebook(bytes));
-  return EncodeAndSwitchOrSweep({std::move(codebook), version, /*stored=*/true}, operation);
+  ASSIGN_OR_RETURN(StoredCodebook stored, ReadCodebook(version));
+  return EncodeAndSwitchOrSweep({std::move(stored.codebook), version, /*stored=*/true}, operation);
 }
 
 absl::Status Collection::CheckActivatable(uint32_t version) const {
@@ -195,7 +195,7 @@ absl::Status Collection::CheckActivatable(uint32_t version) const {
         absl::StatusCode::kFailedPrecondition, "CODEBOOK_CURRENT",
         absl::StrCat("codebook ", version, " of collection ", spec_.name, " is the current one"));
   }
-  return CodebookValue(&version).status();
+  return FindCodebook(version);
 }
 
 absl::Status Collection::DeleteCodebook(uint32_t version) {
@@ -203,7 +203,8 @@ absl::Status Collection::DeleteCodebook(uint32_t version) {
     if (dropped_.load()) return Missing();
     RETURN_IF_ERROR(CheckActivatable(version));
     auto batch = store_.NewBatch();
-    batch->Delete(Family::kCodebooks, CodebookKey(id_, version));
+    const KeyRange records = CodebookRange(id_, version);
+    batch->DeleteRange(Family::kCodebooks, records.begin, records.end);
     return store_.Commit(*batch, Durability::kSync);
   });
 }
@@ -296,7 +297,7 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   // With the switch, and not before it: a version that is stored was in use once.
   if (!codebook.stored) {
     PutCodebook(codebook, *batch);
-  } else if (uint32_t stored = version; !CodebookValue(&stored).ok()) {
+  } else if (!FindCodebook(version).ok()) {
     return NotFound("codebook", absl::StrCat(spec_.name, "/", version));  // deleted meanwhile
   }
   RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
@@ -317,7 +318,7 @@ void Collection::UseLists(std::unique_ptr<InvertedLists> lists,
   const ListTombstones old = std::exchange(tombstones_, ListTombstones());
   lists_ = std::move(lists);
   // Before the first list of a slot changes: searches ask afterwards what they have read.
-  lists_codebook_version_.store(codebook_version_, std::memory_order_relaxed);
+  lists_codebook_.store(codebook_.get(), std::memory_order_relaxed);
   tombstones_.Reset(codebook_->nlist());
   for (const EncodedSlots* part : parts) {
     for (size_t i = 0; i < part->slots.size(); ++i) {
@@ -335,7 +336,7 @@ void Collection::UseLists(std::unique_ptr<InvertedLists> lists,
     if (old.slots().Contains(s) && !tombstones_.slots().Contains(s)) gone.push_back(s);
   }
   slots_.Retire(std::move(gone), epochs_.next());
-  if (tombstones_.HasWork()) hooks_.lists_need_work();
+  hooks_.lists_need_work();  // the new lists may be lopsided from the start
 }
 
 }  // namespace tessera

@@ -103,6 +103,7 @@ absl::Status Collection::ValidateUpsert(const UpsertBatch& batch) const {
 void Collection::EncodeForWrite(PendingWrite& write, const CollectionView& view) const {
   write.encoded = {};
   write.encoded_version = view.codebook_version;
+  write.encoded_with = view.codebook;
   if (view.codebook == nullptr) return;
   const size_t n = write.size();
   Matrix rows(n, spec_.dimension);
@@ -111,6 +112,33 @@ void Collection::EncodeForWrite(PendingWrite& write, const CollectionView& view)
   Executor& executor =
       n < kParallelEncodeRows ? static_cast<Executor&>(inline_executor) : executor_;
   view.codebook->Encode(rows, executor, &write.encoded);
+}
+
+// Encodes anew what went to lists whose centroids have moved since.
+void Collection::EncodeForMovedLists(PendingWrite& write) const {
+  std::vector<size_t> stale;
+  for (size_t i = 0; i < write.size(); ++i) {
+    if (!codebook_->HasSameCentroid(*write.encoded_with, write.encoded.lists[i]))
+      stale.push_back(i);
+  }
+  write.encoded_with = codebook_;
+  if (stale.empty()) return;
+  Matrix rows(stale.size(), spec_.dimension);
+  for (size_t i = 0; i < stale.size(); ++i) {
+    ToFloat(spec_.element_type, write.vectors + stale[i] * vector_bytes(), spec_.dimension,
+            rows.row(i).data());
+  }
+  EncodedVectors fresh;
+  InlineExecutor executor;
+  codebook_->Encode(rows, executor, &fresh);
+  const size_t code_bytes = codebook_->code_bytes();
+  for (size_t i = 0; i < stale.size(); ++i) {
+    const size_t row = stale[i];
+    write.encoded.lists[row] = fresh.lists[i];
+    write.encoded.biases[row] = fresh.biases[i];
+    write.encoded.errors[row] = fresh.errors[i];
+    std::copy_n(&fresh.codes[i * code_bytes], code_bytes, &write.encoded.codes[row * code_bytes]);
+  }
 }
 
 absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
@@ -306,8 +334,12 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   for (PendingWrite* write : group) {
     if (write->kind != PendingWrite::Kind::kUpsert) continue;
     upserts += write->size();
-    // A new codebook may have been installed since the caller's thread encoded.
-    if (write->encoded_version != codebook_version_) EncodeForWrite(*write, *view());
+    // A new codebook may have been installed since the caller's thread encoded, or lists split.
+    if (write->encoded_version != codebook_version_) {
+      EncodeForWrite(*write, *view());
+    } else if (write->encoded_with != codebook_) {
+      EncodeForMovedLists(*write);
+    }
   }
   ReclaimSlots();
   if (upserts > slots_.room()) {
@@ -353,7 +385,7 @@ void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& pla
       table_.Set(slots[i], (*write->ids)[i], write->vectors + i * vector_bytes());
       if (lists_ != nullptr) table_.SetList(slots[i], write->encoded.lists[i]);
     }
-    if (lists_ != nullptr) lists_->Append(write->encoded, slots);
+    if (lists_ != nullptr) AppendToLists(write->encoded, slots);
     slots += n;
   }
   BuryPoints(plan.died);
@@ -362,6 +394,14 @@ void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& pla
   sequence_.store(plan.sequence);
   points_.fetch_add(static_cast<uint64_t>(plan.points_change));
   Publish();
+}
+
+void Collection::AppendToLists(const EncodedVectors& encoded, const Slot* slots) {
+  lists_->Append(encoded, slots);
+  const bool grown = std::any_of(encoded.lists.begin(), encoded.lists.end(), [&](uint32_t list) {
+    return lists_->list_size(list) > list_size_max_;
+  });
+  if (grown) hooks_.lists_need_work();
 }
 
 // The points of these slots are gone from the store, and from the view that is published next.

@@ -262,6 +262,7 @@ absl::Status EngineImpl::Recover() {
   std::set<uint32_t> ids;
   for (const auto& [name, collection] : *recovered) ids.insert(collection->id());
   collections_.store(std::move(recovered));
+  list_maintenance_.Wake();
   RETURN_IF_ERROR(aliases_.Recover());
   return SweepOrphans(ids);
 }
@@ -487,6 +488,7 @@ absl::Status EngineImpl::Install(const CatalogRecord& record, bool replace) {
     auto next = std::make_shared<CollectionMap>(*collections);
     (*next)[record.spec.name] = collection;
     collections_.store(std::move(next));
+    list_maintenance_.Wake();
   };
   if (old != collections->end()) return old->second->Drop(std::move(batch), publish);
   RETURN_IF_ERROR(store_->Commit(*batch, Durability::kSync));

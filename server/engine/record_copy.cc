@@ -27,6 +27,17 @@ absl::Status MoveCodebook(std::string_view key, std::string_view value, uint32_t
   return absl::OkStatus();
 }
 
+absl::Status MoveCentroid(std::string_view key, std::string_view value, uint32_t id,
+                          std::string* new_key, std::string* new_value) {
+  CentroidKeyParts parts;
+  std::string_view centroid;
+  RETURN_IF_ERROR(ParseCentroidKey(key, &parts));
+  RETURN_IF_ERROR(DecodeCentroid(key, value, &centroid));
+  *new_key = CentroidKey(id, parts.version, parts.list);
+  EncodeCentroid(*new_key, centroid, new_value);
+  return absl::OkStatus();
+}
+
 absl::Status MoveId(std::string_view key, std::string_view value, uint32_t id, std::string* new_key,
                     std::string* new_value) {
   IdKeyParts parts;
@@ -141,6 +152,8 @@ absl::Status MoveRecord(Family family, std::string_view key, std::string_view va
                         uint32_t new_collection_id, std::string* new_key, std::string* new_value) {
   switch (family) {
     case Family::kCodebooks:
+      if (IsCentroidKey(key))
+        return MoveCentroid(key, value, new_collection_id, new_key, new_value);
       return MoveCodebook(key, value, new_collection_id, new_key, new_value);
     case Family::kIds:
       return MoveId(key, value, new_collection_id, new_key, new_value);

@@ -177,6 +177,26 @@ absl::Status ParseCodebookKey(std::string_view key, CodebookKeyParts* parts) {
   return absl::OkStatus();
 }
 
+KeyRange CodebookRange(uint32_t collection_id, uint32_t version) {
+  TESSERA_CHECK(collection_id <= kCollectionIdMax);
+  return PrefixRange(CodebookKey(collection_id, version));
+}
+
+std::string CentroidKey(uint32_t collection_id, uint32_t version, uint32_t list) {
+  std::string key = CodebookKey(collection_id, version);
+  AppendBigEndian(list, &key);
+  return key;
+}
+
+bool IsCentroidKey(std::string_view key) { return key.size() == 12; }
+
+absl::Status ParseCentroidKey(std::string_view key, CentroidKeyParts* parts) {
+  if (!IsCentroidKey(key)) return Damaged("codebooks", key);
+  *parts = {ReadBigEndian<uint32_t>(key, 0), ReadBigEndian<uint32_t>(key, 4),
+            ReadBigEndian<uint32_t>(key, 8)};
+  return absl::OkStatus();
+}
+
 void AppendIdKeyView(uint32_t collection_id, const PointIdView& id, std::string* key) {
   AppendBigEndian(collection_id, key);
   if (const auto* number = std::get_if<uint64_t>(&id)) {

@@ -71,6 +71,17 @@ struct CodebookKeyParts {
 };
 std::string CodebookKey(uint32_t collection_id, uint32_t version);
 absl::Status ParseCodebookKey(std::string_view key, CodebookKeyParts* parts);
+// A codebook, and the centroids of it that have moved: that of each list behind it.
+KeyRange CodebookRange(uint32_t collection_id, uint32_t version);
+struct CentroidKeyParts {
+  uint32_t collection_id;
+  uint32_t version;
+  uint32_t list;
+};
+std::string CentroidKey(uint32_t collection_id, uint32_t version, uint32_t list);
+absl::Status ParseCentroidKey(std::string_view key, CentroidKeyParts* parts);
+// Tells the keys of the family apart.
+bool IsCentroidKey(std::string_view key);
 
 // Family kIds. Numbers come before strings, strings in byte order: the order of PointId.
 struct IdKeyParts {

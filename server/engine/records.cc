@@ -31,6 +31,7 @@ enum class RecordKind : uint8_t {
   kRequest = 10,
   kAlias = 11,
   kSettings = 12,
+  kCentroid = 13,
 };
 
 constexpr uint8_t kRecordVersion = 1;
@@ -66,6 +67,8 @@ const char* Name(RecordKind kind) {
       return "settings";
     case RecordKind::kRequest:
       return "request";
+    case RecordKind::kCentroid:
+      return "centroid";
   }
   return "unknown";
 }
@@ -396,6 +399,20 @@ absl::Status DecodeCodebook(std::string_view key, std::string_view value,
                   body.ReadBytes(hash_bytes, &record->content_hash);
   if (ok) record->bytes = reader.Rest();
   return reader.Finish(ok);
+}
+
+void EncodeCentroid(std::string_view key, std::string_view centroid, std::string* value) {
+  ValueWriter writer(RecordKind::kCentroid, key, value);
+  writer.WriteBytes(centroid);
+  writer.Finish();
+}
+
+absl::Status DecodeCentroid(std::string_view key, std::string_view value,
+                            std::string_view* centroid) {
+  ValueReader reader(RecordKind::kCentroid, key, value);
+  RETURN_IF_ERROR(reader.status());
+  *centroid = reader.Rest();
+  return reader.Finish(true);
 }
 
 void EncodeSlot(std::string_view key, Slot slot, std::string* value) {

@@ -86,6 +86,12 @@ void EncodeCodebook(std::string_view key, const CodebookRecordView& record, std:
 absl::Status DecodeCodebook(std::string_view key, std::string_view value,
                             CodebookRecordView* record);
 
+// Of a centroid that has moved since its codebook was stored: little-endian floats, in the form
+// that Codebook::centroids() has.
+void EncodeCentroid(std::string_view key, std::string_view centroid, std::string* value);
+absl::Status DecodeCentroid(std::string_view key, std::string_view value,
+                            std::string_view* centroid);
+
 // The value of family kIds: where the point is.
 void EncodeSlot(std::string_view key, Slot slot, std::string* value);
 absl::Status DecodeSlot(std::string_view key, std::string_view value, Slot* slot);

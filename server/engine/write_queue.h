@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +28,8 @@ struct PendingWrite {
   const std::vector<std::string>* payloads = nullptr;  // as UpsertBatch has them
   EncodedVectors encoded;                              // under encoded_version, if it is not 0
   uint32_t encoded_version = 0;
-  PayloadColumns columns;  // what the payload indexes take
+  std::shared_ptr<const Codebook> encoded_with;  // of that version; null: none
+  PayloadColumns columns;                        // what the payload indexes take
   // What must be so when the write has its turn. An upsert is refused whole if it is not, a delete
   // passes over the ids for which it is not.
   WriteCondition condition = WriteCondition::kNone;

@@ -71,6 +71,8 @@ absl::Status CollectionCheck::CheckCounter() {
 }
 
 absl::Status CollectionCheck::CheckCodebook(std::string_view key, std::string_view value) {
+  if (IsCentroidKey(key)) return CheckCentroid(key, value);
+  last_codebook_ = nullptr;
   CodebookKeyParts parts;
   CodebookRecordView record;
   RETURN_IF_ERROR(ParseCodebookKey(key, &parts));
@@ -85,8 +87,30 @@ absl::Status CollectionCheck::CheckCodebook(std::string_view key, std::string_vi
       (*codebook)->metric() != catalog_.spec.metric) {
     return Wrong(absl::StrCat(name, " is of another dimension or metric than the collection"));
   }
-  if (parts.version == catalog_.codebook_version) codebook_ = *std::move(codebook);
+  last_codebook_version_ = parts.version;
+  last_codebook_ = *std::move(codebook);
+  if (parts.version == catalog_.codebook_version) codebook_ = last_codebook_;
   return absl::OkStatus();
+}
+
+// Comes behind its codebook.
+absl::Status CollectionCheck::CheckCentroid(std::string_view key, std::string_view value) {
+  CentroidKeyParts parts;
+  std::string_view centroid;
+  RETURN_IF_ERROR(ParseCentroidKey(key, &parts));
+  RETURN_IF_ERROR(DecodeCentroid(key, value, &centroid));
+  if (last_codebook_ == nullptr || parts.version != last_codebook_version_) {
+    return Wrong(absl::StrCat("the centroid of list ", parts.list, " of codebook ", parts.version,
+                              ", which is missing or damaged"));
+  }
+  std::vector<float> floats(last_codebook_->dimension());
+  bool fits =
+      parts.list < last_codebook_->nlist() && centroid.size() == floats.size() * sizeof(float);
+  if (fits) std::memcpy(floats.data(), centroid.data(), centroid.size());
+  for (const float component : floats) fits = fits && std::isfinite(component);
+  if (fits) return absl::OkStatus();
+  return Wrong(
+      absl::StrCat("the centroid of list ", parts.list, " does not fit codebook ", parts.version));
 }
 
 absl::Status CollectionCheck::CheckPoint(std::string_view key, std::string_view value) {

@@ -39,6 +39,7 @@ class CollectionCheck {
   void Walk(Family family, const char* what, Check check);
   absl::Status CheckCounter();
   absl::Status CheckCodebook(std::string_view key, std::string_view value);
+  absl::Status CheckCentroid(std::string_view key, std::string_view value);
   absl::Status CheckPoint(std::string_view key, std::string_view value);
   absl::Status CheckId(std::string_view key, std::string_view value);
   absl::Status CheckCode(std::string_view key, std::string_view value);
@@ -50,6 +51,8 @@ class CollectionCheck {
   Findings& findings_;
   uint64_t next_slot_ = 0;
   std::shared_ptr<const Codebook> codebook_;  // the one in use
+  std::shared_ptr<const Codebook> last_codebook_;
+  uint32_t last_codebook_version_ = 0;
   absl::flat_hash_map<Slot, Place> places_;
 };
 

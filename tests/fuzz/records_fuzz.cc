@@ -56,6 +56,8 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<RequestRecord>(key, value, DecodeRequest, EncodeRequest);
     case 11:
       return RoundTrip<std::string_view>(key, value, DecodeAlias, EncodeAlias);
+    case 13:
+      return RoundTrip<std::string_view>(key, value, DecodeCentroid, EncodeCentroid);
     default:
       return RoundTrip<SettingsRecordView>(key, value, DecodeSettings, EncodeSettings);
   }
@@ -78,6 +80,10 @@ void ParseKeys(std::string_view key) {
   CodebookKeyParts codebook;
   if (ParseCodebookKey(key, &codebook).ok()) {
     FUZZ_CHECK(CodebookKey(codebook.collection_id, codebook.version) == key);
+  }
+  CentroidKeyParts centroid;
+  if (ParseCentroidKey(key, &centroid).ok()) {
+    FUZZ_CHECK(CentroidKey(centroid.collection_id, centroid.version, centroid.list) == key);
   }
   std::string_view field;
   if (ParsePayloadIndexKey(key, &field).ok()) FUZZ_CHECK(key.ends_with(field) && !field.empty());

@@ -104,6 +104,20 @@ class Index {
   Metric metric() const { return metric_; }
   const Matrix& vectors() const { return vectors_; }
   const ListsSnapshot& snapshot() const { return *snapshot_; }
+  std::shared_ptr<const ListsSnapshot> shared_snapshot() const { return snapshot_; }
+
+  // Lets the first ten centroids move to vectors, and replaces all entries.
+  void MoveCentroids() {
+    std::vector<uint32_t> all(codebook_->nlist());
+    std::iota(all.begin(), all.end(), 0);
+    const std::vector<uint32_t> moved(all.begin(), all.begin() + 10);
+    Matrix centroids(moved.size(), vectors_.cols());
+    codebook_->Prepare(vectors_.view().Rows(0, moved.size()), centroids.data());
+    codebook_ = codebook_->WithCentroids(moved, centroids);
+    lists_->UseTables(std::make_shared<const SearchTables>(codebook_));
+    lists_->Replace(all, test::Encode(*codebook_, vectors_), test::Iota(vectors_.rows(), 0).data());
+    snapshot_ = lists_->Snapshot();
+  }
 
  private:
   void Append(size_t first, size_t count) {
@@ -133,6 +147,41 @@ TEST(CodeErrors, AreRoundedUpAndNoMore) {
   for (float none : {-1.0f, std::nanf(""), std::numeric_limits<float>::max()}) {
     errors.Set(7, none);
     EXPECT_EQ(errors.Get(7), std::numeric_limits<float>::infinity());
+  }
+}
+
+TEST(CodeErrors, ARaisedOneNeverFalls) {
+  CodeErrors errors;
+  errors.Set(3, 2);
+  errors.Raise(3, 1);
+  EXPECT_EQ(errors.Get(3), 2);
+  errors.Raise(3, 4);
+  EXPECT_EQ(errors.Get(3), 4);
+  errors.Set(3, 1);  // of another point
+  EXPECT_EQ(errors.Get(3), 1);
+}
+
+// Entries are replaced by codes that lie nearer to their vectors, while a search holds the old
+// ones.
+TEST(CodeBounds, HoldBeforeAndAfterEntriesAreReplaced) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(NameOf(c));
+    Index index(c, 600);
+    const auto before = index.shared_snapshot();
+    index.MoveCentroids();
+    const Matrix queries = Index::Vectors(c, 4, 2);
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      const ExactScorer scorer(c.metric, ElementType::kFloat32, queries.row(q));
+      for (const ListsSnapshot* lists : {before.get(), &index.snapshot()}) {
+        const CodeBounds bounds(*lists, queries.row(q));
+        for (Slot slot = 0; slot < 600; ++slot) {
+          const float distance = index.Distance(scorer, slot);
+          const DistanceBounds b = bounds.OfSlot(slot, 0);
+          ASSERT_LE(b.lower, distance) << q << " " << slot;
+          ASSERT_GE(b.upper, distance) << q << " " << slot;
+        }
+      }
+    }
   }
 }
 

@@ -60,6 +60,19 @@ TEST(RecordKeysTest, ParseGivesBackWhatWasAppended) {
   EXPECT_EQ(code.slot, 0x84000000u);
 }
 
+TEST(RecordKeysTest, CentroidsOfACodebook) {
+  const std::string key = CentroidKey(7, 3, 0x01020304);
+  EXPECT_EQ(Hex(key), "000000070000000301020304");
+  EXPECT_TRUE(IsCentroidKey(key));
+  EXPECT_FALSE(IsCentroidKey(CodebookKey(7, 3)));
+  CentroidKeyParts parts{};
+  ASSERT_TRUE(ParseCentroidKey(key, &parts).ok());
+  EXPECT_EQ(parts.collection_id, 7u);
+  EXPECT_EQ(parts.version, 3u);
+  EXPECT_EQ(parts.list, 0x01020304u);
+  EXPECT_EQ(ParseCentroidKey(CodebookKey(7, 3), &parts).code(), absl::StatusCode::kDataLoss);
+}
+
 TEST(RecordKeysTest, AppendAddsToTheEnd) {
   std::string key = "x";
   AppendPointKey(1, 2, &key);
@@ -134,6 +147,14 @@ TEST(RecordKeysTest, RangesHoldExactlyTheirKeys) {
   EXPECT_FALSE(holds(codes, CodeKey(4, 0, 0, 0)));
   EXPECT_TRUE(holds(CodesRange(3, 5), CodeKey(3, 5, 0, 0)));
   EXPECT_FALSE(holds(CodesRange(3, 5), CodeKey(3, 6, 0, 0)));
+
+  const KeyRange codebook = CodebookRange(3, 5);
+  EXPECT_TRUE(holds(codebook, CodebookKey(3, 5)));
+  EXPECT_TRUE(holds(codebook, CentroidKey(3, 5, 0)));
+  EXPECT_TRUE(holds(codebook, CentroidKey(3, 5, 0xFFFFFFFF)));
+  EXPECT_FALSE(holds(codebook, CodebookKey(3, 6)));
+  EXPECT_FALSE(holds(codebook, CentroidKey(3, 4, 0xFFFFFFFF)));
+  EXPECT_LT(CodebookKey(3, 5), CentroidKey(3, 5, 0));
 
   EXPECT_TRUE(holds(CatalogRange(), CatalogKey(0)));
   EXPECT_TRUE(holds(CatalogRange(), CatalogKey(0xFFFFFFFF)));

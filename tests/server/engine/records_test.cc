@@ -53,16 +53,20 @@ auto Decoder(absl::Status (*decode)(std::string_view, std::string_view, Record*)
   };
 }
 
-std::vector<Case> Cases() {
+using V = std::string*;
+using K = const std::string&;
+
+template <class Encode, class Decode>
+Case MakeCase(std::string name, std::string key, std::string hex, Encode encode, Decode decode) {
+  Case c{std::move(name), std::move(key), "", std::move(hex), decode};
+  encode(c.key, &c.value);
+  return c;
+}
+
+// Those of the family meta.
+std::vector<Case> MetaCases() {
   std::vector<Case> cases;
-  const auto add = [&](std::string name, std::string key, std::string hex, auto encode,
-                       auto decode) {
-    Case c{std::move(name), std::move(key), "", std::move(hex), decode};
-    encode(c.key, &c.value);
-    cases.push_back(std::move(c));
-  };
-  using V = std::string*;
-  using K = const std::string&;
+  const auto add = [&](auto&&... parts) { cases.push_back(MakeCase(parts...)); };
   add(
       "format", FormatKey(), "0101000000311d401c",
       [](K k, V v) { EncodeFormat(k, kStoreFormat, v); }, Decoder(DecodeFormat));
@@ -98,12 +102,22 @@ std::vector<Case> Cases() {
         EncodeRequest(k, {.fingerprint = 0xA1B2C3D4, .result = {.points = 2, .sequence = 5}}, v);
       },
       Decoder(DecodeRequest));
+  return cases;
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases = MetaCases();
+  const auto add = [&](auto&&... parts) { cases.push_back(MakeCase(parts...)); };
   add(
       "codebook", CodebookKey(7, 3), "01010000000000000003616263636f6465626f6f6b9898bc08",
       [](K k, V v) {
         EncodeCodebook(k, {.create_time_ms = 1, .content_hash = "abc", .bytes = "codebook"}, v);
       },
       Decoder(DecodeCodebook));
+  add(
+      "centroid", CentroidKey(7, 3, 2), "010000803fc5b0e007",
+      [](K k, V v) { EncodeCentroid(k, std::string_view("\0\0\x80\x3f", 4), v); },
+      Decoder(DecodeCentroid));
   add(
       "slot", IdKey(7, PointId("x")), "0104030201b72cd749",
       [](K k, V v) { EncodeSlot(k, 0x01020304, v); }, Decoder(DecodeSlot));
