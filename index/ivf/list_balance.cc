@@ -22,6 +22,8 @@ constexpr size_t kKMeansIterations = 10;
 constexpr size_t kNeighborLists = 8;
 // Of a sample: a larger part makes the split useless.
 constexpr size_t kLargestPartPercent = 90;
+// How often the largest part is tried again without the others.
+constexpr int kSplitRounds = 16;
 
 uint64_t Sum(std::span<const uint32_t> sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
@@ -41,6 +43,16 @@ std::vector<uint32_t> ShortLists(std::span<const uint32_t> sizes, uint64_t mean)
                     shorter);
   lists.resize(used);
   return lists;
+}
+
+Matrix RowsOfPart(MatrixView sample, const std::vector<uint32_t>& assigned, uint32_t part,
+                  size_t count) {
+  Matrix rows(count, sample.cols);
+  size_t filled = 0;
+  for (size_t i = 0; i < sample.rows; ++i) {
+    if (assigned[i] == part) std::ranges::copy(sample.row(i), rows.row(filled++).begin());
+  }
+  return rows;
 }
 
 }  // namespace
@@ -85,21 +97,29 @@ std::vector<ListSplit> ChooseSplits(std::span<const uint32_t> sizes,
   return splits;
 }
 
+// Few vectors far from all others, or an unlucky start, take a part of their own and leave nearly
+// all in one: that one is tried again, without what the others took.
 std::optional<Matrix> SplitCentroids(MatrixView sample, size_t parts) {
-  if (sample.rows < parts) return std::nullopt;
   KMeansOptions options;
   options.clusters = parts;
   options.iterations = kKMeansIterations;
   InlineExecutor executor;
-  auto clusters = KMeans(sample, options, executor, nullptr);
-  if (!clusters.ok()) return std::nullopt;  // only for arguments that are not ours
-  std::vector<uint32_t> assigned(sample.rows);
-  NearestCentroids(clusters->centroids).Assign(sample, executor, assigned.data(), nullptr);
-  std::vector<size_t> counts(parts, 0);
-  for (const uint32_t part : assigned) ++counts[part];
-  const size_t largest = *std::max_element(counts.begin(), counts.end());
-  if (largest * 100 > sample.rows * kLargestPartPercent) return std::nullopt;
-  return std::move(clusters->centroids);
+  Matrix rest;  // what `sample` shows from the second round on
+  std::vector<uint32_t> assigned;
+  for (int round = 0; round < kSplitRounds && sample.rows >= parts; ++round) {
+    auto clusters = KMeans(sample, options, executor, nullptr);
+    if (!clusters.ok()) break;  // only for arguments that are not ours
+    assigned.resize(sample.rows);
+    NearestCentroids(clusters->centroids).Assign(sample, executor, assigned.data(), nullptr);
+    std::vector<size_t> counts(parts, 0);
+    for (const uint32_t part : assigned) ++counts[part];
+    const auto largest = std::max_element(counts.begin(), counts.end());
+    if (*largest * 100 <= sample.rows * kLargestPartPercent) return std::move(clusters->centroids);
+    if (*largest == sample.rows) break;  // all alike
+    rest = RowsOfPart(sample, assigned, static_cast<uint32_t>(largest - counts.begin()), *largest);
+    sample = rest;
+  }
+  return std::nullopt;
 }
 
 std::vector<uint32_t> ListsNear(MatrixView centroids, std::span<const uint32_t> moved) {

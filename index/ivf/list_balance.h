@@ -32,8 +32,7 @@ std::vector<ListSplit> ChooseSplits(std::span<const uint32_t> sizes,
                                     const std::function<bool(uint32_t list)>& may_split);
 
 // The centroids of `parts` parts of a list, from a sample of its vectors (prepared, as centroids
-// are). None if nearly all of the sample falls into one part: vectors that are all alike cannot be
-// told apart by any centroid.
+// are). None if nearly all of the sample is alike: no centroid can tell such vectors apart.
 std::optional<Matrix> SplitCentroids(MatrixView sample, size_t parts);
 
 // The lists near the centroids of `moved`, which are ascending, without those: some of their

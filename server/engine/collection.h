@@ -144,8 +144,11 @@ class Collection {
   // Frees the views that no search holds any more. To be called now and then: writes do it too.
   void ReleaseOldViews();
   // Does a small step of background work: compacts some lists, or splits long ones. Searches go on,
-  // writes wait for a part of the step. False if nothing is left to do. One thread at a time.
-  bool Maintain();
+  // writes wait for a part of the step. False if nothing is left to do; after a failure it is left
+  // for a while (IsSplitDue). One thread at a time.
+  bool Maintain(absl::Time now);
+  // Whether a split that has failed before should be tried again.
+  bool IsSplitDue(absl::Time now) const;
   // Whether the records of deleted and replaced points take so much of the disk that CompactDisk is
   // worth its work: as much as the points, or, without a write since `quiet_since`, a tenth of it.
   bool HasSpareDisk(absl::Time quiet_since) const;
@@ -386,16 +389,21 @@ class Collection {
   void ReturnSpareMemory();
 
   // Long lists give entries to others (collection_rebalance.cc).
-  bool Rebalance(const std::vector<uint32_t>& sizes);
-  std::vector<uint32_t> LongListSizes();
-  absl::StatusOr<bool> PlanRebalancing(const CollectionView& view,
-                                       const std::vector<uint32_t>& sizes);
+  struct LongLists {
+    std::vector<uint32_t> sizes;               // of all lists, without dead entries
+    std::vector<uint32_t> too_long;            // which of them; ascending
+    std::shared_ptr<const Codebook> codebook;  // whose lists they are
+  };
+  LongLists FindLongLists();
+  bool Rebalance(const LongLists& lists, absl::Time now);
+  absl::Status SettleLists(const Codebook* codebook, const std::vector<uint32_t>& lists);
+  absl::StatusOr<bool> PlanRebalancing(const CollectionView& view, const LongLists& lists);
   absl::StatusOr<bool> PlanSplit(const CollectionView& view, const ListSplit& split,
                                  std::vector<float>* centroids) const;
   absl::StatusOr<bool> StepRebalancing(const CollectionView& view);
   absl::Status GiveEntries(const CollectionView& view);
   absl::Status MoveListCentroids(const CollectionView& view);
-  absl::Status FinishRebalancing(const CollectionView& view);
+  absl::Status FinishRebalancing();
   void LookAtLongLists(const CollectionView& view);
   bool IsLiveIn(const CollectionView& view, Slot slot, uint32_t list) const;
   std::vector<Slot> LiveSlotsOf(const CollectionView& view, uint32_t list) const;
@@ -442,6 +450,7 @@ class Collection {
   std::atomic<size_t> lists_bytes_{0};
   std::atomic<uint64_t> dead_records_{0};  // of points, since the disk was last compacted
   std::atomic<int64_t> last_write_ms_{0};
+  std::atomic<int64_t> split_retry_ms_{0};  // when to try again what has failed; 0: nothing has
   std::atomic<std::shared_ptr<const CollectionView>> view_;
   std::atomic<const Codebook*> lists_codebook_{nullptr};  // whose lists the slots in table_ have
 
@@ -449,8 +458,8 @@ class Collection {
   SlotAllocator slots_;
   SlotSet dead_;  // given slots without a point: in a list, retired or free
   ViewEpochs epochs_;
-  ListTombstones tombstones_;                         // of lists_
-  size_t list_size_max_ = limits::kListSplitEntries;  // longer ones have been looked at since then
+  ListTombstones tombstones_;  // of lists_
+  ListLimits list_limits_;     // of lists_
   uint32_t codebook_version_ = 0;
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;

@@ -13,18 +13,18 @@ constexpr size_t kCompactionStepEntries = 16'384;
 
 }  // namespace
 
-bool Collection::Maintain() {
+bool Collection::Maintain(absl::Time now) {
   bool more = false;
-  std::vector<uint32_t> sizes;
+  LongLists long_lists;
   const absl::Status status = queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
     ReclaimSlots();
     CompactSomeLists();
     more = tombstones_.HasWork();
-    sizes = LongListSizes();
+    long_lists = FindLongLists();
     return absl::OkStatus();
   });
-  return status.ok() && (Rebalance(sizes) || more);
+  return status.ok() && (Rebalance(long_lists, now) || more);
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {

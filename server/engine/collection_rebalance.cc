@@ -16,9 +16,6 @@ namespace {
 // How often lists that are to move may give entries away before they have few enough.
 constexpr int kDrains = 3;
 
-// Whether what has been done to a list of `before` entries was of no use.
-bool IsSettled(size_t before, size_t after) { return after > before - before / 10; }
-
 std::vector<Slot> DrawEvenly(const std::vector<Slot>& slots, size_t count) {
   std::vector<Slot> drawn(std::min(slots.size(), count));
   for (size_t i = 0; i < drawn.size(); ++i) drawn[i] = slots[i * slots.size() / drawn.size()];
@@ -27,59 +24,88 @@ std::vector<Slot> DrawEvenly(const std::vector<Slot>& slots, size_t count) {
 
 }  // namespace
 
-// How long each list is, without dead entries; nothing if none is too long. In the queue's turn.
-std::vector<uint32_t> Collection::LongListSizes() {
-  if (lists_ == nullptr || rebalancing_.active()) return {};
-  std::vector<uint32_t> sizes(codebook_->nlist());
-  uint64_t entries = 0;
-  for (uint32_t list = 0; list < sizes.size(); ++list) {
-    sizes[list] = static_cast<uint32_t>(lists_->list_size(list) - tombstones_.count(list));
-    entries += sizes[list];
+// In the queue's turn. Empty if no list is too long.
+Collection::LongLists Collection::FindLongLists() {
+  LongLists found;
+  if (lists_ == nullptr || rebalancing_.active()) return found;
+  found.sizes.resize(codebook_->nlist());
+  for (uint32_t list = 0; list < found.sizes.size(); ++list) {
+    found.sizes[list] = static_cast<uint32_t>(lists_->list_size(list) - tombstones_.count(list));
   }
-  list_size_max_ = ListSizeMax(entries, sizes.size());
-  const bool some = *std::max_element(sizes.begin(), sizes.end()) > list_size_max_;
-  return some ? sizes : std::vector<uint32_t>();
+  if (!list_limits_.Update(found.sizes)) return found;
+  for (uint32_t list = 0; list < found.sizes.size(); ++list) {
+    if (list_limits_.IsOver(list, found.sizes[list])) found.too_long.push_back(list);
+  }
+  found.codebook = codebook_;
+  return found;
 }
 
-// Does the next step, if there is one. False if nothing is left to do.
-bool Collection::Rebalance(const std::vector<uint32_t>& sizes) {
-  if (!rebalancing_.active() && sizes.empty()) return false;
+// Does the next step, if there is one. False if nothing is left to do, or not now.
+bool Collection::Rebalance(const LongLists& lists, absl::Time now) {
+  const bool due = rebalancing_.active() || !lists.too_long.empty();
+  if (!due || now < rebalancing_.not_before) {
+    if (!due) split_retry_ms_.store(0, std::memory_order_relaxed);
+    return false;
+  }
   // Held until the step is committed: a slot that is alive in it and then has the same point.
-  const auto now = view();
-  if (rebalancing_.settled_version != now->codebook_version) {
-    rebalancing_ = {.settled_version = now->codebook_version};
-    if (sizes.empty()) return true;
+  const auto view = this->view();
+  if (view->codebook != (rebalancing_.active() ? rebalancing_.codebook : lists.codebook)) {
+    rebalancing_.Clear();  // another codebook has been installed
+    return true;
   }
   absl::StatusOr<bool> more =
-      rebalancing_.active() ? StepRebalancing(*now) : PlanRebalancing(*now, sizes);
-  if (more.ok()) return *more;
-  // Nothing is lost by giving up; what is too long is tried again when it has become longer.
-  for (const auto& list : rebalancing_.long_lists) rebalancing_.settled[list.list] = list.size;
+      rebalancing_.active() ? StepRebalancing(*view) : PlanRebalancing(*view, lists);
+  if (more.ok()) {
+    split_retry_ms_.store(0, std::memory_order_relaxed);
+    return *more;
+  }
+  // Every step has left all whole: what is still too long is looked at again after a while, also if
+  // nothing is written any more.
   rebalancing_.Clear();
+  rebalancing_.not_before = now + SplitRetryDelay(++rebalancing_.failures);
+  split_retry_ms_.store(absl::ToUnixMillis(rebalancing_.not_before), std::memory_order_relaxed);
   return false;
 }
 
+bool Collection::IsSplitDue(absl::Time now) const {
+  const int64_t retry_ms = split_retry_ms_.load(std::memory_order_relaxed);
+  return retry_ms != 0 && absl::ToUnixMillis(now) > retry_ms;
+}
+
+// Leaves lists that could not be made shorter until they are longer.
+absl::Status Collection::SettleLists(const Codebook* codebook, const std::vector<uint32_t>& lists) {
+  if (lists.empty()) return absl::OkStatus();
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (codebook_.get() != codebook) return absl::OkStatus();
+    for (const uint32_t list : lists) {
+      const size_t live = lists_->list_size(list) - tombstones_.count(list);
+      list_limits_.Settle(list, static_cast<uint32_t>(live));
+    }
+    return absl::OkStatus();
+  });
+}
+
 absl::StatusOr<bool> Collection::PlanRebalancing(const CollectionView& view,
-                                                 const std::vector<uint32_t>& sizes) {
-  auto& settled = rebalancing_.settled;
-  const auto splits = ChooseSplits(sizes, [&](uint32_t list) {
-    const auto it = settled.find(list);
-    return it == settled.end() || sizes[list] >= 2 * uint64_t{it->second};
+                                                 const LongLists& lists) {
+  const auto splits = ChooseSplits(lists.sizes, [&](uint32_t list) {
+    return std::binary_search(lists.too_long.begin(), lists.too_long.end(), list);
   });
   std::vector<uint32_t> moved;
+  std::vector<uint32_t> useless;
   std::vector<float> centroids;
   for (const ListSplit& split : splits) {
     const size_t before = centroids.size();
     ASSIGN_OR_RETURN(const bool useful, PlanSplit(view, split, &centroids));
     if (!useful) {
-      settled[split.list] = sizes[split.list];
+      useless.push_back(split.list);
       continue;
     }
-    rebalancing_.long_lists.push_back({split.list, sizes[split.list]});
+    rebalancing_.long_lists.push_back({split.list, lists.sizes[split.list]});
     if (centroids.size() > before) {
       moved.insert(moved.end(), split.takers.begin(), split.takers.end());
     }
   }
+  RETURN_IF_ERROR(SettleLists(view.codebook.get(), useless));
   if (rebalancing_.long_lists.empty()) return !splits.empty();
   rebalancing_.target = view.codebook;
   if (!moved.empty()) {
@@ -117,13 +143,12 @@ absl::StatusOr<bool> Collection::PlanSplit(const CollectionView& view, const Lis
 }
 
 absl::StatusOr<bool> Collection::StepRebalancing(const CollectionView& view) {
-  if (view.codebook != rebalancing_.codebook) return absl::AbortedError("another codebook");
   if (!rebalancing_.to_look_at.empty()) {
     RETURN_IF_ERROR(GiveEntries(view));
   } else if (!rebalancing_.moved.empty()) {
     RETURN_IF_ERROR(MoveListCentroids(view));
   } else {
-    RETURN_IF_ERROR(FinishRebalancing(view));
+    RETURN_IF_ERROR(FinishRebalancing());
   }
   return true;
 }
@@ -147,8 +172,12 @@ absl::Status Collection::GiveEntries(const CollectionView& view) {
     moves.slots.push_back(encoded.slots[i]);
     moves.vectors.Append(encoded.vectors, i);
   }
+  if (!moves.slots.empty()) RETURN_IF_ERROR(CommitMoves(moves, /*with_centroids=*/false));
+  for (auto& list : rebalancing_.long_lists) {
+    if (list.list == next.list) list.given += static_cast<uint32_t>(moves.slots.size());
+  }
   if (next.slots.empty()) rebalancing_.to_look_at.pop_front();
-  return moves.slots.empty() ? absl::OkStatus() : CommitMoves(moves, /*with_centroids=*/false);
+  return absl::OkStatus();
 }
 
 absl::Status Collection::MoveListCentroids(const CollectionView& view) {
@@ -184,11 +213,13 @@ void Collection::LookAtLongLists(const CollectionView& view) {
   }
 }
 
-absl::Status Collection::FinishRebalancing(const CollectionView& view) {
-  for (const auto& [list, before] : rebalancing_.long_lists) {
-    const size_t after = LiveSlotsOf(view, list).size();
-    if (IsSettled(before, after)) rebalancing_.settled[list] = static_cast<uint32_t>(after);
+absl::Status Collection::FinishRebalancing() {
+  std::vector<uint32_t> useless;
+  for (const auto& list : rebalancing_.long_lists) {
+    if (!list.shortened()) useless.push_back(list.list);
   }
+  RETURN_IF_ERROR(SettleLists(rebalancing_.codebook.get(), useless));
+  rebalancing_.failures = 0;
   rebalancing_.Clear();
   return queue_.RunExclusive([&] {
     ReturnSpareMemory();

@@ -320,6 +320,7 @@ void Collection::UseLists(std::unique_ptr<InvertedLists> lists,
   // Before the first list of a slot changes: searches ask afterwards what they have read.
   lists_codebook_.store(codebook_.get(), std::memory_order_relaxed);
   tombstones_.Reset(codebook_->nlist());
+  list_limits_ = {};
   for (const EncodedSlots* part : parts) {
     for (size_t i = 0; i < part->slots.size(); ++i) {
       const Slot slot = part->slots[i];

@@ -301,7 +301,7 @@ absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
 bool EngineImpl::MaintainLists() {
   const auto collections = collections_.load();
   bool more = false;
-  for (const auto& [name, collection] : *collections) more |= collection->Maintain();
+  for (const auto& [name, collection] : *collections) more |= collection->Maintain(absl::Now());
   return more;
 }
 
@@ -320,6 +320,7 @@ bool EngineImpl::MaintainDisk() {
   for (const auto& [name, collection] : *collections) {
     if (closing_.load()) break;
     collection->ReleaseOldViews();
+    if (collection->IsSplitDue(absl::Now())) list_maintenance_.Wake();
     if (!collection->HasSpareDisk(quiet_since)) continue;
     if (absl::Status status = collection->CompactDisk(&closing_); !status.ok()) {
       if (!absl::IsCancelled(status))

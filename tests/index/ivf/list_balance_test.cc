@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -99,6 +100,17 @@ TEST(ListBalanceTest, PartsAreWhereTheVectorsAre) {
   ASSERT_TRUE(centroids.has_value());
   EXPECT_EQ(centroids->rows(), 5u);
   EXPECT_EQ(centroids->cols(), 8u);
+}
+
+// Of a few vectors far away k-means makes a part of its own, and leaves the others in one.
+TEST(ListBalanceTest, AFewOutliersDoNotKeepTheOthersTogether) {
+  Matrix vectors = test::RandomVectors(500, 8, 4);
+  for (size_t i = 0; i < 30; ++i) {
+    for (float& x : vectors.row(i * 16)) x += i < 10 ? 1000 : 100;
+  }
+  const auto centroids = SplitCentroids(vectors, 2);
+  ASSERT_TRUE(centroids.has_value());
+  for (size_t part = 0; part < 2; ++part) EXPECT_LT(std::abs(centroids->row(part)[0]), 50);
 }
 
 TEST(ListBalanceTest, VectorsThatAreAllAlikeCannotBeSplit) {

@@ -3,10 +3,14 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "index/ivf/codebook.h"
 #include "index/ivf/list_balance.h"
 #include "server/engine/collection.h"
+#include "server/fsck/fsck.h"
 #include "tests/server/engine/engine_fixture.h"
 #include "tests/server/engine/list_lengths.h"
+#include "tests/server/engine/store_wrapper.h"
 
 namespace tessera {
 namespace {
@@ -28,11 +32,11 @@ std::unique_ptr<Store> OpenStore(const std::string& path) {
 class CollectionRebalanceTest : public EngineFixture {
  protected:
   // Writes a trained collection with `drifted` behind its points; all of it is in store_path_.
-  void Prepare(const Matrix& drifted) {
-    rows_ = Matrix(kTrained + drifted.rows(), kDimension);
+  void Prepare(MatrixView drifted) {
+    rows_ = Matrix(kTrained + drifted.rows, kDimension);
     const Matrix trained = RowsAround(0, 3, 40, kTrained, kDimension, 2);
     std::copy_n(trained.data(), kTrained * kDimension, rows_.data());
-    std::copy_n(drifted.data(), drifted.rows() * kDimension, rows_.row(kTrained).data());
+    std::copy_n(drifted.data, drifted.rows * kDimension, rows_.row(kTrained).data());
     Create("c", kDimension);
     ASSERT_TRUE(UpsertRows("c", 0, trained).ok());
     Train("c", kLists);
@@ -42,8 +46,9 @@ class CollectionRebalanceTest : public EngineFixture {
     auto store = OpenStore(store_path_);
     const auto collection = OpenCollection(*store);
     UpsertBatch batch;
-    for (size_t i = 0; i < drifted.rows(); ++i) batch.ids.emplace_back(uint64_t{kTrained + i});
-    batch.vectors = FloatView(drifted);
+    for (size_t i = 0; i < drifted.rows; ++i) batch.ids.emplace_back(uint64_t{kTrained + i});
+    batch.vectors = {reinterpret_cast<const std::byte*>(drifted.data), ElementType::kFloat32,
+                     drifted.rows, drifted.cols};
     const auto written = collection->Upsert(batch);
     ASSERT_TRUE(written.ok()) << written.status();
   }
@@ -175,21 +180,27 @@ TEST_F(CollectionRebalanceTest, EveryStepLeavesAStoreThatIsWhole) {
   for (bool more = true; more && !HasFailure(); ++steps) {
     ASSERT_LT(steps, kStepsAllowed) << "splitting has no end";
     SCOPED_TRACE(absl::StrCat("after ", steps, " steps"));
-    const std::string copy = absl::StrCat(directory_, "/copy");
-    std::filesystem::remove_all(copy);
+    const std::string data_dir = directory_ + "/data";
+    const std::string copy = data_dir + "/store";
+    std::filesystem::remove_all(data_dir);
+    std::filesystem::create_directory(data_dir);
     std::filesystem::copy(store_path_, copy, std::filesystem::copy_options::recursive);
     {
       auto store = OpenStore(copy);
       const auto collection = OpenCollection(*store);
       ASSERT_GT(Longest(*store), ListSizeMax(kAll, kLists));
-      for (int i = 0; i < steps; ++i) more = collection->Maintain();
+      for (int i = 0; i < steps; ++i) more = collection->Maintain(absl::Now());
       CheckWhole(*store, *collection);
     }
+    const auto report = CheckDataDirectory(data_dir, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_TRUE(report->ok()) << report->findings[0].where << ": " << report->findings[0].what;
+    EXPECT_EQ(report->leftover_records, 0u);
     auto store = OpenStore(copy);
     const auto collection = OpenCollection(*store);
     CheckWhole(*store, *collection);
     // And what is left is done by whoever comes next.
-    for (int i = 0; collection->Maintain(); ++i) ASSERT_LT(i, kStepsAllowed);
+    for (int i = 0; collection->Maintain(absl::Now()); ++i) ASSERT_LT(i, kStepsAllowed);
     EXPECT_LE(Longest(*store), ListSizeMax(kAll, kLists));
     CheckWhole(*store, *collection);
   }
@@ -218,7 +229,7 @@ TEST_F(CollectionRebalanceTest, SearchesAreAsAfterATraining) {
       batch.vectors = {reinterpret_cast<const std::byte*>(drifted.row(begin).data()),
                        ElementType::kFloat32, kStep, kDimension};
       ASSERT_TRUE(collection->Upsert(batch).ok());
-      for (int i = 0; collection->Maintain(); ++i) ASSERT_LT(i, kStepsAllowed);
+      for (int i = 0; collection->Maintain(absl::Now()); ++i) ASSERT_LT(i, kStepsAllowed);
     }
     split = Measure(*collection, queries);
     EXPECT_LE(Longest(*store), ListSizeMax(kTrained + kStream, kLists));
@@ -247,10 +258,99 @@ TEST_F(CollectionRebalanceTest, PointsThatAreAllAlikeAreLeftTogether) {
   auto store = OpenStore(store_path_);
   const auto collection = OpenCollection(*store);
   const uint32_t longest = Longest(*store);
-  for (int i = 0; collection->Maintain(); ++i) ASSERT_LT(i, kStepsAllowed) << "it has no end";
+  for (int i = 0; collection->Maintain(absl::Now()); ++i)
+    ASSERT_LT(i, kStepsAllowed) << "it has no end";
   EXPECT_EQ(Longest(*store), longest);
-  EXPECT_FALSE(collection->Maintain()) << "what is of no use is not tried again";
+  EXPECT_FALSE(collection->Maintain(absl::Now())) << "what is of no use is not tried again";
   CheckWhole(*store, *collection);
+}
+
+// A list that writes refill as fast as it gives entries away is not one that cannot be split.
+TEST_F(CollectionRebalanceTest, WhatGrowsWhileItIsSplitIsSplitAgain) {
+  constexpr size_t kStep = 300;
+  Prepare(RowsAround(6, 0.5, 100, 2'000, kDimension, 3));
+  auto store = OpenStore(store_path_);
+  const auto collection = OpenCollection(*store);
+  const auto lengths = ListLengths(*store, kLists);
+  const auto longest = std::max_element(lengths.begin(), lengths.end()) - lengths.begin();
+  const auto bytes = collection->ExportCodebook(0);
+  ASSERT_TRUE(bytes.ok());
+  const auto codebook = Codebook::Parse(*bytes);
+  ASSERT_TRUE(codebook.ok());
+  const auto centroid = (*codebook)->centroids().row(static_cast<size_t>(longest));
+  // What comes is nearest to the list's own centroid, and so stays in it until the next split.
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  for (uint64_t id = kAll; collection->Maintain(absl::Now()) && id < 2 * kAll; id += kStep) {
+    Matrix rows(kStep, kDimension);
+    UpsertBatch batch;
+    for (size_t i = 0; i < kStep; ++i) {
+      batch.ids.emplace_back(id + i);
+      for (size_t j = 0; j < kDimension; ++j) rows.row(i)[j] = centroid[j] + 0.1F * normal(random);
+    }
+    batch.vectors = FloatView(rows);
+    ASSERT_TRUE(collection->Upsert(batch).ok());
+  }
+  for (int i = 0; collection->Maintain(absl::Now()); ++i) ASSERT_LT(i, kStepsAllowed);
+  EXPECT_LE(Longest(*store), ListSizeMax(collection->points(), kLists));
+}
+
+// Refuses commits for a while, as a full disk does.
+class FullStore : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+  absl::Status Commit(StoreBatch& batch, Durability durability) override {
+    if (full) return absl::ResourceExhaustedError("the disk is full");
+    return StoreWrapper::Commit(batch, durability);
+  }
+  bool full = false;
+};
+
+TEST_F(CollectionRebalanceTest, WhatFailedIsTriedAgainWithoutAWrite) {
+  Prepare(RowsAround(6, 0.5, 100, kDrifted, kDimension, 3));
+  FullStore store(OpenStore(store_path_));
+  const auto collection = OpenCollection(store);
+  const uint32_t longest = Longest(store);
+  ASSERT_GT(longest, ListSizeMax(kAll, kLists));
+  store.full = true;
+  absl::Time now = absl::Now();
+  EXPECT_FALSE(collection->IsSplitDue(now));
+  for (int failures = 0; failures < 3; ++failures) {
+    for (int i = 0; collection->Maintain(now); ++i) ASSERT_LT(i, kStepsAllowed);
+    EXPECT_FALSE(collection->IsSplitDue(now)) << "not at once";
+    now += absl::Minutes(10);
+    EXPECT_TRUE(collection->IsSplitDue(now));
+  }
+  EXPECT_EQ(Longest(store), longest);
+  CheckWhole(store, *collection);
+  store.full = false;
+  for (int i = 0; collection->Maintain(now); ++i) ASSERT_LT(i, kStepsAllowed);
+  EXPECT_LE(Longest(store), ListSizeMax(kAll, kLists));
+  EXPECT_FALSE(collection->IsSplitDue(now + absl::Minutes(10)));
+  CheckWhole(store, *collection);
+}
+
+TEST(ListLimitsTest, WhatCouldNotBeSplitIsLeftUntilItHasDoubledOrShrunk) {
+  std::vector<uint32_t> sizes(16, 10);
+  ListLimits limits;
+  EXPECT_FALSE(limits.Update(sizes));
+  sizes[3] = 3'000;
+  EXPECT_TRUE(limits.Update(sizes));
+  EXPECT_TRUE(limits.IsOver(3, 3'000));
+  limits.Settle(3, 3'000);
+  EXPECT_FALSE(limits.Update(sizes));
+  EXPECT_FALSE(limits.IsOver(3, 5'999));
+  EXPECT_TRUE(limits.IsOver(3, 6'000));
+  EXPECT_TRUE(limits.IsOver(4, 3'000)) << "another list is judged by itself";
+  sizes[3] = 1'499;
+  EXPECT_TRUE(limits.Update(sizes));
+  EXPECT_TRUE(limits.IsOver(3, 1'499));
+}
+
+TEST(ListLimitsTest, FailuresInARowAreTriedAgainEverMoreRarely) {
+  EXPECT_EQ(SplitRetryDelay(1), absl::Seconds(1));
+  EXPECT_EQ(SplitRetryDelay(3), absl::Seconds(4));
+  EXPECT_EQ(SplitRetryDelay(1'000), absl::Minutes(5));
 }
 
 }  // namespace

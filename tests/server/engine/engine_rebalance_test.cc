@@ -63,7 +63,7 @@ class EngineRebalanceTest : public EngineFixture,
 
   // Waits until lists that are too long have been split.
   void AwaitBalance() {
-    for (int i = 0; i < 600; ++i) {
+    for (int i = 0; i < 4'800; ++i) {
       lengths_ = ListLengths(*store_, kLists);
       longest_ = *std::max_element(lengths_.begin(), lengths_.end());
       if (longest_ <= ListSizeMax(kAll, kLists)) return;
@@ -83,7 +83,7 @@ class EngineRebalanceTest : public EngineFixture,
     auto it = store_->Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
     size_t codes = 0;
     std::vector<float> decoded(kDimension);
-    for (; it->Valid() && !HasFailure(); it->Next(), ++codes) {
+    for (; it->Valid(); it->Next(), ++codes) {
       CodeKeyParts key;
       CodeRecordView code;
       ASSERT_TRUE(ParseCodeKey(it->key(), &key).ok());
@@ -91,7 +91,7 @@ class EngineRebalanceTest : public EngineFixture,
       const auto* code_bytes = reinterpret_cast<const uint8_t*>(code.code.data());
       ASSERT_TRUE((*codebook)->Decode(key.list, code_bytes, decoded.data()).ok());
       const uint64_t id = std::get<uint64_t>(code.id);
-      EXPECT_NEAR(std::sqrt(Distance(rows_.row(id), decoded)), code.error, 1e-3)
+      ASSERT_NEAR(std::sqrt(Distance(rows_.row(id), decoded)), code.error, 1e-3)
           << "id " << id << " in list " << key.list;
     }
     EXPECT_EQ(codes, kAll);
@@ -146,7 +146,8 @@ TEST_P(EngineRebalanceTest, ADriftedStreamIsSpreadOverTheLists) {
   stop = true;
   searcher.join();
   writer.join();
-  AwaitBalance();
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_NO_FATAL_FAILURE(AwaitBalance());
   CheckCodes();
 
   Create("fresh", kDimension, Metric::kL2, ElementType::kFloat32, GetParam());
@@ -184,7 +185,7 @@ TEST_P(EngineRebalanceTest, ACodebookKeepsTheCentroidsThatMoved) {
   for (size_t begin = kTrained; begin < kAll; begin += kStep) {
     ASSERT_TRUE(UpsertRows("c", begin, Rows(begin, kStep)).ok());
   }
-  AwaitBalance();
+  ASSERT_NO_FATAL_FAILURE(AwaitBalance());
   const auto moved = engine_->GetCodebook("c", 1);
   const auto exported = engine_->ExportCodebook("c", 1);
   ASSERT_TRUE(moved.ok() && exported.ok());
