@@ -20,7 +20,8 @@ constexpr int kWriters = 3;
 
 }  // namespace
 
-CrashHarness::CrashHarness(uint64_t seed, v1::VectorPlacement placement) : random_(seed) {
+CrashHarness::CrashHarness(uint64_t seed, v1::VectorPlacement placement)
+    : random_(seed), settings_(kCollection) {
   for (int i = 0; i < kWriters; ++i) {
     writers_.push_back(std::make_unique<CrashWriter>(i, kCollection, random_()));
   }
@@ -57,6 +58,7 @@ CrashHarness::Met CrashHarness::met() const {
     met.lost_repeated += writer->lost_repeated();
     met.kept_repeated += writer->kept_repeated();
   }
+  met.settings_acknowledged = settings_.changes_acknowledged();
   return met;
 }
 
@@ -120,6 +122,7 @@ void CrashHarness::WriteAndKill(Beside beside) {
   for (auto& writer : writers_) {
     threads.emplace_back([&] { writer->Run(client(), acknowledged); });
   }
+  threads.emplace_back([&] { settings_.Run(client()); });
   const size_t enough = 10 + Random(40);
   const absl::Time deadline = absl::Now() + absl::Seconds(30);
   while (acknowledged < enough && absl::Now() < deadline && server_->running()) {
@@ -140,6 +143,8 @@ void CrashHarness::WriteAndKill(Beside beside) {
   for (auto& writer : writers_) {
     EXPECT_EQ(writer->last_error().code(), absl::StatusCode::kUnavailable) << writer->last_error();
   }
+  EXPECT_EQ(settings_.last_error().code(), absl::StatusCode::kUnavailable)
+      << settings_.last_error();
 }
 
 void CrashHarness::KillDuringRecovery() {
@@ -158,6 +163,7 @@ void CrashHarness::TakeKnownSnapshot() {
   const std::string old = std::exchange(snapshot_id_, made.snapshot_id());
   snapshot_points_.clear();
   for (const auto& writer : writers_) snapshot_points_.push_back(writer->points());
+  snapshot_metadata_ = settings_.metadata();
   if (!old.empty()) ASSERT_OK(client().DeleteSnapshot(old));
 }
 
@@ -178,12 +184,15 @@ void CrashHarness::RestoreInPlaceAndKill() {
   server_->Kill();
   ASSERT_NO_FATAL_FAILURE(Start(true));
   ASSERT_OK_AND_ASSIGN(const auto stored, ScrollAll(client(), kCollection, 1'000, true));
+  ASSERT_OK_AND_ASSIGN(const v1::Collection collection, client().GetCollection(kCollection));
   std::vector<PointVersions> before;
   for (const auto& writer : writers_) before.push_back(writer->points());
-  if (HoldsExactly(before, stored)) return;
+  if (HoldsExactly(before, stored) && collection.metadata() == settings_.metadata()) return;
   ASSERT_TRUE(HoldsExactly(snapshot_points_, stored))
       << "neither what was there nor what was restored, but " << stored.size() << " points";
+  ASSERT_EQ(collection.metadata(), snapshot_metadata_) << "of another state than the points";
   for (size_t i = 0; i < writers_.size(); ++i) writers_[i]->SetPoints(snapshot_points_[i]);
+  settings_.SetMetadata(snapshot_metadata_);
 }
 
 // A restore that was killed: its collection is what the snapshot has, or is not there.
@@ -229,6 +238,7 @@ void CrashHarness::ExpectEverythingThere() {
   ASSERT_OK_AND_ASSIGN(const v1::Collection collection, client().GetCollection(kCollection));
   EXPECT_EQ(collection.points(), expected);
   EXPECT_NE(collection.state(), v1::TRAINING);
+  ASSERT_OK(settings_.Reconcile(collection));
   ASSERT_NO_FATAL_FAILURE(ExpectOneCodebook(collection));
   ASSERT_NO_FATAL_FAILURE(ExpectGetFindsThem());
   ASSERT_NO_FATAL_FAILURE(ExpectSearchFindsThem(collection));

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "tests/crash/crash_writer.h"
+#include "tests/crash/settings_writer.h"
 #include "tests/integration/server_process.h"
 
 namespace tessera {
@@ -60,6 +61,7 @@ class CrashHarness {
     size_t requests_kept = 0;  // in flight at a kill, but applied
     size_t lost_repeated = 0;  // of both, those sent again with their ids
     size_t kept_repeated = 0;
+    size_t settings_acknowledged = 0;
   };
   Met met() const;
 
@@ -84,8 +86,10 @@ class CrashHarness {
   TempFolder folder_;
   std::unique_ptr<ServerProcess> server_;
   std::vector<std::unique_ptr<CrashWriter>> writers_;
+  SettingsWriter settings_;
   std::string snapshot_id_;                     // the known one
   std::vector<PointVersions> snapshot_points_;  // what is in it, writer by writer
+  std::string snapshot_metadata_;
   // Of the change of codebooks that the last kill met, if it met one: in use before, and after it.
   uint32_t codebook_before_ = 0;
   uint32_t codebook_after_ = 0;

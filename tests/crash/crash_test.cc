@@ -70,10 +70,12 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
             << " trainings, " << met.activations << " activations (" << met.switched
             << " codebooks were in use after all), " << met.snapshots << " snapshots, "
             << met.restores << " restores, " << met.restores_in_place << " restores in place, "
-            << met.recoveries << " recoveries" << std::endl;
+            << met.recoveries << " recoveries; " << met.settings_acknowledged
+            << " changes of settings acknowledged" << std::endl;
   EXPECT_GT(met.trainings, 0u) << "no kill met a training";
   EXPECT_GT(met.activations, 0u) << "no kill met an activation of a codebook";
   EXPECT_GT(met.lost_repeated + met.kept_repeated, 0u) << "no request was sent again";
+  EXPECT_GE(met.settings_acknowledged, cycles_) << "too few changes of settings";
   EXPECT_GT(met.snapshots, 0u) << "no kill met the making of a snapshot";
   EXPECT_GT(met.restores + met.restores_in_place, 0u) << "no kill met a restore";
   EXPECT_GE(met.recoveries, cycles_ / 5) << "too few kills met a recovery";
