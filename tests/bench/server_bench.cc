@@ -12,7 +12,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -44,6 +46,7 @@ struct Flags {
   size_t batch = 100;
   double seconds = 4;
   size_t rounds = 3;
+  std::vector<std::string> only;
 };
 
 template <class T>
@@ -209,6 +212,15 @@ class Remote {
   const Flags& flags_;
 };
 
+// One row of the table.
+struct Case {
+  std::string name;  // for --only
+  std::string what;
+  const double* engine;
+  std::function<void(Figure*)> measure;
+  Figure best;
+};
+
 int Run(const Flags& flags) {
   const Dataset data = Check(LoadDataset(flags.data, flags.queries));
   ClientOptions options;
@@ -217,28 +229,50 @@ int Run(const Flags& flags) {
   Local local(data, client, flags);
   Remote remote(data, client, flags);
   double alone = 1e9, together = 1e9;
-  Figure one, batches, gathered, apart, streamed;
+  const std::string many = absl::StrCat(flags.in_flight);
+  std::vector<Case> cases = {
+      {"one",
+       "one query a request, one request at a time",
+       &alone,
+       [&](Figure* best) { remote.Measure(1, 1, false, best); },
+       {}},
+      {"batch",
+       absl::StrCat("batches of ", flags.batch),
+       &together,
+       [&](Figure* best) { remote.Measure(1, flags.batch, false, best); },
+       {}},
+      {"calls",
+       absl::StrCat(many, " single queries in flight"),
+       &alone,
+       [&](Figure* best) { remote.Measure(flags.in_flight, 1, false, best); },
+       {}},
+      {"apart",
+       absl::StrCat(many, " in flight that cannot be gathered"),
+       &alone,
+       [&](Figure* best) { remote.Measure(flags.in_flight, 1, true, best); },
+       {}},
+      {"stream",
+       absl::StrCat(many, " in flight on one stream"),
+       &alone,
+       [&](Figure* best) { remote.MeasureStream(flags.in_flight, best); },
+       {}},
+  };
+  std::erase_if(cases, [&](const Case& one) {
+    return !flags.only.empty() &&
+           std::find(flags.only.begin(), flags.only.end(), one.name) == flags.only.end();
+  });
   for (size_t round = 0; round < flags.rounds; ++round) {
     alone = std::min(alone, local.Measure(1));
     together = std::min(together, local.Measure(flags.batch));
-    remote.Measure(1, 1, false, &one);
-    remote.Measure(1, flags.batch, false, &batches);
-    remote.Measure(flags.in_flight, 1, false, &gathered);
-    remote.Measure(flags.in_flight, 1, true, &apart);
-    remote.MeasureStream(flags.in_flight, &streamed);
+    for (Case& one : cases) one.measure(&one.best);
   }
   std::printf("| nprobe %u, rerank %u | recall@10 | QPS | server CPU, us a query | engine |\n",
               flags.nprobe, flags.rerank);
   std::printf("|---|---|---|---|---|\n");
-  const auto print = [](const std::string& what, const Figure& figure, double engine) {
-    std::printf("| %s | %.4f | %.0f | %.1f | %.1f |\n", what.c_str(), figure.recall, figure.qps,
-                figure.cpu_us, engine);
-  };
-  print("one query a request, one request at a time", one, alone);
-  print(absl::StrCat("batches of ", flags.batch), batches, together);
-  print(absl::StrCat(flags.in_flight, " single queries in flight"), gathered, alone);
-  print(absl::StrCat(flags.in_flight, " in flight that cannot be gathered"), apart, alone);
-  print(absl::StrCat(flags.in_flight, " in flight on one stream"), streamed, alone);
+  for (const Case& one : cases) {
+    std::printf("| %s | %.4f | %.0f | %.1f | %.1f |\n", one.what.c_str(), one.best.recall,
+                one.best.qps, one.best.cpu_us, *one.engine);
+  }
   return 0;
 }
 
@@ -260,6 +294,8 @@ int main(int argc, char** argv) {
   app.add_option("--batch", flags.batch, "Queries in a request of many");
   app.add_option("--seconds", flags.seconds, "Of each measurement");
   app.add_option("--rounds", flags.rounds, "Rounds; the best of each counts");
+  app.add_option("--only", flags.only, "Rows of the table")
+      ->check(CLI::IsMember({"one", "batch", "calls", "apart", "stream"}));
   CLI11_PARSE(app, argc, argv);
   return tessera::bench::Run(flags);
 }
