@@ -26,6 +26,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/thread_pool_executor.h"
 #include "server/rpc/health_client.h"
+#include "server/rpc/polling_threads.h"
 #include "server/rpc/rpc_server.h"
 #include "server/storage/rocksdb_store.h"
 
@@ -161,6 +162,7 @@ int Serve(const ServerConfig& config) {
   BlockStopSignals();
   Log log(config.log_level, config.log_format);
   log.Info("starting", {{"version", TESSERA_VERSION}, {"pid", getpid()}});
+  const PollingThreads polling_threads;
   auto server = StartServer(config, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"error", server.status().ToString()}});

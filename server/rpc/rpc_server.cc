@@ -1,7 +1,6 @@
 #include "server/rpc/rpc_server.h"
 
 #include <google/protobuf/stubs/logging.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -19,6 +18,7 @@
 #include "server/rpc/collections_service.h"
 #include "server/rpc/operations_service.h"
 #include "server/rpc/points_service.h"
+#include "server/rpc/reflection_service.h"
 #include "server/rpc/service_env.h"
 #include "server/rpc/snapshots_service.h"
 #include "tessera/v1/codebooks.grpc.pb.h"
@@ -85,6 +85,7 @@ class RpcServerImpl final : public RpcServer {
     services_.push_back(NewCodebooksService(env_));
     services_.push_back(NewOperationsService(env_));
     services_.push_back(NewSnapshotsService(env_));
+    services_.push_back(NewReflectionService());
   }
 
   ~RpcServerImpl() override { Shutdown(absl::ZeroDuration()); }
@@ -164,7 +165,6 @@ class RpcServerImpl final : public RpcServer {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptions& options) {
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // Protobuf prints a line for every damaged message; those that send them get an answer instead.
   google::protobuf::SetLogHandler(nullptr);
 

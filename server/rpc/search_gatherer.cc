@@ -91,6 +91,7 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public Pendi
  private:
   void OnCancel() override { cancelled_.store(true, std::memory_order_relaxed); }
   void OnDone() override { delete this; }
+  bool InternalInlineable() override { return true; }  // as in unary_call.h
 
   const ServiceEnv& env_;
   const CallCounter::Hold hold_;

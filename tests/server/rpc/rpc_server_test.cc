@@ -6,7 +6,9 @@
 
 #include <string>
 
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "server/rpc/health_client.h"
+#include "server/rpc/polling_threads.h"
 #include "tests/server/rpc/server_fixture.h"
 
 namespace tessera {
@@ -93,13 +95,53 @@ TEST_F(RpcServerTest, ReflectionListsTheServices) {
   std::string answer;
   // list_services, field 7.
   ASSERT_TRUE(RawCall(kReflection, "\x3a\x01*", &answer).ok());
-  for (const char* service : {"tessera.v1.Collections", "tessera.v1.Points", "tessera.v1.Codebooks",
-                              "tessera.v1.Operations", "grpc.health.v1.Health"}) {
+  for (const char* service :
+       {"tessera.v1.Collections", "tessera.v1.Points", "tessera.v1.Codebooks",
+        "tessera.v1.Operations", "tessera.v1.Snapshots", "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection"}) {
     EXPECT_NE(answer.find(service), std::string::npos) << service;
   }
   // file_containing_symbol, field 4: the schema of a service.
   ASSERT_TRUE(RawCall(kReflection, "\x22\x11tessera.v1.Points", &answer).ok());
   EXPECT_NE(answer.find("UpsertStream"), std::string::npos);
+  // And all that it imports.
+  EXPECT_NE(answer.find("tessera/v1/types.proto"), std::string::npos);
+}
+
+TEST_F(RpcServerTest, ReflectionAnswersWhatItDoesNotKnow) {
+  namespace reflection = grpc::reflection::v1alpha;
+  const auto stub = reflection::ServerReflection::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto stream = stub->ServerReflectionInfo(&context);
+  const auto ask = [&](const reflection::ServerReflectionRequest& request) {
+    reflection::ServerReflectionResponse response;
+    EXPECT_TRUE(stream->Write(request));
+    EXPECT_TRUE(stream->Read(&response));
+    return response;
+  };
+  reflection::ServerReflectionRequest request;
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_file_containing_symbol("tessera.v1.Nothing");
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_file_by_filename("nothing.proto");
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.mutable_file_containing_extension()->set_containing_type("tessera.v1.SearchRequest");
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_all_extension_numbers_of_type("tessera.v1.SearchRequest");
+  EXPECT_EQ(ask(request).all_extension_numbers_response().extension_number_size(), 0);
+  request.set_file_by_filename("tessera/v1/points.proto");
+  EXPECT_GT(ask(request).file_descriptor_response().file_descriptor_proto_size(), 1);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(RpcServerTest, ServesWhileFewThreadsPoll) {
+  for (int round = 0; round < 2; ++round) {
+    const PollingThreads polling_threads;
+    Create(round == 0 ? "words" : "others", 4);
+    EXPECT_TRUE(CountByCall().ok());
+    EXPECT_TRUE(CheckHealth(Address(), absl::Seconds(60)).ok());
+  }
 }
 
 TEST_F(RpcServerTest, DamagedMessagesAreInvalid) {
