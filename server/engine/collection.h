@@ -379,7 +379,7 @@ class Collection {
   absl::Status SwitchCodebook(const NewCodebook& codebook, std::unique_ptr<InvertedLists> lists,
                               EncodedSlots& encoded, Slot encoded_end);
   void UseLists(std::unique_ptr<InvertedLists> lists, std::span<const EncodedSlots* const> parts);
-  absl::StatusOr<uint32_t> NextCodebookVersion() const;
+  absl::StatusOr<uint32_t> TakeCodebookVersion();
   absl::StatusOr<std::vector<uint32_t>> CodebookVersions() const;
 
   // Upkeep (collection_maintain.cc). In the queue's turn.

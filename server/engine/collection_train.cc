@@ -130,9 +130,26 @@ absl::Status Collection::Train(const TrainRequest& request, Operations::Context&
   return InstallCodebook(std::move(codebook), operation);
 }
 
-absl::StatusOr<uint32_t> Collection::NextCodebookVersion() const {
-  ASSIGN_OR_RETURN(const std::vector<uint32_t> versions, CodebookVersions());
-  return versions.empty() ? 1 : versions.back() + 1;
+// Gives a version that no codebook has had, also none that was deleted or never came into use: what
+// was made with a version never means another codebook.
+absl::StatusOr<uint32_t> Collection::TakeCodebookVersion() {
+  uint32_t version = 0;
+  const std::string key = LastCodebookKey(id_);
+  RETURN_IF_ERROR(queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    ASSIGN_OR_RETURN(const std::optional<std::string> value, store_.Get(Family::kMeta, key));
+    if (value.has_value()) RETURN_IF_ERROR(DecodeLastCodebook(key, *value, &version));
+    // Before store format 2 the highest that was kept was the last that had been given.
+    ASSIGN_OR_RETURN(const std::vector<uint32_t> versions, CodebookVersions());
+    if (!versions.empty()) version = std::max(version, versions.back());
+    ++version;
+    std::string record;
+    EncodeLastCodebook(key, version, &record);
+    auto batch = store_.NewBatch();
+    batch->Put(Family::kMeta, key, record);
+    return store_.Commit(*batch, Durability::kSync);
+  }));
+  return version;
 }
 
 // Encodes the live points of [begin, end) and stores the codes, not yet in use, under `version`.
@@ -179,7 +196,7 @@ void Collection::PutCodes(const NewCodebook& codebook, const EncodedSlots& encod
 
 absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codebook,
                                          Operations::Context& operation) {
-  ASSIGN_OR_RETURN(const uint32_t version, NextCodebookVersion());
+  ASSIGN_OR_RETURN(const uint32_t version, TakeCodebookVersion());
   return EncodeAndSwitchOrSweep({std::move(codebook), version, /*stored=*/false}, operation);
 }
 

@@ -170,6 +170,7 @@ class EngineImpl final : public Engine {
   absl::Status CheckNameFree(const CollectionMap& collections, const std::string& name,
                              bool replace) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
   absl::Status RecoverFormat();
+  absl::Status WriteFormat();
   absl::Status SweepOrphans(const std::set<uint32_t>& known);
   void Log(const std::string& message) const {
     if (options_.log) options_.log(message);
@@ -217,10 +218,12 @@ absl::Status EngineImpl::RecoverFormat() {
   if (value.has_value()) {
     uint32_t format = 0;
     RETURN_IF_ERROR(DecodeFormat(key, *value, &format));
+    RETURN_IF_ERROR(CheckStoreFormat(format));
     if (format == kStoreFormat) return absl::OkStatus();
-    return ErrorWithReason(
-        absl::StatusCode::kFailedPrecondition, "STORE_FORMAT",
-        absl::StrCat("the store has format ", format, "; this server reads format ", kStoreFormat));
+    // All that an older format has, this one has too. From now on an older server, which would not
+    // see what is new, refuses the store.
+    Log(absl::StrCat("the store goes from format ", format, " to ", kStoreFormat));
+    return WriteFormat();
   }
   const KeyRange catalog = CatalogRange();
   auto it = store_->Scan(Family::kMeta, catalog.begin, catalog.end, nullptr, /*bulk=*/false);
@@ -229,10 +232,14 @@ absl::Status EngineImpl::RecoverFormat() {
     return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_FORMAT",
                            "the store has collections but its format record is missing");
   }
+  return WriteFormat();
+}
+
+absl::Status EngineImpl::WriteFormat() {
   auto batch = store_->NewBatch();
-  std::string encoded;
-  EncodeFormat(key, kStoreFormat, &encoded);
-  batch->Put(Family::kMeta, key, encoded);
+  std::string value;
+  EncodeFormat(FormatKey(), kStoreFormat, &value);
+  batch->Put(Family::kMeta, FormatKey(), value);
   return store_->Commit(*batch, Durability::kSync);
 }
 

@@ -106,6 +106,20 @@ absl::Status CopySettings(const CopiedCollection& from, const CopiedCollection& 
   return to.store.Commit(*batch, Durability::kAsync);
 }
 
+absl::Status CopyLastCodebook(const CopiedCollection& from, const CopiedCollection& to) {
+  const std::string key = LastCodebookKey(from.id);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, from.store.Get(Family::kMeta, key));
+  if (!value.has_value()) return absl::OkStatus();
+  uint32_t version = 0;
+  RETURN_IF_ERROR(DecodeLastCodebook(key, *value, &version));
+  const std::string new_key = LastCodebookKey(to.id);
+  std::string new_value;
+  EncodeLastCodebook(new_key, version, &new_value);
+  auto batch = to.store.NewBatch();
+  batch->Put(Family::kMeta, new_key, new_value);
+  return to.store.Commit(*batch, Durability::kAsync);
+}
+
 absl::Status MovePayloadIndex(std::string_view key, std::string_view value, uint32_t id,
                               std::string* new_key, std::string* new_value) {
   std::string_view field;
@@ -171,6 +185,7 @@ absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection
                             const std::function<bool(uint64_t records)>& progress) {
   RETURN_IF_ERROR(CopyCounter(from, to));
   RETURN_IF_ERROR(CopySettings(from, to));
+  RETURN_IF_ERROR(CopyLastCodebook(from, to));
   RETURN_IF_ERROR(CopyMeta(PayloadIndexRange(from.id), MovePayloadIndex, from, to));
   RETURN_IF_ERROR(CopyMeta(RequestRange(from.id), MoveRequest, from, to));
   const KeyRange range = CollectionRange(from.id);
@@ -220,6 +235,7 @@ void DeleteCollectionRecords(uint32_t id, StoreBatch& batch) {
   batch.Delete(Family::kMeta, CatalogKey(id));
   batch.Delete(Family::kMeta, CounterKey(id));
   batch.Delete(Family::kMeta, SettingsKey(id));
+  batch.Delete(Family::kMeta, LastCodebookKey(id));
   for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id)}) {
     batch.DeleteRange(Family::kMeta, meta.begin, meta.end);
   }

@@ -18,6 +18,7 @@ constexpr std::string_view kAliasPrefix = "alias/";
 constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
 constexpr std::string_view kRequestPrefix = "request/";
 constexpr std::string_view kSettingsPrefix = "settings/";
+constexpr std::string_view kLastCodebookPrefix = "last_codebook/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
@@ -110,6 +111,12 @@ absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field)
 
 std::string SettingsKey(uint32_t collection_id) {
   std::string key(kSettingsPrefix);
+  AppendBigEndian(collection_id, &key);
+  return key;
+}
+
+std::string LastCodebookKey(uint32_t collection_id) {
+  std::string key(kLastCodebookPrefix);
   AppendBigEndian(collection_id, &key);
   return key;
 }

@@ -48,6 +48,8 @@ KeyRange PayloadIndexRange(uint32_t collection_id);
 absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field);
 // What has been set of a collection beyond its catalog record.
 std::string SettingsKey(uint32_t collection_id);
+// The highest version that a codebook of the collection was given.
+std::string LastCodebookKey(uint32_t collection_id);
 // A write that was sent with a request id.
 std::string RequestKey(uint32_t collection_id, std::string_view request_id);
 KeyRange RequestRange(uint32_t collection_id);

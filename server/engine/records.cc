@@ -32,6 +32,7 @@ enum class RecordKind : uint8_t {
   kAlias = 11,
   kSettings = 12,
   kCentroid = 13,
+  kLastCodebook = 14,
 };
 
 constexpr uint8_t kRecordVersion = 1;
@@ -69,6 +70,8 @@ const char* Name(RecordKind kind) {
       return "request";
     case RecordKind::kCentroid:
       return "centroid";
+    case RecordKind::kLastCodebook:
+      return "last codebook";
   }
   return "unknown";
 }
@@ -271,6 +274,16 @@ absl::Status DecodeFormat(std::string_view key, std::string_view value, uint32_t
   return DecodeU32(RecordKind::kFormat, key, value, format);
 }
 
+absl::Status CheckStoreFormat(uint32_t format) {
+  if (format >= kStoreFormatMin && format <= kStoreFormat) return absl::OkStatus();
+  const bool newer = format > kStoreFormat;
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, newer ? "STORE_FORMAT_TOO_NEW" : "STORE_FORMAT",
+      absl::StrCat("the store has format ", format, "; this version reads formats ",
+                   kStoreFormatMin, " to ", kStoreFormat,
+                   newer ? ": a later version has written it, and can read it" : ""));
+}
+
 void EncodeNextCollectionId(std::string_view key, uint32_t next_id, std::string* value) {
   EncodeU32(RecordKind::kNextCollectionId, key, next_id, value);
 }
@@ -311,6 +324,14 @@ absl::Status DecodeCounter(std::string_view key, std::string_view value, Counter
   return reader.Finish(reader.body().ReadU64(&record->sequence) &&
                        reader.body().ReadU64(&record->next_slot) &&
                        record->next_slot <= limits::kPointsPerCollectionMax);
+}
+
+void EncodeLastCodebook(std::string_view key, uint32_t version, std::string* value) {
+  EncodeU32(RecordKind::kLastCodebook, key, version, value);
+}
+
+absl::Status DecodeLastCodebook(std::string_view key, std::string_view value, uint32_t* version) {
+  return DecodeU32(RecordKind::kLastCodebook, key, value, version);
 }
 
 void EncodeAlias(std::string_view key, std::string_view collection, std::string* value) {

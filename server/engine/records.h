@@ -23,8 +23,12 @@
 // All functions are pure and thread-safe; views point into the value.
 namespace tessera {
 
-// The layout of the store as a whole, under FormatKey().
-inline constexpr uint32_t kStoreFormat = 1;
+// The layout of the store as a whole, under FormatKey(). README.md says what each brought.
+inline constexpr uint32_t kStoreFormat = 2;
+inline constexpr uint32_t kStoreFormatMin =
+    1;  // the oldest that is read; a start writes the newest
+// FAILED_PRECONDITION, reason STORE_FORMAT_TOO_NEW or STORE_FORMAT, for any other.
+absl::Status CheckStoreFormat(uint32_t format);
 void EncodeFormat(std::string_view key, uint32_t format, std::string* value);
 absl::Status DecodeFormat(std::string_view key, std::string_view value, uint32_t* format);
 
@@ -48,6 +52,10 @@ struct CounterRecord {
 };
 void EncodeCounter(std::string_view key, const CounterRecord& record, std::string* value);
 absl::Status DecodeCounter(std::string_view key, std::string_view value, CounterRecord* record);
+
+// Under LastCodebookKey(): versions are never given twice.
+void EncodeLastCodebook(std::string_view key, uint32_t version, std::string* value);
+absl::Status DecodeLastCodebook(std::string_view key, std::string_view value, uint32_t* version);
 
 // Of an alias, whose name is in the key: the name of its collection.
 void EncodeAlias(std::string_view key, std::string_view collection, std::string* value);

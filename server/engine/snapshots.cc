@@ -47,6 +47,18 @@ absl::StatusOr<SnapshotInfo> Describe(const std::string& id, const SnapshotManif
   return info;
 }
 
+// A snapshot may be older or newer than the server: its store says what may be in it.
+absl::StatusOr<std::unique_ptr<Store>> OpenSnapshotStore(Store& store, const std::string& path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> copy, store.OpenCheckpoint(path));
+  const std::string key = FormatKey();
+  ASSIGN_OR_RETURN(const auto value, copy->Get(Family::kMeta, key));
+  if (!value.has_value()) return Damaged("the store has no format record");
+  uint32_t format = 0;
+  RETURN_IF_ERROR(DecodeFormat(key, *value, &format));
+  RETURN_IF_ERROR(CheckStoreFormat(format));
+  return copy;
+}
+
 }  // namespace
 
 class Snapshots::Use {
@@ -187,7 +199,7 @@ absl::Status Snapshots::RunVerify(const std::string& id, const SnapshotManifest&
   RETURN_IF_ERROR(directory_->Verify(id, manifest, Report("checksums", operation)));
   // The files are what they were; whether the records in them can be read is the other question.
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> copy,
-                   store_.OpenCheckpoint(directory_->StorePath(id)));
+                   OpenSnapshotStore(store_, directory_->StorePath(id)));
   return CheckCollectionRecords({*copy, manifest.collection_id}, [&](uint64_t records) {
     return operation.OnProgress("records", records, 0);
   });
@@ -230,7 +242,7 @@ absl::Status Snapshots::RunRestore(const std::string& id, const SnapshotManifest
   operation.SetSnapshot(id);
   RETURN_IF_ERROR(directory_->Verify(id, manifest, Report("checksums", operation)));
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> copy,
-                   store_.OpenCheckpoint(directory_->StorePath(id)));
+                   OpenSnapshotStore(store_, directory_->StorePath(id)));
   ASSIGN_OR_RETURN(const auto catalog,
                    copy->Get(Family::kMeta, CatalogKey(manifest.collection_id)));
   if (catalog != manifest.catalog) return Damaged("MANIFEST and the store disagree");

@@ -31,6 +31,7 @@ std::string PointText(const PointIdView& id, Slot slot) {
 
 void CollectionCheck::Run() {
   Report(CheckCounter());
+  Report(ReadLastCodebook());
   Walk(Family::kCodebooks, "codebooks", &CollectionCheck::CheckCodebook);
   if (catalog_.codebook_version != 0 && codebook_ == nullptr) {
     Report(Wrong(absl::StrCat("codebook ", catalog_.codebook_version,
@@ -70,6 +71,16 @@ absl::Status CollectionCheck::CheckCounter() {
   return absl::OkStatus();
 }
 
+absl::Status CollectionCheck::ReadLastCodebook() {
+  const std::string key = LastCodebookKey(catalog_.id);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, store_.Get(Family::kMeta, key));
+  // A damaged one has been found with the records of the family meta.
+  if (value.has_value() && !DecodeLastCodebook(key, *value, &last_version_).ok()) {
+    last_version_ = ~uint32_t{0};
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CollectionCheck::CheckCodebook(std::string_view key, std::string_view value) {
   if (IsCentroidKey(key)) return CheckCentroid(key, value);
   last_codebook_ = nullptr;
@@ -78,6 +89,7 @@ absl::Status CollectionCheck::CheckCodebook(std::string_view key, std::string_vi
   RETURN_IF_ERROR(ParseCodebookKey(key, &parts));
   RETURN_IF_ERROR(DecodeCodebook(key, value, &record));
   const std::string name = absl::StrCat("codebook ", parts.version);
+  if (parts.version > last_version_) return Wrong(absl::StrCat(name, " was never given"));
   auto codebook = Codebook::Parse(record.bytes);
   if (!codebook.ok()) return Wrong(absl::StrCat(name, ": ", codebook.status().message()));
   if (record.content_hash != ContentHash(record.bytes)) {

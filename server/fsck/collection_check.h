@@ -38,6 +38,7 @@ class CollectionCheck {
 
   void Walk(Family family, const char* what, Check check);
   absl::Status CheckCounter();
+  absl::Status ReadLastCodebook();
   absl::Status CheckCodebook(std::string_view key, std::string_view value);
   absl::Status CheckCentroid(std::string_view key, std::string_view value);
   absl::Status CheckPoint(std::string_view key, std::string_view value);
@@ -50,6 +51,7 @@ class CollectionCheck {
   const CatalogRecord& catalog_;
   Findings& findings_;
   uint64_t next_slot_ = 0;
+  uint32_t last_version_ = ~uint32_t{0};      // that a codebook was given; unknown before format 2
   std::shared_ptr<const Codebook> codebook_;  // the one in use
   std::shared_ptr<const Codebook> last_codebook_;
   uint32_t last_codebook_version_ = 0;

@@ -34,9 +34,7 @@ absl::Status CheckFormat(Store& store, Findings& findings) {
   const absl::Status decoded = DecodeFormat(key, **value, &format);
   if (absl::IsFailedPrecondition(decoded)) return decoded;
   findings.Add("the format record", decoded);
-  if (!decoded.ok() || format == kStoreFormat) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("the store has format ", format, "; this program reads format ", kStoreFormat));
+  return decoded.ok() ? CheckStoreFormat(format) : absl::OkStatus();
 }
 
 // A record of one collection.
@@ -58,6 +56,10 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
   if (key == SettingsKey(id)) {
     SettingsRecordView record;
     return DecodeSettings(key, value, &record);
+  }
+  if (key == LastCodebookKey(id)) {
+    uint32_t version = 0;
+    return DecodeLastCodebook(key, value, &version);
   }
   const KeyRange indexes = PayloadIndexRange(id);
   if (key >= indexes.begin && key < indexes.end) {

@@ -93,6 +93,7 @@ class CrashHarness {
   // Of the change of codebooks that the last kill met, if it met one: in use before, and after it.
   uint32_t codebook_before_ = 0;
   uint32_t codebook_after_ = 0;
+  bool codebook_trained_ = false;  // else activated
   Met met_;
 };
 

@@ -58,6 +58,8 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<std::string_view>(key, value, DecodeAlias, EncodeAlias);
     case 13:
       return RoundTrip<std::string_view>(key, value, DecodeCentroid, EncodeCentroid);
+    case 14:
+      return RoundTrip<uint32_t>(key, value, DecodeLastCodebook, EncodeLastCodebook);
     default:
       return RoundTrip<SettingsRecordView>(key, value, DecodeSettings, EncodeSettings);
   }
@@ -98,7 +100,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 12);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 14);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

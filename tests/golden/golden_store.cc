@@ -9,6 +9,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "index/base/status_macros.h"
 #include "server/engine/record_keys.h"
 #include "server/storage/rocksdb_store.h"
@@ -21,6 +22,10 @@ namespace fs = std::filesystem;
 constexpr size_t kByteDimension = 16;
 constexpr size_t kFloatDimension = 4;
 constexpr size_t kQueries = 8;
+constexpr uint64_t kTrained = 60;
+constexpr uint64_t kDrifted = 1'100;  // so many that their list is split
+constexpr uint32_t kDriftedLists = 16;
+constexpr int kSplitPolls = 3'000;
 
 // Rows around a few centres.
 std::vector<uint8_t> ByteRows(size_t rows, uint32_t seed) {
@@ -53,6 +58,52 @@ absl::Status UpsertBytes(Engine& engine, uint64_t begin, uint64_t end, uint32_t 
   return engine.Upsert("bytes", batch).status();
 }
 
+absl::Status AwaitEnd(Engine& engine, absl::StatusOr<OperationInfo> operation) {
+  while (operation.ok() && operation->state == OperationState::kRunning) {
+    operation = engine.AwaitOperation(operation->id, operation->revision, absl::Seconds(1));
+  }
+  RETURN_IF_ERROR(operation.status());
+  return operation->state == OperationState::kSucceeded ? absl::OkStatus() : operation->error;
+}
+
+// Points unlike those that the collection was trained on.
+absl::Status UpsertDrifted(Engine& engine) {
+  std::mt19937 random(3);
+  std::vector<uint8_t> rows(kDrifted * kByteDimension);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = static_cast<uint8_t>((i % 2 == 0 ? 5 : 240) + random() % 12);
+  }
+  UpsertBatch batch;
+  batch.vectors = View(rows);
+  for (uint64_t i = 0; i < kDrifted; ++i) batch.ids.push_back(PointId(kTrained + i));
+  return engine.Upsert("drifted", batch).status();
+}
+
+// Trains on a few points, and waits until lists have been split for the many that come then.
+absl::Status WriteDrifted(Engine& engine) {
+  CollectionSpec spec;
+  spec.name = "drifted";
+  spec.dimension = kByteDimension;
+  spec.metric = Metric::kL2;
+  spec.element_type = ElementType::kUint8;
+  RETURN_IF_ERROR(engine.CreateCollection(spec).status());
+  const std::vector<uint8_t> rows = ByteRows(kTrained, 4);
+  UpsertBatch batch;
+  batch.vectors = View(rows);
+  for (uint64_t i = 0; i < kTrained; ++i) batch.ids.push_back(PointId(i));
+  RETURN_IF_ERROR(engine.Upsert("drifted", batch).status());
+  RETURN_IF_ERROR(
+      AwaitEnd(engine, engine.Train({.collection = "drifted", .nlist = kDriftedLists})));
+  ASSIGN_OR_RETURN(const CodebookInfo trained, engine.GetCodebook("drifted", 0));
+  RETURN_IF_ERROR(UpsertDrifted(engine));
+  for (int i = 0; i < kSplitPolls; ++i) {
+    ASSIGN_OR_RETURN(const CodebookInfo now, engine.GetCodebook("drifted", 0));
+    if (now.content_hash != trained.content_hash) return absl::OkStatus();
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return absl::DeadlineExceededError("no list was split");
+}
+
 absl::Status UpsertFloats(Engine& engine) {
   std::vector<float> values;
   UpsertBatch batch;
@@ -65,14 +116,6 @@ absl::Status UpsertFloats(Engine& engine) {
   batch.vectors = {reinterpret_cast<const std::byte*>(values.data()), ElementType::kFloat32, 30,
                    kFloatDimension};
   return engine.Upsert("floats", batch).status();
-}
-
-absl::Status AwaitEnd(Engine& engine, absl::StatusOr<OperationInfo> operation) {
-  while (operation.ok() && operation->state == OperationState::kRunning) {
-    operation = engine.AwaitOperation(operation->id, operation->revision, absl::Seconds(1));
-  }
-  RETURN_IF_ERROR(operation.status());
-  return operation->state == OperationState::kSucceeded ? absl::OkStatus() : operation->error;
 }
 
 absl::Status WriteCollections(Engine& engine) {
@@ -89,6 +132,7 @@ absl::Status WriteCollections(Engine& engine) {
   RETURN_IF_ERROR(engine.CreateCollection(floats).status());
   RETURN_IF_ERROR(UpsertBytes(engine, 0, 150, 1));
   RETURN_IF_ERROR(UpsertFloats(engine));
+  RETURN_IF_ERROR(WriteDrifted(engine));
   RETURN_IF_ERROR(AwaitEnd(engine, engine.Train({.collection = "bytes", .nlist = 4})));
   return AwaitEnd(engine, engine.CreatePayloadIndex("bytes", {.key = FieldPath("n"),
                                                               .type = PayloadIndexType::kInteger}));
@@ -150,8 +194,9 @@ absl::Status DescribeCollection(Engine& engine, const CollectionInfo& info, std:
   request.exact = true;
   RETURN_IF_ERROR(DescribeSearch(engine, request, "exactly", bytes, out));
   request.exact = false;
-  request.nprobe = 4;
-  request.rerank = 200;
+  // All lists and all points: what is found does not depend on codes.
+  request.nprobe = kDriftedLists;
+  request.rerank = 2'000;
   return DescribeSearch(engine, request, "through the lists", bytes, out);
 }
 
@@ -174,7 +219,7 @@ absl::Status WriteGoldenStore(const std::string& data_dir) {
   {
     ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenGoldenStore(live, executor));
     RETURN_IF_ERROR(WriteCollections(*engine));
-    RETURN_IF_ERROR(AwaitEnd(*engine, engine->snapshots().Create("bytes")));
+    RETURN_IF_ERROR(AwaitEnd(*engine, engine->snapshots().Create("drifted")));
     RETURN_IF_ERROR(engine->Close());
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenGoldenStore(live, executor));

@@ -13,7 +13,8 @@ namespace tessera {
 
 // A small data directory with one of each: tables and a log, a trained collection of bytes and one
 // of floats without training, numbers and strings as ids, payloads, replaced and deleted points, a
-// payload index, a snapshot. The same at every call, up to what RocksDB numbers.
+// payload index, a collection whose lists have been split, a snapshot. The same at every call, up
+// to what RocksDB numbers and to how far splitting has come.
 absl::Status WriteGoldenStore(const std::string& data_dir);
 
 // Opens the data directory as a server does.

@@ -63,6 +63,33 @@ TEST_P(GoldenTest, OpensAndAnswersWhatItDid) {
   EXPECT_EQ(*answers + *restored, Expected());
 }
 
+// And so is refused by the version that wrote it, which would not see all that is in it.
+TEST_P(GoldenTest, IsOfThePresentFormatOnceItHasBeenOpened) {
+  {
+    const auto engine = OpenGoldenStore(data_dir_, executor_);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    ASSERT_TRUE((*engine)->Close().ok());
+  }
+  {
+    auto store = OpenRocksDbStore({.path = data_dir_ + "/store"});
+    ASSERT_TRUE(store.ok()) << store.status();
+    const auto value = (*store)->Get(Family::kMeta, FormatKey());
+    ASSERT_TRUE(value.ok() && value->has_value());
+    uint32_t format = 0;
+    ASSERT_TRUE(DecodeFormat(FormatKey(), **value, &format).ok());
+    EXPECT_EQ(format, kStoreFormat);
+    size_t centroids = 0;
+    auto it = (*store)->Scan(Family::kCodebooks, "", "", nullptr, /*bulk=*/false);
+    for (; it->Valid(); it->Next()) centroids += IsCentroidKey(it->key());
+    if (GetParam() == "2") EXPECT_GT(centroids, 0u);
+  }
+  const auto engine = OpenGoldenStore(data_dir_, executor_);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const auto answers = DescribeStore(**engine);
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  EXPECT_TRUE(absl::StartsWith(Expected(), *answers));
+}
+
 TEST_P(GoldenTest, LaterFormatIsRefused) {
   {
     auto store = OpenRocksDbStore({.path = data_dir_ + "/store"});

@@ -202,6 +202,19 @@ TEST_F(EngineSnapshotsTest, DamageIsFoundAndNothingIsRestored) {
   EXPECT_EQ(snapshots().Delete(id), absl::OkStatus());
 }
 
+TEST_F(EngineSnapshotsTest, SnapshotOfALaterFormatIsRefused) {
+  MakeCollection("c");
+  auto batch = store_->NewBatch();
+  std::string value;
+  EncodeFormat(FormatKey(), kStoreFormat + 1, &value);
+  batch->Put(Family::kMeta, FormatKey(), value);
+  ASSERT_TRUE(store_->Commit(*batch, Durability::kSync).ok());
+  const std::string id = MakeSnapshot("c");
+  const absl::Status refused = RunRestore({.snapshot_id = id, .collection = "d"});
+  EXPECT_EQ(GetStatusDetails(refused).reason, "STORE_FORMAT_TOO_NEW") << refused;
+  EXPECT_FALSE(engine_->GetCollection("d").ok());
+}
+
 TEST_F(EngineSnapshotsTest, UnknownNamesAreNotFound) {
   EXPECT_TRUE(absl::IsNotFound(snapshots().Create("a").status()));
   const std::string id = "20231114-221320-123-1234";

@@ -3,11 +3,33 @@
 #include "index/base/limits.h"
 #include "server/engine/records.h"
 #include "tests/server/engine/engine_fixture.h"
+#include "tests/server/engine/store_wrapper.h"
 
 namespace tessera {
 namespace {
 
-class EngineTrain : public EngineFixture {};
+// Once armed, refuses what comes after the next commit without a sync, which takes codes.
+class FullAfterCodes : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+  absl::Status Commit(StoreBatch& batch, Durability durability) override {
+    if (full) return absl::ResourceExhaustedError("the disk is full");
+    full = armed && durability == Durability::kAsync;
+    return StoreWrapper::Commit(batch, durability);
+  }
+  bool armed = false;
+  bool full = false;
+};
+
+class EngineTrain : public EngineFixture {
+ protected:
+  std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
+    auto wrapped = std::make_unique<FullAfterCodes>(std::move(store));
+    disk_ = wrapped.get();
+    return wrapped;
+  }
+  FullAfterCodes* disk_ = nullptr;
+};
 
 TEST_F(EngineTrain, NeedsPoints) {
   Create("c", 8);
@@ -202,6 +224,45 @@ TEST_F(EngineTrain, AnOlderCodebookIsActivatedAndOthersAreDeleted) {
   ASSERT_TRUE(engine_->DeleteCodebook("c", 2).ok());
   EXPECT_EQ(engine_->DeleteCodebook("c", 2).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(engine_->ListCodebooks("c")->size(), 1u);
+}
+
+// What a client encoded with version 2 must not be decoded with another codebook of that number.
+TEST_F(EngineTrain, AVersionIsNeverGivenTwice) {
+  Create("c", 16);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(500, 16, 4)).ok());
+  Train("c", 8);
+  Train("c", 8);
+  ASSERT_EQ(Await(engine_->ActivateCodebook("c", 1))->state, OperationState::kSucceeded);
+  ASSERT_TRUE(engine_->DeleteCodebook("c", 2).ok());
+  Train("c", 8);
+  EXPECT_EQ(engine_->GetCollection("c")->codebook_version, 3u);
+  EXPECT_EQ(engine_->GetCodebook("c", 2).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_EQ(Await(engine_->ActivateCodebook("c", 1))->state, OperationState::kSucceeded);
+  ASSERT_TRUE(engine_->DeleteCodebook("c", 3).ok());
+  Reopen();
+  Train("c", 8);
+  EXPECT_EQ(engine_->GetCollection("c")->codebook_version, 4u);
+}
+
+// Codes of an installation that failed, and that could not be swept away, do not come among those
+// of the next one.
+TEST_F(EngineTrain, WhatAFailedInstallationLeftIsOfNoLaterVersion) {
+  Create("c", 16);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(500, 16, 4)).ok());
+  Train("c", 8);
+  const auto exported = engine_->ExportCodebook("c", 0);
+  ASSERT_TRUE(exported.ok());
+  disk_->armed = true;
+  const auto failed = Await(engine_->ImportCodebook("c", *exported));
+  ASSERT_TRUE(failed.ok());
+  ASSERT_EQ(failed->state, OperationState::kFailed);
+  ASSERT_TRUE(disk_->full);
+  disk_->armed = false;
+  disk_->full = false;
+  ASSERT_TRUE(engine_->DeletePoints("c", {PointId(uint64_t{7})}, {}).ok());
+  Train("c", 8);
+  Reopen();  // refused if the code of point 7 were there
+  EXPECT_EQ(engine_->GetCollection("c")->points, 499u);
 }
 
 TEST_F(EngineTrain, AsManyCodebooksAsTheLimitAreKept) {

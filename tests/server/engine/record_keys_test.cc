@@ -21,6 +21,8 @@ TEST(RecordKeysTest, GoldenBytes) {
   EXPECT_EQ(NextCollectionIdKey(), "next_collection_id");
   EXPECT_EQ(Hex(CatalogKey(0x01020304)), "636174616c6f672f01020304");
   EXPECT_EQ(Hex(CounterKey(0x01020304)), "636f756e7465722f01020304");
+  EXPECT_EQ(Hex(LastCodebookKey(0x01020304)), "6c6173745f636f6465626f6f6b2f01020304");
+  EXPECT_EQ(CollectionOfMetaKey(LastCodebookKey(0x01020304)), 0x01020304u);
   EXPECT_EQ(Hex(CodebookKey(7, 0xA0B0C0D0)), "00000007a0b0c0d0");
   EXPECT_EQ(Hex(IdKey(7, uint64_t{0x0102030405060708})), "00000007000102030405060708");
   EXPECT_EQ(Hex(IdKey(7, PointId("ab"))), "00000007016162");

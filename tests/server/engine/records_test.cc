@@ -68,8 +68,11 @@ std::vector<Case> MetaCases() {
   std::vector<Case> cases;
   const auto add = [&](auto&&... parts) { cases.push_back(MakeCase(parts...)); };
   add(
-      "format", FormatKey(), "0101000000311d401c",
-      [](K k, V v) { EncodeFormat(k, kStoreFormat, v); }, Decoder(DecodeFormat));
+      "format", FormatKey(), "0101000000311d401c", [](K k, V v) { EncodeFormat(k, 1, v); },
+      Decoder(DecodeFormat));
+  add(
+      "last codebook", LastCodebookKey(7), "01010203048ab2549f",
+      [](K k, V v) { EncodeLastCodebook(k, 0x04030201, v); }, Decoder(DecodeLastCodebook));
   add(
       "next", NextCollectionIdKey(), "01d4c3b2a128330c93",
       [](K k, V v) { EncodeNextCollectionId(k, 0xA1B2C3D4, v); }, Decoder(DecodeNextCollectionId));
@@ -284,6 +287,21 @@ TEST(RecordsTest, SmallRecordsRoundTrip) {
   EXPECT_EQ(codebook.create_time_ms, -5);
   EXPECT_EQ(codebook.content_hash, "");
   EXPECT_EQ(codebook.bytes, bytes);
+}
+
+TEST(RecordsTest, FormatsThatAreRead) {
+  for (uint32_t format = kStoreFormatMin; format <= kStoreFormat; ++format) {
+    EXPECT_TRUE(CheckStoreFormat(format).ok()) << format;
+  }
+  const absl::Status older = CheckStoreFormat(0);
+  EXPECT_EQ(older.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(GetStatusDetails(older).reason, "STORE_FORMAT");
+  const absl::Status newer = CheckStoreFormat(kStoreFormat + 1);
+  EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(GetStatusDetails(newer).reason, "STORE_FORMAT_TOO_NEW");
+  EXPECT_EQ(newer.message(),
+            "the store has format 3; this version reads formats 1 to 2: a later version has "
+            "written it, and can read it");
 }
 
 TEST(RecordsTest, PointsAndCodesRoundTripWithViewsIntoTheValue) {

@@ -88,8 +88,9 @@ TEST_F(FsckTest, WholeStoreIsClean) {
   EXPECT_EQ(report.collections, 2u);
   EXPECT_EQ(report.points, kPoints);
   EXPECT_EQ(report.leftover_records, 0u);
-  // Point, id and code of each; format, next id, two catalogs and counters; a codebook.
-  EXPECT_EQ(report.records, 3 * kPoints + 2 + 2 * 2 + 1);
+  // Point, id and code of each; format, next id, two catalogs and counters; a codebook and its
+  // version.
+  EXPECT_EQ(report.records, 3 * kPoints + 2 + 2 * 2 + 2);
 }
 
 TEST_F(FsckTest, FindsADamagedPoint) {
@@ -214,6 +215,23 @@ TEST_F(FsckTest, FindsCountersThatAreGoneOrTooLow) {
   ExpectFound("its counters are missing", [](Store&, StoreBatch& batch) {
     batch.Delete(Family::kMeta, CounterKey(kCollection));
   });
+}
+
+TEST_F(FsckTest, FindsACodebookWhoseVersionWasNeverGiven) {
+  ExpectFound("codebook 1 was never given", [](Store&, StoreBatch& batch) {
+    const std::string key = LastCodebookKey(kCollection);
+    std::string value;
+    EncodeLastCodebook(key, 0, &value);
+    batch.Put(Family::kMeta, key, value);
+  });
+  ExpectFound("last codebook record", [](Store& store, StoreBatch& batch) {
+    const std::string key = LastCodebookKey(kCollection);
+    batch.Put(Family::kMeta, key, Flipped(Read(store, Family::kMeta, key)));
+  });
+  // A store of before store format 2 has none.
+  Plant(
+      [](Store&, StoreBatch& batch) { batch.Delete(Family::kMeta, LastCodebookKey(kCollection)); });
+  EXPECT_TRUE(Check().ok());
 }
 
 TEST_F(FsckTest, FindsDamageOfTheCatalog) {
