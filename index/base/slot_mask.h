@@ -18,6 +18,11 @@ class SlotMask {
   // Room for slots below `end`; empty. There is a bit for `end` too, which stays zero: kernels look
   // there for every slot beyond.
   explicit SlotMask(Slot end) : words_(size_t{end} / kWordBits + 1), end_(end) {}
+  // Makes it as new, and keeps its memory.
+  void Reset(Slot end) {
+    words_.assign(size_t{end} / kWordBits + 1, 0);
+    end_ = end;
+  }
 
   void Insert(Slot slot) { words_[slot / kWordBits] |= uint32_t{1} << (slot % kWordBits); }
   bool Contains(Slot slot) const {

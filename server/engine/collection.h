@@ -294,8 +294,8 @@ class Collection {
                                                                    const Filter& filter) const;
   absl::StatusOr<IndexedAnswer> AnswerFilter(const CollectionView& view,
                                              const Filter& filter) const;
-  absl::Status ComputeMatches(const CollectionView& view, const Filter& filter,
-                              FilterMatches* matches) const;
+  absl::StatusOr<std::shared_ptr<const FilterMatches>> ComputeMatches(const CollectionView& view,
+                                                                      const Filter& filter) const;
   absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
                              Roaring* matching) const;
   // FindMatches for a search, with what they are in its report; null if it has no filter.
@@ -310,13 +310,19 @@ class Collection {
                               std::span<std::vector<Neighbor>> results, SearchReport* report) const;
   bool GatheringReadsLess(const CollectionView& view, const FilterMatches& matches) const;
   absl::Status SearchMasked(const CollectionView& view, MatrixView queries, IvfSearchParams params,
-                            const FilterMatches& matches, std::span<std::vector<Neighbor>> results,
-                            SearchReport* report) const;
+                            const FilterMatches& matches, bool keep,
+                            std::span<std::vector<Neighbor>> results, SearchReport* report) const;
   std::shared_ptr<const SlotsByList> MatchesByList(const CollectionView& view,
                                                    const FilterMatches& matches) const;
-  absl::Status SearchMatchingOfLists(const CollectionView& view, MatrixView query,
-                                     const IvfSearchParams& params, const SlotsByList& matches,
-                                     std::vector<Neighbor>* result, SearchReport* report) const;
+  absl::StatusOr<bool> SearchGathered(const CollectionView& view, MatrixView queries,
+                                      const IvfSearchParams& params, const FilterMatches& matches,
+                                      bool sort, std::span<std::vector<Neighbor>> results,
+                                      SearchReport* report) const;
+  absl::StatusOr<bool> GatherNear(const CollectionView& view, std::span<const float> query,
+                                  const IvfSearchParams& params, const FilterMatches& matches,
+                                  std::shared_ptr<const SlotsByList> by_list,
+                                  std::vector<Slot>* slots, SearchReport* report) const;
+  bool HasListsOf(const CollectionView& view) const;
   absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;
   // Calls visit(q, block, distances) with the distances of query q from some of the slots.

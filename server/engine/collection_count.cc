@@ -31,7 +31,7 @@ absl::StatusOr<uint64_t> Collection::Count(const Filter& filter) const {
   const auto now = view();
   ASSIGN_OR_RETURN(const auto matches, FindMatches(*now, filter));
   uint64_t count = 0;
-  for (Slot slot : matches->slots) count += !now->dead->Contains(slot);
+  for (Slot slot : matches->slots()) count += !now->dead->Contains(slot);
   return count;
 }
 

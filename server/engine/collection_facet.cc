@@ -73,7 +73,7 @@ absl::StatusOr<FacetResult> Collection::Facet(const FacetRequest& request) const
   if (field != now->indexes->fields.end() && Counts(field->second)) {
     const PayloadIndexType type = field->second.index->spec().type;
     field->second.index->ForEachValue([&](const auto& value, const Posting& posting) {
-      const uint64_t points = all ? posting.size() : posting.CountIn(matches->slots);
+      const uint64_t points = all ? posting.size() : posting.CountIn(matches->slots());
       if (points > 0) counts[ToFacetValue(type, value)] = points;
     });
     FacetResult result = MostFrequent(counts, request.limit);
@@ -81,7 +81,7 @@ absl::StatusOr<FacetResult> Collection::Facet(const FacetRequest& request) const
     return result;
   }
   RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
-    if (!all && !matches->slots.contains(slot)) return absl::OkStatus();
+    if (!all && !matches->slots().contains(slot)) return absl::OkStatus();
     for (FacetValue& value : ValuesOf(request.key, record.payload)) ++counts[std::move(value)];
     return absl::OkStatus();
   }));

@@ -1,5 +1,6 @@
 // Filters: which points of a view match.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "index/base/status_macros.h"
@@ -63,9 +64,7 @@ absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter&
 absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::FindMatches(
     const CollectionView& view, const Filter& filter) const {
   if (auto known = filter_cache_.Find(view.version, filter)) return known;
-  auto matches = std::make_shared<FilterMatches>();
-  RETURN_IF_ERROR(ComputeMatches(view, filter, matches.get()));
-  matches->count = matches->slots.cardinality();
+  ASSIGN_OR_RETURN(auto matches, ComputeMatches(view, filter));
   filter_cache_.Put(view.version, filter, matches);
   return matches;
 }
@@ -93,23 +92,27 @@ absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& vie
   return AnswerByIndexes(*view.indexes, filter, universe, slots_of);
 }
 
-absl::Status Collection::ComputeMatches(const CollectionView& view, const Filter& filter,
-                                        FilterMatches* matches) const {
-  ASSIGN_OR_RETURN(IndexedAnswer answer, AnswerFilter(view, filter));
-  matches->slots = std::move(answer.slots.certain);
-  matches->unindexed = std::move(answer.unindexed);
-  if (!answer.slots.decided()) {
-    matches->payloads_read = answer.slots.open.cardinality();
-    RETURN_IF_ERROR(CheckPayloads(view, filter, answer.slots.open, &matches->slots));
+absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
+    const CollectionView& view, const Filter& filter) const {
+  if (std::optional<SlotParts> parts = AnswerByOneIndex(*view.indexes, filter)) {
+    return std::make_shared<const FilterMatches>(std::move(*parts), view.indexes);
   }
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(IndexedAnswer answer, AnswerFilter(view, filter));
+  const uint64_t open = answer.slots.open.cardinality();
+  if (open > 0) {
+    RETURN_IF_ERROR(CheckPayloads(view, filter, answer.slots.open, &answer.slots.certain));
+  }
+  auto matches = std::make_shared<FilterMatches>(std::move(answer.slots.certain));
+  matches->payloads_read = open;
+  matches->unindexed = std::move(answer.unindexed);
+  return matches;
 }
 
 absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filter) const {
   const auto now = view();
   ASSIGN_OR_RETURN(const auto matches, FindMatches(*now, filter));
   std::vector<PointId> ids;
-  for (Slot slot : matches->slots) {
+  for (Slot slot : matches->slots()) {
     if (!now->dead->Contains(slot)) ids.push_back(table_.id(slot));
   }
   return ids;
@@ -120,7 +123,7 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::MatchesForSearc
     SearchReport* report) const {
   if (filter.empty()) return nullptr;
   ASSIGN_OR_RETURN(auto matches, FindMatches(view, filter));
-  report->matching = matches->count;
+  report->matching = matches->count();
   const double share =
       static_cast<double>(report->matching) / static_cast<double>(std::max<uint64_t>(points(), 1));
   report->selectivity = std::min(1.0, share);

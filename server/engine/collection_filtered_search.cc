@@ -8,8 +8,6 @@
 #include "index/simd/exact.h"
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
-#include "server/filter/dense_mask.h"
-#include "server/filter/slots_of.h"
 
 namespace tessera {
 namespace {
@@ -62,47 +60,52 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
                                         SearchReport* report) const {
   const bool repeated = matches.searches.fetch_add(1, std::memory_order_relaxed) > 0;
   const uint64_t exact_max = vectors_in_memory() ? kExactPoints : kExactPointsOnDisk;
-  if (request.exact || view.codebook == nullptr || matches.count <= exact_max) {
+  if (request.exact || view.codebook == nullptr || matches.count() <= exact_max) {
     report->plan = SearchPlan::kExactMatching;
     report->exhausted = true;
-    report->candidates_reranked = queries.rows * matches.count;
-    return SearchMatching(queries, k, SlotsOf(matches.slots), results);
+    report->candidates_reranked = queries.rows * matches.count();
+    return SearchMatching(queries, k, matches.List(), results);
   }
   IvfSearchParams params = SearchParams(request, view, k);
-  params.allowed_count = matches.count;
+  params.allowed_count = matches.count();
   params.widen = request.nprobe == 0;
   const bool gather = vectors_in_memory() && params.widen && GatheringReadsLess(view, matches);
-  if (gather && (repeated || matches.count <= kSortPoints)) {
-    if (const auto by_list = MatchesByList(view, matches)) {
-      report->exhausted = true;
-      for (size_t q = 0; q < queries.rows; ++q) {
-        RETURN_IF_ERROR(
-            SearchMatchingOfLists(view, queries.Rows(q, 1), params, *by_list, &results[q], report));
-      }
-      return absl::OkStatus();
-    }
+  if (gather && (repeated || matches.count() <= kSortPoints)) {
+    const bool sort = repeated || queries.rows > 1;
+    ASSIGN_OR_RETURN(const bool done,
+                     SearchGathered(view, queries, params, matches, sort, results, report));
+    if (done) return absl::OkStatus();
   }
   params.stop_against = gather;
-  return SearchMasked(view, queries, params, matches, results, report);
+  return SearchMasked(view, queries, params, matches, repeated, results, report);
 }
 
 // Whether to read the vectors of all that match takes fewer bytes than to scan all codes.
 bool Collection::GatheringReadsLess(const CollectionView& view,
                                     const FilterMatches& matches) const {
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
-  return matches.count * (vector_bytes() + kRowBytes) <= view.lists->size() * code_bytes;
+  return matches.count() * (vector_bytes() + kRowBytes) <= view.lists->size() * code_bytes;
 }
 
 // Scans lists under the mask of what matches. A query that the search gives up on is compared with
 // all that match.
 absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView queries,
                                       IvfSearchParams params, const FilterMatches& matches,
-                                      std::span<std::vector<Neighbor>> results,
+                                      bool keep, std::span<std::vector<Neighbor>> results,
                                       SearchReport* report) const {
-  const auto mask = matches.mask.Get([&] {
-    return std::make_shared<const SlotMask>(MakeDenseMask(matches.slots, view.slot_end));
-  });
-  params.allowed = mask.get();
+  static thread_local SlotMask once(0);
+  std::shared_ptr<const SlotMask> kept;
+  if (keep) {
+    kept = matches.mask.Get([&] {
+      auto mask = std::make_shared<SlotMask>(view.slot_end);
+      matches.InsertInto(mask.get());
+      return mask;
+    });
+  } else {
+    once.Reset(view.slot_end);
+    matches.InsertInto(&once);
+  }
+  params.allowed = keep ? kept.get() : &once;
   CollectionVectors vectors(*this);
   IvfSearchStats stats;
   // One by one, so that it is known on which it gave up.
@@ -115,63 +118,100 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
     RETURN_IF_ERROR(SearchIvf(*view.lists, some, params, *view.dead, &vectors, found, &stats));
     if (stats.queries_against == against) continue;
     against = stats.queries_against;
-    if (matching.empty()) matching = SlotsOf(matches.slots);
+    if (matching.empty()) matching = matches.List();
     RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found));
   }
   ReportLists(view, stats, queries.rows, report);
   report->plan = against == queries.rows ? SearchPlan::kExactMatching : SearchPlan::kMaskedLists;
-  report->candidates_reranked += against * matches.count;
+  report->candidates_reranked += against * matches.count();
   report->exhausted = stats.queries_exhausted + against == queries.rows;
   return absl::OkStatus();
 }
 
-// Null if a codebook has been installed or lists have been split since the view was taken: slots
-// have the lists of the newest.
+// Whether slots still have the lists of the view: no codebook has been installed and no lists have
+// been split since it was taken. To be asked after their lists have been read.
+bool Collection::HasListsOf(const CollectionView& view) const {
+  return lists_codebook_.load(std::memory_order_acquire) == view.codebook.get();
+}
+
+// Null if slots have other lists than those of the view.
 std::shared_ptr<const SlotsByList> Collection::MatchesByList(const CollectionView& view,
                                                              const FilterMatches& matches) const {
   return matches.by_list.Get([&]() -> std::shared_ptr<const SlotsByList> {
-    auto by_list = SlotsByList::Make(SlotsOf(matches.slots), table_, view.codebook->nlist());
-    if (lists_codebook_.load(std::memory_order_acquire) != view.codebook.get()) {
-      return nullptr;
-    }
-    return by_list;
+    auto by_list = SlotsByList::Make(matches.List(), table_, view.codebook->nlist());
+    return HasListsOf(view) ? by_list : nullptr;
   });
 }
 
-// Compares the query with the vectors that match and lie in the lists near it.
-absl::Status Collection::SearchMatchingOfLists(const CollectionView& view, MatrixView query,
-                                               const IvfSearchParams& params,
-                                               const SlotsByList& matches,
-                                               std::vector<Neighbor>* result,
-                                               SearchReport* report) const {
-  const SearchWidth width = MaskedSearchWidth(params, view.codebook->nlist(), view.lists->size());
+// Compares each query with the vectors that match and lie in the lists near it. False, and no
+// results, if slots have other lists than those of the view.
+absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, MatrixView queries,
+                                                const IvfSearchParams& params,
+                                                const FilterMatches& matches, bool sort,
+                                                std::span<std::vector<Neighbor>> results,
+                                                SearchReport* report) const {
+  std::shared_ptr<const SlotsByList> by_list;
+  if (sort) {
+    by_list = MatchesByList(view, matches);
+    if (by_list == nullptr) return false;
+  }
+  SearchReport gathered = *report;
+  gathered.plan = SearchPlan::kMaskedLists;
+  gathered.exhausted = true;
+  for (size_t q = 0; q < queries.rows; ++q) {
+    std::vector<Slot> slots;
+    ASSIGN_OR_RETURN(const bool done,
+                     GatherNear(view, queries.row(q), params, matches, by_list, &slots, &gathered));
+    if (!done) return false;
+    gathered.exhausted = gathered.exhausted && slots.size() == matches.count();
+    gathered.candidates_reranked += slots.size();
+    RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
+  }
+  *report = gathered;
+  return true;
+}
+
+// The slots that match and lie in the lists near the query. `by_list` may be null.
+absl::StatusOr<bool> Collection::GatherNear(const CollectionView& view,
+                                            std::span<const float> query,
+                                            const IvfSearchParams& params,
+                                            const FilterMatches& matches,
+                                            std::shared_ptr<const SlotsByList> by_list,
+                                            std::vector<Slot>* slots, SearchReport* report) const {
+  const size_t nlist = view.codebook->nlist();
+  const SearchWidth width = MaskedSearchWidth(params, nlist, view.lists->size());
   std::vector<Neighbor> lists;
-  NearestLists(*view.lists, query.row(0), width.lists, &lists);
-  std::vector<Slot> slots;
+  NearestLists(*view.lists, query, width.lists, &lists);
+  static thread_local SlotsOfLists near;
+  if (by_list == nullptr) {
+    static thread_local std::vector<Slot> all;
+    matches.List(&all);
+    if (!near.Fill(all, table_, nlist, lists) || !HasListsOf(view)) return false;
+  }
   size_t taken = 0;
   const auto take_up_to = [&](size_t end) {
     const auto at = [&](size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
     if (end < lists.size()) std::nth_element(at(taken), at(end), lists.end());
     for (; taken < end; ++taken) {
-      const std::span<const Slot> some = matches.of(lists[taken].slot);
-      slots.insert(slots.end(), some.begin(), some.end());
+      const uint32_t list = lists[taken].slot;
+      // A slot or two: less than what a call to copy them would cost.
+      for (Slot slot : by_list != nullptr ? by_list->of(list) : near.of(list)) {
+        slots->push_back(slot);
+      }
     }
   };
   take_up_to(std::min(width.nprobe, lists.size()));
   size_t seen = 0;
   for (size_t i = 0; i < taken; ++i) seen += view.lists->list(lists[i].slot).size;
-  take_up_to(std::max(taken, width.ListsAfter(slots.size(), seen)));
+  take_up_to(std::max(taken, width.ListsAfter(slots->size(), seen)));
   report->lists_scanned += taken;
-  const size_t wanted = width.Wanted(slots.size(), kAgainst);
-  if (slots.size() < wanted) {
-    report->lists_scanned += TakeFurther(*view.lists, query.row(0), matches,
-                                         std::span(lists).first(taken), wanted, &slots);
-  }
-  const bool all = slots.size() == matches.slots().size();
-  report->plan = SearchPlan::kMaskedLists;
-  report->exhausted = report->exhausted && all;
-  report->candidates_reranked += slots.size();
-  return SearchMatching(query, params.k, slots, {result, 1});
+  const size_t wanted = width.Wanted(slots->size(), kAgainst);
+  if (slots->size() >= wanted) return true;
+  if (by_list == nullptr) by_list = MatchesByList(view, matches);
+  if (by_list == nullptr) return false;
+  report->lists_scanned +=
+      TakeFurther(*view.lists, query, *by_list, std::span(lists).first(taken), wanted, slots);
+  return true;
 }
 
 // Compares the queries with the vectors of `slots`, which have points in a view that is held.

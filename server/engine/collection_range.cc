@@ -148,15 +148,15 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
 absl::Status Collection::FillRangePage(const RangeRequest& request, const CollectionView& view,
                                        std::span<const float> query, const FilterMatches* matches,
                                        RangePage* page, SearchReport* report) const {
-  const bool few = matches != nullptr && matches->count <= kExactPoints;
+  const bool few = matches != nullptr && matches->count() <= kExactPoints;
   if (view.codebook != nullptr && !few) return FillFromLists(view, query, matches, page, report);
   report->exhausted = true;
   const ExactScorer scorer(spec_.metric, spec_.element_type, query);
   if (matches != nullptr) {
     report->plan = SearchPlan::kExactMatching;
-    report->candidates_reranked = matches->count;
+    report->candidates_reranked = matches->count();
     return CompareSlots(
-        {&scorer, 1}, SlotsOf(matches->slots),
+        {&scorer, 1}, matches->List(),
         [page](size_t, std::span<const Slot> block, const float* d) { page->Push(block, d); });
   }
   report->candidates_reranked = points();
@@ -180,7 +180,7 @@ absl::Status Collection::FillFromLists(const CollectionView& view, std::span<con
     slots.clear();
     for (const RangeCandidate& candidate : candidates) {
       if (candidate.bounds.upper < page->nearest()) continue;  // was in a page before
-      if (matches != nullptr && !matches->slots.contains(candidate.slot)) continue;
+      if (matches != nullptr && !matches->slots().contains(candidate.slot)) continue;
       slots.push_back(candidate.slot);
     }
     report->candidates_reranked += slots.size();

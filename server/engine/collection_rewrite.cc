@@ -53,7 +53,7 @@ absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter,
     slots.clear();
     return absl::OkStatus();
   };
-  for (Slot slot : matches->slots) {
+  for (Slot slot : matches->slots()) {
     if (held->dead->Contains(slot)) continue;
     ids.push_back(table_.id(slot));
     slots.push_back(slot);

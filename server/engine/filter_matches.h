@@ -6,12 +6,16 @@
 #include <memory>
 #include <roaring/roaring.hh>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "index/base/slot_mask.h"
 #include "server/engine/slots_by_list.h"
+#include "server/filter/dense_mask.h"
+#include "server/filter/payload_indexes.h"
+#include "server/filter/slot_parts.h"
 
 namespace tessera {
 
@@ -34,16 +38,52 @@ class MadeOnce {
 
 // The points of a view that match a filter, and what searches need to know of them. Thread-safe
 // once it is shared, and then changes only by what is made when it is needed.
-struct FilterMatches {
-  Roaring slots;
-  uint64_t count = 0;
+class FilterMatches {
+ public:
+  explicit FilterMatches(Roaring slots)
+      : bitmap_(std::make_shared<const Roaring>(std::move(slots))),
+        count_(bitmap_->cardinality()) {}
+  // `parts` are of these indexes and have no slot in common.
+  FilterMatches(SlotParts parts, std::shared_ptr<const PayloadIndexes> indexes)
+      : indexes_(std::move(indexes)), parts_(std::move(parts)), count_(parts_.size()) {}
+
+  uint64_t count() const { return count_; }
+  const Roaring& slots() const {
+    if (bitmap_ != nullptr) return *bitmap_;
+    return *union_.Get([this] { return std::make_shared<const Roaring>(parts_.Union()); });
+  }
+  // In no order.
+  void List(std::vector<Slot>* slots) const {
+    if (bitmap_ == nullptr) return parts_.List(slots);
+    slots->resize(count_);
+    bitmap_->toUint32Array(slots->data());
+  }
+  std::vector<Slot> List() const {
+    std::vector<Slot> slots;
+    List(&slots);
+    return slots;
+  }
+  void InsertInto(SlotMask* mask) const {
+    if (bitmap_ == nullptr) return parts_.InsertInto(mask);
+    DenseMaskWriter(mask).Insert(*bitmap_);
+  }
+
+  // How they were found.
   uint64_t payloads_read = 0;
   std::vector<std::string> unindexed;
 
+  // What costs more than it saves one search is made from the second on.
   MadeOnce<SlotMask> mask;
   MadeOnce<SlotsByList> by_list;
-  // Searches that have used it: what costs more than one search is made from the second on.
-  mutable std::atomic<uint64_t> searches{0};
+  mutable std::atomic<uint64_t> searches{0};  // that have used it
+
+ private:
+  // Either a bitmap, or parts of the indexes, of which a bitmap is made for who asks for one.
+  const std::shared_ptr<const Roaring> bitmap_;
+  const std::shared_ptr<const PayloadIndexes> indexes_;
+  const SlotParts parts_;
+  const uint64_t count_;
+  MadeOnce<Roaring> union_;
 };
 
 }  // namespace tessera

@@ -30,4 +30,30 @@ std::shared_ptr<const SlotsByList> SlotsByList::Make(std::span<const Slot> slots
       new SlotsByList(std::move(begins), std::move(lists), std::move(sorted)));
 }
 
+bool SlotsOfLists::Fill(std::span<const Slot> slots, const SlotTable& table, size_t nlist,
+                        std::span<const Neighbor> lists) {
+  // Lists from nlist on share a place that is empty, so that the loop below asks nothing of a slot.
+  place_.assign(nlist + 1, 0);
+  for (size_t i = 0; i < lists.size(); ++i) place_[lists[i].slot] = static_cast<uint32_t>(i + 1);
+  if (found_.size() < slots.size() + 1) found_.resize(slots.size() + 1);
+  size_t count = 0;
+  uint32_t last = 0;
+  for (Slot slot : slots) {
+    const uint32_t list = table.list(slot);
+    last = std::max(last, list);
+    const uint32_t place = place_[std::min<size_t>(list, nlist)];
+    found_[count] = {place, slot};
+    count += place != 0 ? 1 : 0;
+  }
+  if (!slots.empty() && last >= nlist) return false;
+  // A counting sort, as above; place 0 stays empty.
+  const size_t places = lists.size() + 1;
+  begins_.assign(places + 2, 0);
+  for (size_t i = 0; i < count; ++i) ++begins_[found_[i].place + 2];
+  for (size_t place = 0; place < places; ++place) begins_[place + 2] += begins_[place + 1];
+  if (slots_.size() < count) slots_.resize(count);
+  for (size_t i = 0; i < count; ++i) slots_[begins_[found_[i].place + 1]++] = found_[i].slot;
+  return true;
+}
+
 }  // namespace tessera

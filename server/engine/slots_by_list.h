@@ -38,6 +38,32 @@ class SlotsByList {
   const std::vector<Slot> slots_;
 };
 
+// Of slots, those in some inverted lists: what a single search needs, for less than it takes to
+// sort all of them. Not thread-safe; keeps its memory from one use to the next.
+class SlotsOfLists {
+ public:
+  // `lists` are below `nlist`. False if the list of a slot is not.
+  bool Fill(std::span<const Slot> slots, const SlotTable& table, size_t nlist,
+            std::span<const Neighbor> lists);
+
+  // The slots of one of the lists, in the order that they were given in.
+  std::span<const Slot> of(uint32_t list) const {
+    const size_t place = place_[list];
+    return {slots_.data() + begins_[place], begins_[place + 1] - begins_[place]};
+  }
+
+ private:
+  struct Found {
+    uint32_t place;
+    Slot slot;
+  };
+
+  std::vector<uint32_t> place_;   // of each list among those asked for, from 1 on; 0: not asked for
+  std::vector<uint32_t> begins_;  // where each place begins in slots_, and where the last ends
+  std::vector<Slot> slots_;
+  std::vector<Found> found_;
+};
+
 }  // namespace tessera
 
 #endif  // TESSERA_SERVER_ENGINE_SLOTS_BY_LIST_H_

@@ -35,7 +35,7 @@ void SetRange(uint32_t* words, uint32_t begin, uint32_t end) {
   for (; begin < end; ++begin) SetBit(words, begin);
 }
 
-// Sets the bits of one container, and returns where it ends.
+// Sets the bits of one container, and returns where it ends. There are words for all its slots.
 const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint32_t* words) {
   if (runs) {
     for (uint16_t n = Read<uint16_t>(at); n > 0; --n) {
@@ -46,8 +46,8 @@ const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint32_
     return at;
   }
   if (cardinality > kArrayValues) {
-    std::memcpy(words, at, kContainerSlots / 8);
-    return at + kContainerSlots / 8;
+    for (size_t w = 0; w < kContainerWords; ++w) words[w] |= Read<uint32_t>(at);
+    return at;
   }
   for (size_t i = 0; i < cardinality; ++i) SetBit(words, Read<uint16_t>(at));
   return at;
@@ -55,11 +55,10 @@ const char* ReadContainer(const char* at, bool runs, size_t cardinality, uint32_
 
 }  // namespace
 
-SlotMask MakeDenseMask(const Roaring& slots, Slot end) {
-  SlotMask mask(end);
-  std::vector<char> bytes(slots.getSizeInBytes());
-  slots.write(bytes.data());
-  const char* at = bytes.data();
+void DenseMaskWriter::Insert(const Roaring& slots) {
+  bytes_.resize(slots.getSizeInBytes());
+  slots.write(bytes_.data());
+  const char* at = bytes_.data();
   const uint32_t cookie = Read<uint32_t>(at);
   const bool has_runs = (cookie & 0xFFFF) == kCookieWithRuns;
   TESSERA_CHECK(has_runs || cookie == kCookie);
@@ -69,24 +68,30 @@ SlotMask MakeDenseMask(const Roaring& slots, Slot end) {
   const char* header = at;
   at += 4 * containers;
   if (!has_runs || containers >= kNoOffsetsBelow) at += 4 * containers;
-  std::vector<uint32_t> last(kContainerWords);
   for (size_t i = 0; i < containers; ++i) {
     const size_t key = Read<uint16_t>(header);
     const size_t cardinality = size_t{Read<uint16_t>(header)} + 1;
     const bool runs = has_runs && ((run_flags[i / 8] >> (i % 8)) & 1) != 0;
     const size_t first = key * kContainerWords;
-    if (first >= mask.num_words()) break;
-    const size_t room = mask.num_words() - first;
+    if (first >= mask_->num_words()) break;
+    const size_t room = mask_->num_words() - first;
     if (room >= kContainerWords) {
-      at = ReadContainer(at, runs, cardinality, mask.words() + first);
-    } else {
-      ReadContainer(at, runs, cardinality, last.data());
-      std::copy_n(last.data(), room, mask.words() + first);
-      break;
+      at = ReadContainer(at, runs, cardinality, mask_->words() + first);
+      continue;
     }
+    std::vector<uint32_t> last(kContainerWords);
+    ReadContainer(at, runs, cardinality, last.data());
+    for (size_t w = 0; w < room; ++w) mask_->words()[first + w] |= last[w];
+    break;
   }
-  // Slots from `end` on, if the bitmap has any.
-  mask.words()[end / kWordBits] &= (uint32_t{1} << (end % kWordBits)) - 1;
+  // Slots from the end on, if the bitmap has any.
+  const Slot end = mask_->end();
+  mask_->words()[end / kWordBits] &= (uint32_t{1} << (end % kWordBits)) - 1;
+}
+
+SlotMask MakeDenseMask(const Roaring& slots, Slot end) {
+  SlotMask mask(end);
+  DenseMaskWriter(&mask).Insert(slots);
   return mask;
 }
 

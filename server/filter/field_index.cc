@@ -32,7 +32,7 @@ bool OutOfBounds(const Bounds<Key>& bounds, Key key, bool below) {
 
 // The slots of the keys that, as doubles or times, lie within the bounds.
 template <class Tree, class Bound>
-void AddWithin(const Tree& tree, const Bounds<Bound>& bounds, Roaring* slots) {
+void AddWithin(const Tree& tree, const Bounds<Bound>& bounds, SlotParts* slots) {
   tree.AddRange(
       [&](const auto& key) { return OutOfBounds(bounds, static_cast<Bound>(key), true); },
       [&](const auto& key) { return OutOfBounds(bounds, static_cast<Bound>(key), false); }, slots);
@@ -53,6 +53,14 @@ FieldIndex::FieldIndex(const PayloadIndexSpec& spec, const FieldColumn& column)
         tree_ = PostingTree<Key>(entries);
       },
       column.entries);
+  SetSingleValued();
+}
+
+// At least as many slots have a value in the tree as are valued and have no other: if that many
+// entries are all there are, no slot has two.
+void FieldIndex::SetSingleValued() {
+  const uint64_t entries = std::visit([](const auto& tree) { return tree.entries(); }, tree_);
+  single_valued_ = entries + others_->cardinality() == valued_->cardinality();
 }
 
 std::shared_ptr<const FieldIndex> FieldIndex::With(const FieldColumn& removed,
@@ -72,6 +80,7 @@ std::shared_ptr<const FieldIndex> FieldIndex::With(const FieldColumn& removed,
   changed->valued_ = Changed(valued_, removed.valued, added.valued);
   changed->nulls_ = Changed(nulls_, removed.nulls, added.nulls);
   changed->others_ = Changed(others_, removed.others, added.others);
+  changed->SetSingleValued();
   return changed;
 }
 
@@ -96,18 +105,35 @@ FieldColumn FieldIndex::Column() const {
 }
 
 SlotAnswer FieldIndex::Answer(const FieldTest& test) const {
-  return std::visit([&](const auto& kind) { return AnswerTest(kind); }, test);
+  SlotAnswer answer;
+  if (const std::optional<Held> held = HeldBy(test)) {
+    answer.certain = held->slots.Union();
+    if (held->others) answer.open = *others_ - answer.certain;
+  } else if (const auto* presence = std::get_if<Presence>(&test)) {
+    answer = AnswerPresence(*presence);
+  } else if (const auto* count = std::get_if<ValuesCount>(&test)) {
+    answer.open = *valued_;
+    if (count->bounds.Contain(0)) answer.certain = *covered_ - *valued_;
+  } else {
+    answer.open = *valued_;
+  }
+  return answer;
+}
+
+std::optional<SlotParts> FieldIndex::AnswerByParts(const FieldTest& test) const {
+  if (!single_valued_) return std::nullopt;
+  std::optional<Held> held = HeldBy(test);
+  if (!held.has_value() || (held->others && !others_->isEmpty())) return std::nullopt;
+  return std::move(held->slots);
 }
 
 template <class Key>
-void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, Roaring* slots) const {
+void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, SlotParts* slots) const {
   const auto& tree = std::get<PostingTree<Key>>(tree_);
   if (!except) {
-    std::vector<const Posting*> postings;
     for (const Key& key : listed) {
-      if (const Posting* posting = tree.Find(key)) postings.push_back(posting);
+      if (const Posting* posting = tree.Find(key)) slots->Add(*posting);
     }
-    *slots |= UnionOf(postings);
     return;
   }
   // What lies before, between and after the values that are listed.
@@ -117,78 +143,77 @@ void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, Roaring*
   }
 }
 
-SlotAnswer FieldIndex::AnswerTest(const Match& match) const {
-  SlotAnswer answer;
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const FieldTest& test) const {
+  if (const auto* match = std::get_if<Match>(&test)) return HeldBy(*match);
+  if (const auto* range = std::get_if<NumberRange>(&test)) return HeldBy(*range);
+  if (const auto* range = std::get_if<DatetimeRange>(&test)) return HeldBy(*range);
+  if (const auto* prefix = std::get_if<Prefix>(&test)) return HeldBy(*prefix);
+  return std::nullopt;
+}
+
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Match& match) const {
+  Held held;
   const bool keywords = !match.keywords.empty();
   const bool integers = !match.integers.empty();
   const bool bools = !match.bools.empty();
-  bool other_types = false;  // values are asked for that this index does not hold
+  // Integers beyond 64 bits match nothing, so the values of other types are all that is open.
   switch (spec_.type) {
     case PayloadIndexType::kKeyword:
-      AddListed(match.keywords, match.except && keywords, &answer.certain);
-      other_types = integers || bools;
+      AddListed(match.keywords, match.except && keywords, &held.slots);
+      held.others = integers || bools;
       break;
     case PayloadIndexType::kInteger:
-      AddListed(match.integers, match.except && integers, &answer.certain);
-      other_types = keywords || bools;
+      AddListed(match.integers, match.except && integers, &held.slots);
+      held.others = keywords || bools;
       break;
     case PayloadIndexType::kBool: {
       const std::vector<int64_t> listed(match.bools.begin(), match.bools.end());
-      AddListed(listed, match.except && bools, &answer.certain);
-      other_types = keywords || integers;
+      AddListed(listed, match.except && bools, &held.slots);
+      held.others = keywords || integers;
       break;
     }
     case PayloadIndexType::kFloat:
     case PayloadIndexType::kDatetime:
-      return Undecided(*valued_);
+      return std::nullopt;
   }
-  // Integers beyond 64 bits match nothing, so the values of other types are all that is open.
-  if (other_types) answer.open = *others_ - answer.certain;
-  return answer;
+  return held;
 }
 
-SlotAnswer FieldIndex::AnswerTest(const NumberRange& range) const {
-  SlotAnswer answer;
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const NumberRange& range) const {
+  Held held;
   if (const auto* floats = std::get_if<PostingTree<double>>(&tree_)) {
-    AddWithin(*floats, range.bounds, &answer.certain);
-    return answer;
+    AddWithin(*floats, range.bounds, &held.slots);
+    return held;
   }
+  held.others = true;
   if (spec_.type == PayloadIndexType::kInteger) {
-    AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &answer.certain);
+    AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &held.slots);
   }
-  answer.open = *others_ - answer.certain;
-  return answer;
+  return held;
 }
 
-SlotAnswer FieldIndex::AnswerTest(const DatetimeRange& range) const {
-  SlotAnswer answer;
-  if (spec_.type == PayloadIndexType::kDatetime) {
-    AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &answer.certain);
-    return answer;
-  }
-  return Undecided(spec_.type == PayloadIndexType::kKeyword ? *valued_ : *others_);
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const DatetimeRange& range) const {
+  if (spec_.type == PayloadIndexType::kKeyword) return std::nullopt;
+  Held held;
+  held.others = spec_.type != PayloadIndexType::kDatetime;
+  if (!held.others) AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &held.slots);
+  return held;
 }
 
-SlotAnswer FieldIndex::AnswerTest(const ValuesCount& count) const {
-  SlotAnswer answer;
-  answer.open = *valued_;
-  if (count.bounds.Contain(0)) answer.certain = *covered_ - *valued_;
-  return answer;
-}
-
-SlotAnswer FieldIndex::AnswerTest(const Prefix& prefix) const {
-  if (spec_.type == PayloadIndexType::kDatetime) return Undecided(*valued_);
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Prefix& prefix) const {
+  if (spec_.type == PayloadIndexType::kDatetime) return std::nullopt;
+  Held held;
   const auto* tree = std::get_if<PostingTree<std::string>>(&tree_);
-  if (tree == nullptr) return Undecided(*others_);
-  SlotAnswer answer;
+  held.others = tree == nullptr;
+  if (held.others) return held;
   const std::string& text = prefix.text;
   tree->AddRange([&](const std::string& key) { return key < text; },
                  [&](const std::string& key) { return key > text && !key.starts_with(text); },
-                 &answer.certain);
-  return answer;
+                 &held.slots);
+  return held;
 }
 
-SlotAnswer FieldIndex::AnswerTest(const Presence& presence) const {
+SlotAnswer FieldIndex::AnswerPresence(Presence presence) const {
   switch (presence) {
     case Presence::kExists:
       return {.certain = *exists_};
@@ -197,7 +222,7 @@ SlotAnswer FieldIndex::AnswerTest(const Presence& presence) const {
     case Presence::kIsEmpty:
       return {.certain = *covered_ - *valued_};
   }
-  return Undecided(*covered_);
+  return {.open = *covered_};
 }
 
 size_t FieldIndex::memory_bytes() const {

@@ -37,6 +37,9 @@ class FieldIndex {
 
   // Which slots meet a condition on this field. Never leaves open what the type of index decides.
   SlotAnswer Answer(const FieldTest& test) const;
+  // The same as parts that have no slot in common; nullopt where something is open, or parts are
+  // not so.
+  std::optional<SlotParts> AnswerByParts(const FieldTest& test) const;
 
   // Calls visit(value, slots) for each value, in order. Bools are the integers 0 and 1.
   using Value = std::variant<int64_t, double, std::string>;
@@ -68,19 +71,26 @@ class FieldIndex {
   using Bitmap = std::shared_ptr<const Roaring>;
   FieldIndex() = default;
 
-  SlotAnswer Undecided(const Roaring& open) const { return {.open = open}; }
-  SlotAnswer AnswerTest(const Match& match) const;
-  SlotAnswer AnswerTest(const NumberRange& range) const;
-  SlotAnswer AnswerTest(const DatetimeRange& range) const;
-  SlotAnswer AnswerTest(const ValuesCount& count) const;
-  SlotAnswer AnswerTest(const Prefix& prefix) const;
-  SlotAnswer AnswerTest(const Presence& presence) const;
+  // What the values of this index say of a test, and whether those of other types may meet it.
+  struct Held {
+    SlotParts slots;
+    bool others = false;
+  };
+  // nullopt: the test is of something else than the values that this index holds.
+  std::optional<Held> HeldBy(const FieldTest& test) const;
+  std::optional<Held> HeldBy(const Match& match) const;
+  std::optional<Held> HeldBy(const NumberRange& range) const;
+  std::optional<Held> HeldBy(const DatetimeRange& range) const;
+  std::optional<Held> HeldBy(const Prefix& prefix) const;
+  SlotAnswer AnswerPresence(Presence presence) const;
   template <class Key>
-  void AddListed(const std::vector<Key>& listed, bool except, Roaring* slots) const;
+  void AddListed(const std::vector<Key>& listed, bool except, SlotParts* slots) const;
+  void SetSingleValued();
 
   PayloadIndexSpec spec_;
   std::variant<PostingTree<int64_t>, PostingTree<double>, PostingTree<std::string>> tree_;
   Bitmap covered_, exists_, valued_, nulls_, others_;  // as in FieldColumn
+  bool single_valued_ = true;                          // no slot is known to have two values
 };
 
 }  // namespace tessera

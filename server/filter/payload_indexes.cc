@@ -88,6 +88,21 @@ absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, con
   return answer;
 }
 
+std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const Filter& filter) {
+  if (!filter.must_not.empty() || filter.must.size() + filter.should.size() != 1) {
+    return std::nullopt;
+  }
+  const Condition& condition = filter.must.empty() ? filter.should[0] : filter.must[0];
+  if (const auto* inner = std::get_if<Filter>(&condition.kind)) {
+    return AnswerByOneIndex(indexes, *inner);
+  }
+  const auto* field = std::get_if<FieldCondition>(&condition.kind);
+  if (field == nullptr) return std::nullopt;
+  const auto it = indexes.fields.find(field->key.text());
+  if (it == indexes.fields.end() || !it->second.ready) return std::nullopt;
+  return it->second.index->AnswerByParts(field->test);
+}
+
 std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,
                                                    const PayloadIndexSpec& spec) {
   auto changed = std::make_shared<PayloadIndexes>(indexes);

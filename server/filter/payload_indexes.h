@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ struct IndexedAnswer {
 using SlotsOfIds = std::function<absl::StatusOr<Roaring>(const std::vector<FilterId>&)>;
 absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, const Filter& filter,
                                               const Roaring& universe, const SlotsOfIds& slots_of);
+
+// The slots that match, as parts of an index that have none in common, where one index alone tells;
+// else nullopt.
+std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const Filter& filter);
 
 // The indexes with one more field, which is to be built.
 std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,

@@ -1,7 +1,6 @@
 #ifndef TESSERA_SERVER_FILTER_POSTING_H_
 #define TESSERA_SERVER_FILTER_POSTING_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,6 +37,8 @@ class Posting {
   }
   // Null where the slots are none, or one.
   const Roaring* many() const { return many_.get(); }
+  // The slot of a posting that has only one.
+  Slot one() const { return one_; }
   size_t CountIn(const Roaring& slots) const {
     if (many_ != nullptr) return many_->and_cardinality(slots);
     return !empty() && slots.contains(one_) ? 1 : 0;
@@ -65,32 +66,6 @@ class Posting {
   Slot one_ = kInvalidSlot;
   std::shared_ptr<const Roaring> many_;
 };
-
-// The slots of all of them.
-inline Roaring UnionOf(std::span<const Posting* const> postings) {
-  // What making a container a bitset and counting it costs, in slots merged.
-  constexpr uint64_t kContainer = 4096;
-  Roaring slots;
-  std::vector<const Roaring*> many;
-  uint64_t sum = 0;
-  uint32_t last = 0;
-  for (const Posting* posting : postings) {
-    if (posting->many() == nullptr) {
-      posting->AddTo(&slots);
-      continue;
-    }
-    many.push_back(posting->many());
-    sum += many.back()->cardinality();
-    last = std::max(last, many.back()->maximum());
-  }
-  // One by one, those that came first are merged again and again; in one go, all become bitsets.
-  if (sum / 2 * many.size() <= sum + kContainer * (last / 65'536 + 1)) {
-    for (const Roaring* bitmap : many) slots |= *bitmap;
-    return slots;
-  }
-  many.push_back(&slots);
-  return Roaring::fastunion(many.size(), many.data());
-}
 
 }  // namespace tessera
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <roaring/roaring.hh>
 #include <span>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "server/filter/posting.h"
+#include "server/filter/slot_parts.h"
 
 namespace tessera {
 
@@ -80,18 +82,19 @@ class PostingTree {
   }
 
   // Adds the slots of the keys between those for which `before` is true, which come first, and
-  // those for which `after` is true, which come last.
+  // those for which `after` is true, which come last. The parts have a slot in common only if the
+  // slot has several keys.
   template <class Before, class After>
-  void AddRange(const Before& before, const After& after, Roaring* slots) const {
+  void AddRange(const Before& before, const After& after, SlotParts* slots) const {
     for (size_t i = LeafOf(before); i < leaves_.size(); ++i) {
       const Leaf& leaf = *leaves_[i];
       if (after(leaf.keys.front())) return;
       if (!before(leaf.keys.front()) && !after(leaf.keys.back())) {
-        *slots |= leaf.all;
+        slots->Add(leaf.all);
         continue;
       }
       for (size_t k = 0; k < leaf.keys.size(); ++k) {
-        if (!before(leaf.keys[k]) && !after(leaf.keys[k])) leaf.postings[k].AddTo(slots);
+        if (!before(leaf.keys[k]) && !after(leaf.keys[k])) slots->Add(leaf.postings[k]);
       }
     }
   }
@@ -121,6 +124,13 @@ class PostingTree {
     }
   }
 
+  // Pairs of a key and a slot.
+  uint64_t entries() const {
+    uint64_t entries = 0;
+    for (const auto& leaf : leaves_) entries += leaf->entries;
+    return entries;
+  }
+
   size_t memory_bytes() const {
     size_t bytes = 0;
     for (const auto& leaf : leaves_) {
@@ -137,6 +147,7 @@ class PostingTree {
     std::vector<Key> keys;
     std::vector<Posting> postings;
     Roaring all;
+    uint64_t entries = 0;  // sizes of the postings
 
     void Append(const Key& key, Posting posting) {
       keys.push_back(key);
@@ -198,7 +209,10 @@ class PostingTree {
 
   void AppendLeaf(Leaf leaf) {
     if (leaf.keys.empty()) return;
-    for (const Posting& posting : leaf.postings) posting.AddTo(&leaf.all);
+    for (const Posting& posting : leaf.postings) {
+      posting.AddTo(&leaf.all);
+      leaf.entries += posting.size();
+    }
     leaves_.push_back(std::make_shared<const Leaf>(std::move(leaf)));
   }
 

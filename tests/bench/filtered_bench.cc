@@ -33,6 +33,8 @@ namespace {
 constexpr size_t kLimit = 10;
 constexpr size_t kZones = 100;
 constexpr size_t kChunk = 10'000;
+// A prime: times are all different, and neighbours in time lie far apart.
+constexpr size_t kTimeStep = 433'494'437;
 constexpr char kName[] = "sift";
 
 struct Case {
@@ -143,8 +145,8 @@ absl::Status Fill(Engine& engine, const Dataset& data, const std::vector<uint16_
     const size_t rows = std::min(kChunk, data.base.rows - begin);
     for (size_t i = begin; i < begin + rows; ++i) {
       batch.ids.emplace_back(uint64_t{i});
-      batch.payloads.push_back(
-          absl::StrCat("{\"photo\":", photos[i], ",\"zone\":", zones.of(i), "}"));
+      batch.payloads.push_back(absl::StrCat("{\"photo\":", photos[i], ",\"zone\":", zones.of(i),
+                                            ",\"time\":", i * kTimeStep % data.base.rows, "}"));
     }
     batch.vectors = data.base;
     batch.vectors.rows = rows;
@@ -154,7 +156,7 @@ absl::Status Fill(Engine& engine, const Dataset& data, const std::vector<uint16_
   TrainRequest train;
   train.collection = kName;
   RETURN_IF_ERROR(AwaitOperation(engine, engine.Train(train)));
-  for (const char* key : {"photo", "zone"}) {
+  for (const char* key : {"photo", "zone", "time"}) {
     RETURN_IF_ERROR(AwaitOperation(
         engine, engine.CreatePayloadIndex(kName, {FieldPath(key), PayloadIndexType::kInteger})));
   }
@@ -234,6 +236,23 @@ std::vector<Case> MakeCases(const Dataset& data, const std::vector<uint16_t>& ph
     }
     cases.push_back(std::move(unlike));
   }
+  for (const double percent : {50.0, 10.0, 1.0}) {
+    Case ranges{absl::StrFormat("another range each time, %g %%", percent), {}};
+    for (int i = 0; i < 100; ++i) {
+      const double width = percent / 100 * static_cast<double>(data.base.rows);
+      const double begin = (static_cast<double>(data.base.rows) - width) * i / 100;
+      Filter filter;
+      filter.must.push_back(
+          {FieldCondition{FieldPath("time"), NumberRange{{.lt = begin + width, .gte = begin}}}});
+      ranges.filters.push_back(std::move(filter));
+    }
+    cases.push_back(std::move(ranges));
+  }
+  Case photo{"another photo each time", {}};
+  for (size_t p = 0; p < sizes.size(); ++p) {
+    if (sizes[p] > 0) photo.filters.push_back(MustMatch("photo", {static_cast<int64_t>(p)}));
+  }
+  cases.push_back(std::move(photo));
   Case near{"the query's zones (correlated)", {}};
   Case far{"the farthest zones (anti-correlated)", {}};
   Case most{"not the query's nearest zones", {}};

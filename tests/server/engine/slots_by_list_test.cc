@@ -31,6 +31,35 @@ TEST(SlotsByList, GroupsSlotsInTheirOrder) {
   EXPECT_THAT(SlotsByList::Make({}, table, kLists)->lists(), IsEmpty());
 }
 
+TEST(SlotsOfLists, HoldsTheSlotsOfTheListsAskedFor) {
+  SlotTable table(0);
+  constexpr size_t kLists = 50;
+  std::vector<Slot> slots;
+  for (Slot slot = 0; slot < 5000; ++slot) {
+    table.Set(slot, PointId(uint64_t{slot}), nullptr);
+    table.SetList(slot, slot * 7 % 50);
+    if (slot % 3 != 1) slots.push_back(slot);
+  }
+  const auto all = SlotsByList::Make(slots, table, kLists);
+  SlotsOfLists some;
+  // More and fewer than the time before, none, and nothing to look in.
+  for (const std::vector<uint32_t>& lists :
+       {std::vector<uint32_t>{4, 49, 0}, {7, 8, 9, 10, 11, 48, 3}, {2}, {}}) {
+    std::vector<Neighbor> nearest;
+    for (uint32_t list : lists) nearest.push_back({0.5f, list});
+    ASSERT_TRUE(some.Fill(slots, table, kLists, nearest));
+    for (uint32_t list : lists) {
+      const auto expected = all->of(list);
+      const auto held = some.of(list);
+      EXPECT_EQ(std::vector<Slot>(held.begin(), held.end()),
+                std::vector<Slot>(expected.begin(), expected.end()));
+    }
+    ASSERT_TRUE(some.Fill({}, table, kLists, nearest));
+    for (uint32_t list : lists) EXPECT_THAT(some.of(list), IsEmpty());
+  }
+  EXPECT_FALSE(some.Fill(slots, table, 49, {})) << "of another codebook";
+}
+
 TEST(SlotsByList, RefusesListsOfAnotherCodebook) {
   SlotTable table(0);
   table.Set(0, PointId(uint64_t{0}), nullptr);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <set>
 
@@ -37,7 +38,17 @@ class RandomFilters {
       payload[key] = value;
     }
     if (Below(2) == 0) payload["o"] = {{"k", Value()}};
+    // One value at the most.
+    if (Below(3) != 0) payload["one"] = Number();
+    if (Below(3) != 0) payload["day"] = Below(5) == 0 ? Json(Number()) : Json(Day());
     return payload;
+  }
+
+  Filter OnOneField() {
+    Filter filter;
+    const char* keys[] = {"k", "i", "o.k", "one", "day"};
+    (Below(2) == 0 ? filter.must : filter.should).push_back(Where(keys[Below(5)], Test()));
+    return Below(4) == 0 ? Must({std::move(filter)}) : filter;
   }
 
   Filter MakeFilter(size_t depth) {
@@ -112,8 +123,8 @@ class RandomFilters {
   Condition MakeCondition(size_t depth) {
     if (depth > 0 && Below(4) == 0) return {MakeFilter(depth - 1)};
     if (Below(10) == 0) return {HasId{{FilterId(Below(300)), FilterId(Below(300))}}};
-    const char* keys[] = {"k", "i", "f", "d", "b", "o.k", "free"};
-    return Where(keys[Below(7)], Test());
+    const char* keys[] = {"k", "i", "f", "d", "b", "o.k", "one", "day", "free"};
+    return Where(keys[Below(9)], Test());
   }
 
   std::mt19937 random_;
@@ -124,9 +135,10 @@ class Model {
  public:
   Model() {
     const std::pair<const char*, PayloadIndexType> specs[] = {
-        {"k", PayloadIndexType::kKeyword}, {"i", PayloadIndexType::kInteger},
-        {"f", PayloadIndexType::kFloat},   {"d", PayloadIndexType::kDatetime},
-        {"b", PayloadIndexType::kBool},    {"o.k", PayloadIndexType::kKeyword}};
+        {"k", PayloadIndexType::kKeyword},   {"i", PayloadIndexType::kInteger},
+        {"f", PayloadIndexType::kFloat},     {"d", PayloadIndexType::kDatetime},
+        {"b", PayloadIndexType::kBool},      {"o.k", PayloadIndexType::kKeyword},
+        {"one", PayloadIndexType::kInteger}, {"day", PayloadIndexType::kDatetime}};
     for (const auto& [key, type] : specs) {
       const PayloadIndexSpec spec{FieldPath(key), type};
       indexes_.fields[key] = {std::make_shared<FieldIndex>(spec, FieldColumn(type)), true, nullptr};
@@ -184,6 +196,17 @@ class Model {
     return {matching.begin(), matching.end()};
   }
 
+  // By the parts of one index, if it has an answer.
+  std::optional<std::vector<Slot>> ByParts(const Filter& filter) const {
+    const std::optional<SlotParts> parts = AnswerByOneIndex(indexes_, filter);
+    if (!parts.has_value()) return std::nullopt;
+    std::vector<Slot> slots;
+    parts->List(&slots);
+    EXPECT_EQ(slots.size(), parts->size());
+    std::sort(slots.begin(), slots.end());
+    return slots;
+  }
+
  private:
   std::map<Slot, Json> payloads_;
   PayloadIndexes indexes_;
@@ -216,6 +239,33 @@ TEST(PayloadIndexes, AgreeWithTheEvaluationOfEachPayload) {
   EXPECT_GT(matched_some, 500u);
 }
 
+TEST(PayloadIndexes, PartsOfOneIndexHoldEachMatchOnce) {
+  RandomFilters random(2);
+  Model model;
+  size_t by_parts = 0;
+  size_t matched_some = 0;
+  for (int round = 0; round < 40; ++round) {
+    std::map<Slot, std::optional<Json>> changes;
+    for (size_t n = 1 + random.Below(60); n > 0; --n) {
+      auto& change = changes[static_cast<Slot>(random.Below(300))];
+      change.reset();
+      if (random.Below(4) != 0) change = random.Payload();
+    }
+    model.Change(changes);
+    for (int i = 0; i < 50; ++i) {
+      Filter filter = random.OnOneField();
+      ASSERT_FALSE(CheckFilter(&filter).has_value());
+      const std::optional<std::vector<Slot>> slots = model.ByParts(filter);
+      if (!slots.has_value()) continue;
+      ASSERT_EQ(*slots, model.Truth(filter)) << "round " << round << " filter " << i;
+      ++by_parts;
+      matched_some += !slots->empty();
+    }
+  }
+  EXPECT_GT(by_parts, 200u);
+  EXPECT_GT(matched_some, 100u);
+}
+
 TEST(PostingTree, KeepsManyValuesThroughChanges) {
   std::mt19937 random(5);
   std::map<int64_t, std::set<Slot>> truth;
@@ -245,9 +295,13 @@ TEST(PostingTree, KeepsManyValuesThroughChanges) {
       held[key] = std::set<Slot>(slots.begin(), slots.end());
     });
     ASSERT_EQ(held, truth);
-    Roaring range;
+    SlotParts parts;
     tree.AddRange([](int64_t key) { return key < 700; }, [](int64_t key) { return key > 2200; },
-                  &range);
+                  &parts);
+    const Roaring range = parts.Union();
+    uint64_t entries = 0;
+    for (const auto& [key, slots] : truth) entries += slots.size();
+    ASSERT_EQ(tree.entries(), entries);
     std::set<Slot> expected;
     for (auto it = truth.lower_bound(700); it != truth.end() && it->first <= 2200; ++it) {
       expected.insert(it->second.begin(), it->second.end());

@@ -1,0 +1,50 @@
+#ifndef TESSERA_SERVER_FILTER_SLOT_PARTS_H_
+#define TESSERA_SERVER_FILTER_SLOT_PARTS_H_
+
+#include <cstdint>
+#include <roaring/roaring.hh>
+#include <vector>
+
+#include "index/base/slot_mask.h"
+#include "index/base/types.h"
+#include "server/filter/posting.h"
+
+namespace tessera {
+
+// A set of slots as parts that an index holds. A search mostly needs a list or a mask of them: each
+// is made of the parts in one go, for less than it takes to merge the parts first.
+//
+// Refers to the index, which must outlive it. Immutable and thread-safe once it is filled.
+class SlotParts {
+ public:
+  void Add(const Posting& posting) {
+    if (posting.many() != nullptr) {
+      Add(*posting.many());
+    } else if (!posting.empty()) {
+      ones_.push_back(posting.one());
+      ++size_;
+    }
+  }
+  void Add(const Roaring& slots) {
+    bitmaps_.push_back(&slots);
+    size_ += slots.cardinality();
+  }
+
+  // The sizes of the parts: how many slots there are, if no two parts have one in common.
+  uint64_t size() const { return size_; }
+
+  Roaring Union() const;
+  // Each part ascending, one part after the other.
+  void List(std::vector<Slot>* slots) const;
+  // Slots from the mask's end on are left out.
+  void InsertInto(SlotMask* mask) const;
+
+ private:
+  std::vector<const Roaring*> bitmaps_;
+  std::vector<Slot> ones_;
+  uint64_t size_ = 0;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_FILTER_SLOT_PARTS_H_
