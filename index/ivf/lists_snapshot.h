@@ -30,8 +30,8 @@ struct SearchTables {
 };
 
 // One inverted list: blocks that lie one after the other, and perhaps a last, partly filled one
-// elsewhere. Blocks that a snapshot shows are never written again.
-struct InvertedList {
+// elsewhere. Blocks that a snapshot shows are never written again. A cache line, fetched as one.
+struct alignas(64) InvertedList {
   const uint8_t* blocks = nullptr;
   const uint8_t* tail = nullptr;
   uint32_t num_blocks = 0;  // at `blocks`

@@ -73,11 +73,20 @@ void QueryScan::Cut(size_t keep_max) {
   scan.count = kept;
 }
 
-void PrefetchList(const LutScanShape& shape, const InvertedList& list) {
+// Not inline: GCC drops calls of a function of which it sees that it does nothing but prefetch.
+void PrefetchDescriptor(const ListsSnapshot& lists, size_t list) {
+  __builtin_prefetch(&lists.list(list));
+}
+
+void PrefetchFirstLine(const InvertedList& list) { __builtin_prefetch(list.blocks); }
+
+void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list) {
   constexpr size_t kPrefetchBytes = 16 << 10;  // more would fall out of the first-level cache again
   constexpr size_t kLine = 64;
   const size_t bytes = std::min(list.num_blocks * shape.block_bytes(), kPrefetchBytes);
   for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(list.blocks + at);
+  if (list.tail == nullptr) return;
+  for (size_t at = 0; at < shape.block_bytes(); at += kLine) __builtin_prefetch(list.tail + at);
 }
 
 void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,

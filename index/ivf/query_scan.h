@@ -10,6 +10,7 @@
 namespace tessera {
 
 struct InvertedList;
+class ListsSnapshot;
 
 // One query's candidates while lists are scanned: the best so far by their codes, thinned out
 // whenever there are about twice as many as wanted. Does not own its arrays.
@@ -37,9 +38,12 @@ struct QueryScan {
   void Cut(size_t keep_max);
 };
 
-// Asks for a list's blocks ahead of the scan of them: a list is too short for the processor's own
-// prefetching to come up to speed.
-void PrefetchList(const LutScanShape& shape, const InvertedList& list);
+// Fetching lists ahead of the scan of them, in three steps of which each needs what the one before
+// brought: the list's descriptor, the translation of the address that is in it, the blocks. Lists
+// are too short for the processor's own prefetching to come up to speed.
+void PrefetchDescriptor(const ListsSnapshot& lists, size_t list);
+void PrefetchFirstLine(const InvertedList& list);
+void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list);
 
 // Scans one list for `n` queries, which share the reading of its blocks. queries[i]->scan.offset
 // must hold the constant plus the query's distance from the list's centroid.

@@ -44,6 +44,7 @@ struct Scratch {
   std::vector<Neighbor> nearest;       // nprobe lists of each query
   std::vector<uint32_t> probe_begins;  // by list
   std::vector<Probe> probes;           // by list
+  std::vector<uint32_t> probed;        // lists that have some
   std::vector<bool> list_scanned;      // of a masked search
   CoarseQuantizer::Scratch coarse;
   Reranker reranker;
@@ -148,10 +149,20 @@ class Batch {
                               &s.scan.scale, &s.constant, scratch_.entries.data());
   }
 
+  // Before the i-th of `n` lists is scanned, of which list_at(j) is the j-th.
+  template <class ListAt>
+  void FetchAhead(size_t i, size_t n, const ListAt& list_at) {
+    constexpr size_t kDescriptorAhead = 4;
+    constexpr size_t kFirstLineAhead = 2;
+    if (i + kDescriptorAhead < n) PrefetchDescriptor(lists_, list_at(i + kDescriptorAhead));
+    if (i + kFirstLineAhead < n) PrefetchFirstLine(lists_.list(list_at(i + kFirstLineAhead)));
+    if (i + 1 < n) PrefetchBlocks(shape_, lists_.list(list_at(i + 1)));
+  }
+
   void ScanAlone() {
     const std::vector<Neighbor>& nearest = scratch_.nearest;
     for (size_t i = 0; i < nearest.size(); ++i) {
-      if (i + 1 < nearest.size()) PrefetchList(shape_, lists_.list(nearest[i + 1].slot));
+      FetchAhead(i, nearest.size(), [&](size_t at) { return nearest[at].slot; });
       ScanOne(0, nearest[i].slot, nearest[i].distance);
     }
   }
@@ -229,7 +240,7 @@ class Batch {
                        MaskedProgress* progress) {
     QueryScan& scan = scratch_.scans[q];
     for (size_t i = 0; i < lists.size() && progress->met < wanted; ++i) {
-      if (i + 1 < lists.size()) PrefetchList(shape_, lists_.list(lists[i + 1].slot));
+      FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
       const InvertedList& list = lists_.list(lists[i].slot);
       scan.scan.offset = scan.constant + lists[i].distance;
       const MaskedScan found = ScanListMasked(shape_, list, *params_.allowed, &scan);
@@ -247,17 +258,22 @@ class Batch {
     std::vector<uint32_t>& begins = scratch_.probe_begins;
     begins.assign(lists_.nlist() + 1, 0);
     for (size_t q = 0; q < queries_.rows; ++q) {
-      Neighbor* list = nearest.data() + q * nprobe_;
-      Neighbor* const end = list + nprobe_;
-      for (size_t scanned = 0; list < end && scanned < 4 * keep_; ++list) {
-        if (list + 1 < end) PrefetchList(shape_, lists_.list(list[1].slot));
-        scanned += lists_.list(list->slot).size;
-        ScanOne(q, list->slot, list->distance);
-        list->slot = kInvalidSlot;
+      const std::span<Neighbor> lists(nearest.data() + q * nprobe_, nprobe_);
+      size_t i = 0;
+      for (size_t scanned = 0; i < lists.size() && scanned < 4 * keep_; ++i) {
+        FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
+        scanned += lists_.list(lists[i].slot).size;
+        ScanOne(q, lists[i].slot, lists[i].distance);
+        lists[i].slot = kInvalidSlot;
       }
-      for (; list < end; ++list) ++begins[list->slot + 1];
+      for (; i < lists.size(); ++i) ++begins[lists[i].slot + 1];
     }
-    for (size_t i = 0; i < lists_.nlist(); ++i) begins[i + 1] += begins[i];
+    std::vector<uint32_t>& probed = scratch_.probed;
+    probed.clear();
+    for (uint32_t i = 0; i < lists_.nlist(); ++i) {
+      if (begins[i + 1] > 0) probed.push_back(i);
+      begins[i + 1] += begins[i];
+    }
     scratch_.probes.resize(begins[lists_.nlist()]);
     for (size_t i = 0; i < nearest.size(); ++i) {
       if (nearest[i].slot == kInvalidSlot) continue;
@@ -266,12 +282,11 @@ class Batch {
                                                     nearest[i].distance};
     }
     uint32_t begin = 0;
-    for (size_t i = 0; i < lists_.nlist(); ++i) {
-      if (i + 1 < lists_.nlist() && begins[i + 1] > begins[i]) {
-        PrefetchList(shape_, lists_.list(i + 1));
-      }
-      ScanForProbes(i, {scratch_.probes.data() + begin, begins[i] - begin});
-      begin = begins[i];
+    for (size_t i = 0; i < probed.size(); ++i) {
+      FetchAhead(i, probed.size(), [&](size_t at) { return probed[at]; });
+      const uint32_t end = begins[probed[i]];
+      ScanForProbes(probed[i], {scratch_.probes.data() + begin, end - begin});
+      begin = end;
     }
   }
 
