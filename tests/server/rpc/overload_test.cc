@@ -6,7 +6,6 @@
 #include <thread>
 #include <vector>
 
-#include "tests/server/rpc/gated_store.h"
 #include "tests/server/rpc/server_fixture.h"
 
 namespace tessera {
@@ -19,18 +18,7 @@ class OverloadTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    server_.reset();
-    engine_.reset();
-    RocksDbOptions options;
-    options.path = directory_ + "/gated";
-    auto store = OpenRocksDbStore(options);
-    ASSERT_TRUE(store.ok()) << store.status();
-    auto engine =
-        Engine::Open(std::make_unique<GatedStore>(*std::move(store), gate_), executor_, {});
-    ASSERT_TRUE(engine.ok()) << engine.status();
-    engine_ = *std::move(engine);
-    StartServer(/*search_threads=*/1);
-    server_->Serve(*engine_);
+    ServeThroughGate(gate_);
     Create("words", kDimension);
     v1::UpsertResponse written;
     ASSERT_TRUE(

@@ -4,7 +4,6 @@
 #include <thread>
 #include <vector>
 
-#include "tests/server/rpc/gated_store.h"
 #include "tests/server/rpc/server_fixture.h"
 
 namespace tessera {
@@ -64,6 +63,17 @@ class SearchStreamTest : public ServerFixture {
     return text;
   }
 
+  // Writes `count` searches, all but the first without a collection: it is that of the one before.
+  template <class RequestOf>
+  static void WriteAll(uint64_t count, const RequestOf& request_of, Stream& stream) {
+    for (uint64_t i = 0; i < count; ++i) {
+      v1::SearchStreamRequest request = request_of(i);
+      if (i > 0) request.mutable_search()->clear_collection_name();
+      EXPECT_TRUE(stream.Write(request));
+    }
+    stream.WritesDone();
+  }
+
   static CallError ErrorOf(const google::rpc::Status& error) {
     return CallError(grpc::Status(static_cast<grpc::StatusCode>(error.code()), error.message(),
                                   error.SerializeAsString()));
@@ -75,14 +85,7 @@ TEST_F(SearchStreamTest, AnswersInOrderWhatTheCallAnswers) {
   const auto stream = points_->SearchStream(&context);
   constexpr uint64_t kSearches = 300;
   const auto request_of = [](uint64_t i) { return i % 5 == 3 ? SearchById(i) : Search(i); };
-  std::thread writer([&] {
-    for (uint64_t i = 0; i < kSearches; ++i) {
-      v1::SearchStreamRequest request = request_of(i);
-      if (i > 0) request.mutable_search()->clear_collection_name();  // that of the one before
-      EXPECT_TRUE(stream->Write(request));
-    }
-    stream->WritesDone();
-  });
+  std::thread writer([&] { WriteAll(kSearches, request_of, *stream); });
   v1::SearchStreamResponse response;
   uint64_t answers = 0;
   for (; stream->Read(&response); ++answers) {
@@ -136,12 +139,8 @@ TEST_F(SearchStreamTest, LargeSearchesKeepTheirPlace) {
     ASSERT_GT(requests.back().ByteSizeLong(), limits::kGatheredSearchBytesMax);
   }
   std::thread writer([&] {
-    for (size_t i = 0; i < requests.size(); ++i) {
-      v1::SearchStreamRequest request = requests[i];
-      if (i > 0) request.mutable_search()->clear_collection_name();
-      EXPECT_TRUE(stream->Write(request));
-    }
-    stream->WritesDone();
+    WriteAll(
+        requests.size(), [&](uint64_t i) { return requests[i]; }, *stream);
   });
   v1::SearchStreamResponse response;
   uint64_t answers = 0;
@@ -194,18 +193,7 @@ class GatedSearchStreamTest : public SearchStreamTest {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    server_.reset();
-    engine_.reset();
-    RocksDbOptions options;
-    options.path = directory_ + "/gated";
-    auto store = OpenRocksDbStore(options);
-    ASSERT_TRUE(store.ok()) << store.status();
-    auto engine =
-        Engine::Open(std::make_unique<GatedStore>(*std::move(store), gate_), executor_, {});
-    ASSERT_TRUE(engine.ok()) << engine.status();
-    engine_ = *std::move(engine);
-    StartServer(/*search_threads=*/1);
-    server_->Serve(*engine_);
+    ServeThroughGate(gate_);
     Fill();
     base_ = gate_.arrived();
   }

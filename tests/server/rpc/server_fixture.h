@@ -18,6 +18,7 @@
 #include "tessera/v1/operations.grpc.pb.h"
 #include "tessera/v1/points.grpc.pb.h"
 #include "tests/server/engine/engine_fixture.h"
+#include "tests/server/rpc/gated_store.h"
 
 namespace tessera {
 
@@ -74,6 +75,23 @@ class ServerFixture : public EngineFixture {
     points_ = v1::Points::NewStub(channel_);
     codebooks_ = v1::Codebooks::NewStub(channel_);
     operations_ = v1::Operations::NewStub(channel_);
+  }
+
+  // Serves another, empty engine instead, with one search thread; its reads of points wait at
+  // `gate`.
+  void ServeThroughGate(Gate& gate) {
+    server_.reset();
+    engine_.reset();
+    RocksDbOptions options;
+    options.path = directory_ + "/gated";
+    auto store = OpenRocksDbStore(options);
+    ASSERT_TRUE(store.ok()) << store.status();
+    auto engine =
+        Engine::Open(std::make_unique<GatedStore>(*std::move(store), gate), executor_, {});
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+    StartServer(/*search_threads=*/1);
+    server_->Serve(*engine_);
   }
 
   std::string Address() const { return absl::StrCat("127.0.0.1:", server_->port()); }
