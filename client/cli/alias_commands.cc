@@ -32,15 +32,19 @@ absl::Status RunUpdate(Context& context, const AliasOptions& options) {
 }
 
 absl::Status RunList(Context& context, const AliasOptions& options) {
-  ASSIGN_OR_RETURN(const v1::ListAliasesResponse response,
-                   context.client().ListAliases(options.collection));
   Json aliases = Json::array();
   Table table({{"ALIAS"}, {"COLLECTION"}});
-  for (const v1::Alias& alias : response.aliases()) {
-    aliases.push_back(
-        {{"alias_name", alias.alias_name()}, {"collection_name", alias.collection_name()}});
-    table.AddRow({alias.alias_name(), alias.collection_name()});
-  }
+  std::string page_token;
+  do {
+    ASSIGN_OR_RETURN(const v1::ListAliasesResponse page,
+                     context.client().ListAliases(options.collection, page_token));
+    for (const v1::Alias& alias : page.aliases()) {
+      aliases.push_back(
+          {{"alias_name", alias.alias_name()}, {"collection_name", alias.collection_name()}});
+      table.AddRow({alias.alias_name(), alias.collection_name()});
+    }
+    page_token = page.next_page_token();
+  } while (!page_token.empty());
   if (context.json()) {
     context.PrintJson(Json{{"aliases", aliases}});
   } else {

@@ -1,5 +1,6 @@
 // tessera operation list|get|watch|cancel
 #include <memory>
+#include <string>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -18,16 +19,7 @@ struct OperationOptions {
 };
 
 absl::Status RunList(Context& context, const OperationOptions& options) {
-  ASSIGN_OR_RETURN(const v1::ListOperationsResponse response,
-                   context.client().ListOperations(options.collection));
-  if (context.json()) {
-    Json operations = Json::array();
-    for (const v1::Operation& operation : response.operations()) {
-      operations.push_back(ToJson(operation));
-    }
-    context.PrintJson(Json{{"operations", operations}});
-    return absl::OkStatus();
-  }
+  Json operations = Json::array();
   Table table({{"OPERATION"},
                {"KIND"},
                {"COLLECTION"},
@@ -35,15 +27,26 @@ absl::Status RunList(Context& context, const OperationOptions& options) {
                {"PHASE"},
                {"PROGRESS", Align::kRight},
                {"STARTED"}});
-  for (const v1::Operation& o : response.operations()) {
-    table.AddRow({o.operation_id(), o.kind(), o.collection_name(),
-                  v1::OperationState_Name(o.state()), o.phase(),
-                  o.state() == v1::RUNNING
-                      ? absl::StrCat(FormatCount(o.done()), " / ", FormatCount(o.total()))
-                      : "",
-                  ToText(o.start_time())});
+  std::string page_token;
+  do {
+    ASSIGN_OR_RETURN(const v1::ListOperationsResponse page,
+                     context.client().ListOperations(options.collection, page_token));
+    for (const v1::Operation& o : page.operations()) {
+      operations.push_back(ToJson(o));
+      table.AddRow({o.operation_id(), o.kind(), o.collection_name(),
+                    v1::OperationState_Name(o.state()), o.phase(),
+                    o.state() == v1::RUNNING
+                        ? absl::StrCat(FormatCount(o.done()), " / ", FormatCount(o.total()))
+                        : "",
+                    ToText(o.start_time())});
+    }
+    page_token = page.next_page_token();
+  } while (!page_token.empty());
+  if (context.json()) {
+    context.PrintJson(Json{{"operations", operations}});
+  } else {
+    context.out() << table.Render();
   }
-  context.out() << table.Render();
   return absl::OkStatus();
 }
 

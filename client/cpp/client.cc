@@ -170,9 +170,11 @@ absl::Status Client::UpdateAliases(const v1::UpdateAliasesRequest& request) {
       .status();
 }
 
-absl::StatusOr<v1::ListAliasesResponse> Client::ListAliases(std::string_view collection_name) {
+absl::StatusOr<v1::ListAliasesResponse> Client::ListAliases(std::string_view collection_name,
+                                                            std::string_view page_token) {
   v1::ListAliasesRequest request;
   request.set_collection_name(std::string(collection_name));
+  request.set_page_token(std::string(page_token));
   return Call(*stubs_->collections, &v1::Collections::Stub::ListAliases, request, options_.timeout);
 }
 
@@ -271,10 +273,11 @@ absl::StatusOr<v1::Operation> Client::GetOperation(std::string_view operation_id
   return Call(*stubs_->operations, &v1::Operations::Stub::Get, request, options_.timeout);
 }
 
-absl::StatusOr<v1::ListOperationsResponse> Client::ListOperations(
-    std::string_view collection_name) {
+absl::StatusOr<v1::ListOperationsResponse> Client::ListOperations(std::string_view collection_name,
+                                                                  std::string_view page_token) {
   v1::ListOperationsRequest request;
   request.set_collection_name(std::string(collection_name));
+  request.set_page_token(std::string(page_token));
   return Call(*stubs_->operations, &v1::Operations::Stub::List, request, options_.timeout);
 }
 

@@ -51,7 +51,8 @@ class Client {
       const v1::ListCollectionsRequest& request);
   absl::Status DeleteCollection(std::string_view name);
   absl::Status UpdateAliases(const v1::UpdateAliasesRequest& request);
-  absl::StatusOr<v1::ListAliasesResponse> ListAliases(std::string_view collection_name);
+  absl::StatusOr<v1::ListAliasesResponse> ListAliases(std::string_view collection_name,
+                                                      std::string_view page_token = {});
   absl::StatusOr<v1::Operation> CreatePayloadIndex(const v1::CreatePayloadIndexRequest& request);
   absl::Status DropPayloadIndex(std::string_view collection_name, std::string_view key);
 
@@ -109,7 +110,8 @@ class Client {
 
   // Operations.
   absl::StatusOr<v1::Operation> GetOperation(std::string_view operation_id);
-  absl::StatusOr<v1::ListOperationsResponse> ListOperations(std::string_view collection_name);
+  absl::StatusOr<v1::ListOperationsResponse> ListOperations(std::string_view collection_name,
+                                                            std::string_view page_token = {});
   absl::StatusOr<v1::Operation> CancelOperation(std::string_view operation_id);
   // Waits until the operation has ended, telling `on_progress` (may be null) about each state on
   // the way, the last one included. Returns the operation if it SUCCEEDED, its error if it FAILED,

@@ -87,7 +87,8 @@ absl::StatusOr<OperationInfo> Operations::Start(std::string_view name,
   entry->kind = kind;
   // Operations do not outlive the process: the start time keeps ids of two runs apart.
   info.start_time_ms = NowMs();
-  info.id = absl::StrCat(absl::Hex(info.start_time_ms), "-", next_id_++);
+  info.number = next_id_++;
+  info.id = absl::StrCat(absl::Hex(info.start_time_ms), "-", info.number);
   info.kind = std::string(name);
   info.collection = collection;
   info.phase = "starting";

@@ -328,7 +328,8 @@ enum class OperationState { kRunning, kSucceeded, kFailed, kCancelled };
 
 struct OperationInfo {
   std::string id;
-  std::string kind;  // "train", "import_codebook", "create_snapshot", "restore_snapshot", ...
+  uint64_t number = 0;  // a later one has a larger number
+  std::string kind;     // "train", "import_codebook", "create_snapshot", "restore_snapshot", ...
   std::string collection;
   OperationState state = OperationState::kRunning;
   std::string phase;

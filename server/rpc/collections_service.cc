@@ -7,6 +7,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/engine/page_token.h"
 #include "server/rpc/convert_collections.h"
 #include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_operations.h"
@@ -108,7 +109,22 @@ absl::Status HandleUpdateAliases(Engine& engine, v1::UpdateAliasesRequest& reque
 
 absl::Status HandleListAliases(Engine& engine, v1::ListAliasesRequest& request,
                                v1::ListAliasesResponse* response) {
+  RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
+  const std::string scope = "aliases/";
+  std::string after;
+  if (!request.page_token().empty()) {
+    ASSIGN_OR_RETURN(after, DecodePageToken(request.page_token(), scope));
+    after.erase(0, scope.size());
+  }
+  const size_t page = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
   for (const AliasAction& alias : engine.ListAliases(request.collection_name())) {
+    if (alias.alias <= after) continue;
+    const size_t taken = static_cast<size_t>(response->aliases_size());
+    if (taken == page) {
+      const std::string& last = response->aliases(static_cast<int>(taken - 1)).alias_name();
+      response->set_next_page_token(EncodePageToken(scope + last));
+      break;
+    }
     v1::Alias* out = response->add_aliases();
     out->set_alias_name(alias.alias);
     out->set_collection_name(alias.collection);

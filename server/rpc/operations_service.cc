@@ -1,7 +1,15 @@
 #include "server/rpc/operations_service.h"
 
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/engine/page_token.h"
 #include "server/rpc/convert_operations.h"
 #include "server/rpc/convert_types.h"
 #include "server/rpc/unary_call.h"
@@ -10,6 +18,9 @@
 
 namespace tessera {
 namespace {
+
+// Of a page token of the list, before the number of the last operation.
+constexpr char kPageScope[] = "operations/";
 
 absl::Status HandleGet(Engine& engine, v1::GetOperationRequest& request, v1::Operation* response) {
   RETURN_IF_ERROR(CheckOperationId(request.operation_id()));
@@ -23,8 +34,24 @@ absl::Status HandleList(Engine& engine, v1::ListOperationsRequest& request,
   if (!request.collection_name().empty()) {
     RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
   }
+  RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
+  uint64_t before = std::numeric_limits<uint64_t>::max();
+  if (!request.page_token().empty()) {
+    ASSIGN_OR_RETURN(const std::string key, DecodePageToken(request.page_token(), kPageScope));
+    if (!absl::SimpleAtoi(key.substr(sizeof(kPageScope) - 1), &before)) {
+      return InvalidField("page_token", "is not a token of an earlier page");
+    }
+  }
+  const size_t page = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
+  uint64_t last = 0;
   for (const OperationInfo& info : engine.ListOperations(request.collection_name())) {
+    if (info.number >= before) continue;
+    if (static_cast<size_t>(response->operations_size()) == page) {
+      response->set_next_page_token(EncodePageToken(absl::StrCat(kPageScope, last)));
+      break;
+    }
     FromOperationInfo(info, response->add_operations());
+    last = info.number;
   }
   return absl::OkStatus();
 }

@@ -51,11 +51,14 @@ def generate(proto, out):
     sys.path.insert(0, out)
     google.__path__.append(os.path.join(out, "google"))
     grpc.__path__.append(os.path.join(out, "grpc"))
-    for name in ("collections", "points", "codebooks", "operations", "types", "filters"):
-        setattr(Context, name, importlib.import_module(f"tessera.v1.{name}_pb2"))
-    for name in ("collections", "points", "codebooks", "operations"):
-        stubs = importlib.import_module(f"tessera.v1.{name}_pb2_grpc")
-        setattr(Context, f"{name}_grpc", stubs)
+    package = os.path.join(proto, "tessera", "v1")
+    Context.rpcs = set()
+    for name in sorted(name[:-len(".proto")] for name in os.listdir(package)):
+        module = importlib.import_module(f"tessera.v1.{name}_pb2")
+        setattr(Context, name, module)
+        setattr(Context, f"{name}_grpc", importlib.import_module(f"tessera.v1.{name}_pb2_grpc"))
+        for service in module.DESCRIPTOR.services_by_name.values():
+            Context.rpcs |= {f"/{service.full_name}/{rpc.name}" for rpc in service.methods}
     Context.health = importlib.import_module("grpc.health.v1.health_pb2")
     Context.health_grpc = importlib.import_module("grpc.health.v1.health_pb2_grpc")
     Context.status = importlib.import_module("google.rpc.status_pb2")
@@ -100,6 +103,21 @@ def error_of(call):
     raise AssertionError("the call succeeded")
 
 
+class Recorder(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor,
+               grpc.StreamUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Which calls have been made."""
+
+    def __init__(self):
+        self.called = set()
+
+    def _call(self, continuation, details, request):
+        self.called.add(details.method)
+        return continuation(details, request)
+
+    intercept_unary_unary = intercept_unary_stream = _call
+    intercept_stream_unary = intercept_stream_stream = _call
+
+
 class ForeignClientTest(unittest.TestCase):
     """One story, in the order of the names."""
 
@@ -108,6 +126,14 @@ class ForeignClientTest(unittest.TestCase):
         self.points = Context.points_grpc.PointsStub(Context.channel)
         self.codebooks = Context.codebooks_grpc.CodebooksStub(Context.channel)
         self.operations = Context.operations_grpc.OperationsStub(Context.channel)
+        self.snapshots = Context.snapshots_grpc.SnapshotsStub(Context.channel)
+
+    def succeeded(self, operation):
+        """The operation once it has ended, and well."""
+        states = list(self.operations.Watch(
+            Context.operations.WatchOperationRequest(operation_id=operation.operation_id)))
+        self.assertEqual(states[-1].state, Context.operations.SUCCEEDED, states[-1].error)
+        return states[-1]
 
     def search(self, query, limit=10, **params):
         request = Context.points.SearchRequest(
@@ -389,8 +415,13 @@ class ForeignClientTest(unittest.TestCase):
             self.collections.UpdateAliases(messages.UpdateAliasesRequest(
                 actions=[messages.Alias(alias_name=a, collection_name=c) for a, c in actions]))
         def listed():
-            answer = self.collections.ListAliases(messages.ListAliasesRequest())
-            return [(a.alias_name, a.collection_name) for a in answer.aliases]
+            request, found = messages.ListAliasesRequest(page_size=1), []
+            while True:
+                page = self.collections.ListAliases(request)
+                found += [(a.alias_name, a.collection_name) for a in page.aliases]
+                request.page_token = page.next_page_token
+                if not request.page_token:
+                    return found
         update(("live", "words"), ("old", "words"))
         self.assertEqual(listed(), [("live", "words"), ("old", "words")])
         count = self.points.Count(Context.points.CountRequest(collection_name="live"))
@@ -399,6 +430,10 @@ class ForeignClientTest(unittest.TestCase):
                          (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", []))
         self.assertEqual(error_of(lambda: update(("words", "words")))[1], "COLLECTION_EXISTS")
         self.assertEqual(len(listed()), 2)
+        for field, request in (
+                ("page_token", messages.ListAliasesRequest(page_token="nonsense")),
+                ("page_size", messages.ListAliasesRequest(page_size=10001))):
+            self.assertEqual(error_of(lambda: self.collections.ListAliases(request))[2], [field])
         update(("old", ""))
         self.assertEqual(listed(), [("live", "words")])
 
@@ -548,6 +583,91 @@ class ForeignClientTest(unittest.TestCase):
         self.assertEqual(error_of(lambda: self.codebooks.Train(train)),
                          (grpc.StatusCode.FAILED_PRECONDITION, "TOO_FEW_POINTS", []))
 
+    def test_8a_codebooks(self):
+        messages = Context.codebooks
+        vectors = Context.types.Vectors(values=Context.vectors[:3].ravel())
+        encoded = self.codebooks.Encode(
+            messages.EncodeRequest(collection_name="words", vectors=vectors))
+        codebook = self.codebooks.Get(messages.GetCodebookRequest(collection_name="words"))
+        self.assertEqual(len(encoded.codes.codes), 3 * codebook.code_bytes)
+        decoded = self.codebooks.Decode(
+            messages.DecodeRequest(collection_name="words", codes=encoded.codes))
+        rows = numpy.frombuffer(decoded.vectors.data, dtype="<f4") if decoded.vectors.data \
+            else numpy.array(decoded.vectors.values)
+        units = Context.vectors[:3] / numpy.linalg.norm(Context.vectors[:3], axis=1)[:, None]
+        numpy.testing.assert_allclose(
+            numpy.linalg.norm(rows.reshape(3, -1) - units, axis=1), encoded.errors, atol=1e-3)
+
+        chunks = [part.chunk for part in self.codebooks.Export(
+            messages.ExportCodebookRequest(collection_name="words", version=1))]
+        self.assertEqual(sum(map(len, chunks)), codebook.size_bytes)
+        imported = self.succeeded(self.codebooks.Import(iter(
+            [messages.ImportCodebookRequest(collection_name="words")]
+            + [messages.ImportCodebookRequest(chunk=chunk) for chunk in chunks])))
+        self.assertEqual(imported.codebook_version, 2)
+        listed = self.codebooks.List(
+            messages.ListCodebooksRequest(collection_name="words")).codebooks
+        self.assertEqual([(c.version, c.current) for c in listed], [(1, False), (2, True)])
+        self.assertEqual(len({c.content_hash for c in listed}), 1)
+        self.succeeded(self.codebooks.Activate(
+            messages.ActivateCodebookRequest(collection_name="words", version=1)))
+        self.codebooks.Delete(messages.DeleteCodebookRequest(collection_name="words", version=2))
+        listed = self.codebooks.List(
+            messages.ListCodebooksRequest(collection_name="words")).codebooks
+        self.assertEqual([(c.version, c.current) for c in listed], [(1, True)])
+
+    def test_8b_snapshots(self):
+        messages = Context.snapshots
+        created = self.succeeded(self.snapshots.Create(
+            messages.CreateSnapshotRequest(collection_name="words")))
+        listed = self.snapshots.List(messages.ListSnapshotsRequest()).snapshots
+        self.assertEqual([s.snapshot_id for s in listed], [created.snapshot_id])
+        snapshot = self.snapshots.Get(
+            messages.GetSnapshotRequest(snapshot_id=created.snapshot_id))
+        self.assertEqual((snapshot.collection_name, snapshot.points, snapshot.damage),
+                         ("words", ROWS - 3, ""))
+        self.succeeded(self.snapshots.Verify(
+            messages.VerifySnapshotRequest(snapshot_id=created.snapshot_id)))
+        self.succeeded(self.snapshots.Restore(messages.RestoreSnapshotRequest(
+            snapshot_id=created.snapshot_id, collection_name="copy")))
+        for query in Context.queries[:10]:
+            request = Context.points.SearchRequest(collection_name="copy", limit=10)
+            request.vectors.values.extend(query)
+            self.assertEqual([hit.id.num for hit in self.points.Search(request).results[0].hits],
+                             [hit.id.num for hit in self.search(query)])
+        self.snapshots.Delete(messages.DeleteSnapshotRequest(snapshot_id=created.snapshot_id))
+        self.assertEqual(error_of(lambda: self.snapshots.Get(
+            messages.GetSnapshotRequest(snapshot_id=created.snapshot_id)))[1], "NOT_FOUND")
+        self.collections.Delete(
+            Context.collections.DeleteCollectionRequest(collection_name="copy"))
+
+    def test_8c_operations(self):
+        messages = Context.operations
+        operation = self.codebooks.Train(Context.codebooks.TrainRequest(collection_name="words"))
+        named = messages.GetOperationRequest(operation_id=operation.operation_id)
+        self.assertEqual(self.operations.Get(named).kind, operation.kind)
+        request = messages.ListOperationsRequest(collection_name="words")
+        everything = [o.operation_id for o in self.operations.List(request).operations]
+        self.assertEqual(everything[0], operation.operation_id)
+        self.assertGreater(len(everything), 5)
+        request.page_size, paged = 2, []
+        while True:
+            page = self.operations.List(request)
+            paged += [o.operation_id for o in page.operations]
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+        self.assertEqual(paged, everything)
+        request.page_token = "nonsense"
+        self.assertEqual(error_of(lambda: self.operations.List(request))[2], ["page_token"])
+        # It may have ended just before; what it is after that must not change.
+        self.operations.Cancel(
+            messages.CancelOperationRequest(operation_id=operation.operation_id))
+        states = list(self.operations.Watch(
+            messages.WatchOperationRequest(operation_id=operation.operation_id)))
+        self.assertIn(states[-1].state, (messages.CANCELLED, messages.SUCCEEDED))
+        self.assertEqual(self.operations.Get(named).state, states[-1].state)
+
     def test_9_delete(self):
         request = Context.points.DeletePointsRequest(collection_name="words")
         request.ids.num.extend(range(100))
@@ -558,6 +678,10 @@ class ForeignClientTest(unittest.TestCase):
             Context.collections.DeleteCollectionRequest(collection_name="words"))
         listed = self.collections.List(Context.collections.ListCollectionsRequest())
         self.assertEqual(len(listed.collections), 0)
+
+    def test_9a_every_call_has_been_made(self):
+        self.assertGreater(len(Context.rpcs), 40)
+        self.assertEqual(sorted(Context.rpcs - Context.recorder.called), [])
 
 
 def main():
@@ -578,7 +702,8 @@ def main():
         server, address = start_server(arguments.tesserad, folder)
         try:
             with grpc.insecure_channel(address) as channel:
-                Context.channel = channel
+                Context.recorder = Recorder()
+                Context.channel = grpc.intercept_channel(channel, Context.recorder)
                 suite = unittest.defaultTestLoader.loadTestsFromTestCase(ForeignClientTest)
                 result = unittest.TextTestRunner(verbosity=2, failfast=True).run(suite)
             server.send_signal(signal.SIGTERM)
