@@ -44,6 +44,7 @@ absl::Status Collection::CompactDisk(std::atomic<bool>* cancelled) {
 }
 
 void Collection::ReleaseOldViews() {
+  filter_cache_.ForgetBefore(view()->version);
   if (!has_old_views_.load(std::memory_order_relaxed)) return;
   const absl::Status status = queue_.RunExclusive([&]() -> absl::Status {
     DropReleasedViews();

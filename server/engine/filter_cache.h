@@ -16,6 +16,8 @@ namespace tessera {
 // What the last filters of a collection matched in its newest view: searches often ask again, and
 // an answer may have cost a walk over all payloads. Thread-safe; no writer takes its lock.
 class FilterCache {
+  using Entry = std::pair<Filter, std::shared_ptr<const FilterMatches>>;
+
  public:
   // Null if it is not known.
   std::shared_ptr<const FilterMatches> Find(uint64_t view_version, const Filter& filter)
@@ -43,12 +45,18 @@ class FilterCache {
     entries_.emplace_front(filter, std::move(matches));
   }
 
+  // Forgets what is of views before this one: it may hold on to indexes that have changed since.
+  void ForgetBefore(uint64_t view_version) ABSL_LOCKS_EXCLUDED(mutex_) {
+    std::deque<Entry> forgotten;  // freed without the lock
+    absl::MutexLock lock(&mutex_);
+    if (version_ < view_version) forgotten.swap(entries_);
+  }
+
  private:
   static constexpr size_t kEntries = 16;
 
   absl::Mutex mutex_;
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 0;
-  using Entry = std::pair<Filter, std::shared_ptr<const FilterMatches>>;
   std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);  // newest first
 };
 

@@ -9,32 +9,14 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "index/base/slot_mask.h"
 #include "server/engine/slots_by_list.h"
 #include "server/filter/dense_mask.h"
+#include "server/filter/made_once.h"
 #include "server/filter/payload_indexes.h"
 #include "server/filter/slot_parts.h"
 
 namespace tessera {
-
-// A value that is made when it is first asked for, once for all threads.
-template <class T>
-class MadeOnce {
- public:
-  // `make` gives a shared_ptr; null is given back, and made again the next time.
-  template <class Make>
-  std::shared_ptr<const T> Get(const Make& make) const ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
-    if (value_ == nullptr) value_ = make();
-    return value_;
-  }
-
- private:
-  mutable absl::Mutex mutex_;
-  mutable std::shared_ptr<const T> value_ ABSL_GUARDED_BY(mutex_);
-};
 
 // The points of a view that match a filter, and what searches need to know of them. Thread-safe
 // once it is shared, and then changes only by what is made when it is needed.

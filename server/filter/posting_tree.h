@@ -10,13 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include "server/filter/made_once.h"
 #include "server/filter/posting.h"
 #include "server/filter/slot_parts.h"
 
 namespace tessera {
 
-// An ordered map from values to the slots that have them: leaves of some hundred values, each with
-// the union of its slots, so that a range costs one union for a whole leaf.
+// An ordered map from values to the slots that have them: leaves of some hundred values, and
+// branches of some leaves, each with the union of its slots, so that a range is a few bitmaps,
+// however many values it has. The union of a branch is made for the first range that asks for it.
 //
 // Immutable and thread-safe. A changed tree shares the leaves that did not change with the old one,
 // so a reader keeps the tree that it has, without a lock, while a writer publishes the next.
@@ -41,6 +43,7 @@ class PostingTree {
         AppendLeaf(std::exchange(leaf, Leaf()));
       }
     }
+    AppendBranches(0);
   }
 
   // The tree without `removed` and then with `added`; both are sorted.
@@ -48,25 +51,26 @@ class PostingTree {
     if (leaves_.empty()) return PostingTree(added);
     PostingTree changed;
     changed.leaves_.reserve(leaves_.size() + 1);
-    for (size_t i = 0; i < leaves_.size(); ++i) {
-      // A leaf takes what lies before the first key of the next; the last takes the rest.
-      const auto mine = [&](std::span<const Entry>& rest) {
-        if (i + 1 == leaves_.size()) return std::exchange(rest, {});
-        const Key& next = leaves_[i + 1]->keys.front();
-        const size_t n = static_cast<size_t>(
-            std::partition_point(rest.begin(), rest.end(),
-                                 [&](const Entry& entry) { return entry.first < next; }) -
-            rest.begin());
-        const std::span<const Entry> head = rest.first(n);
-        rest = rest.subspan(n);
-        return head;
-      };
-      const std::span<const Entry> out = mine(removed);
-      const std::span<const Entry> in = mine(added);
-      if (out.empty() && in.empty()) {
-        changed.leaves_.push_back(leaves_[i]);
+    size_t i = 0;
+    for (const auto& branch : branches_) {
+      const size_t first = changed.leaves_.size();
+      bool same = true;
+      for (const size_t end = i + branch->leaves.size(); i < end; ++i) {
+        // A leaf takes what lies before the first key of the next; the last takes the rest.
+        const Key* next = i + 1 < leaves_.size() ? &leaves_[i + 1]->keys.front() : nullptr;
+        const std::span<const Entry> out = TakeBefore(next, &removed);
+        const std::span<const Entry> in = TakeBefore(next, &added);
+        if (out.empty() && in.empty()) {
+          changed.leaves_.push_back(leaves_[i]);
+        } else {
+          changed.AppendSplit(leaves_[i]->With(out, in));
+          same = false;
+        }
+      }
+      if (same) {
+        changed.branches_.push_back(branch);
       } else {
-        changed.AppendSplit(leaves_[i]->With(out, in));
+        changed.AppendBranches(first);
       }
     }
     return changed;
@@ -86,15 +90,28 @@ class PostingTree {
   // slot has several keys.
   template <class Before, class After>
   void AddRange(const Before& before, const After& after, SlotParts* slots) const {
-    for (size_t i = LeafOf(before); i < leaves_.size(); ++i) {
-      const Leaf& leaf = *leaves_[i];
-      if (after(leaf.keys.front())) return;
-      if (!before(leaf.keys.front()) && !after(leaf.keys.back())) {
-        slots->Add(leaf.all);
+    auto branch = std::partition_point(branches_.begin(), branches_.end(), [&](const auto& b) {
+      return before(b->leaves.back()->keys.back());
+    });
+    for (; branch != branches_.end(); ++branch) {
+      const auto& leaves = (*branch)->leaves;
+      if (after(leaves.front()->keys.front())) return;
+      if (!before(leaves.front()->keys.front()) && !after(leaves.back()->keys.back())) {
+        slots->Add((*branch)->All());
         continue;
       }
-      for (size_t k = 0; k < leaf.keys.size(); ++k) {
-        if (!before(leaf.keys[k]) && !after(leaf.keys[k])) slots->Add(leaf.postings[k]);
+      for (const auto& leaf : leaves) {
+        if (!before(leaf->keys.front()) && !after(leaf->keys.back())) {
+          slots->Add(leaf->all);
+          continue;
+        }
+        const auto& keys = leaf->keys;
+        const auto first = std::partition_point(keys.begin(), keys.end(), before);
+        const auto last =
+            std::partition_point(first, keys.end(), [&](const Key& key) { return !after(key); });
+        for (auto k = first; k != last; ++k) {
+          slots->Add(leaf->postings[static_cast<size_t>(k - keys.begin())]);
+        }
       }
     }
   }
@@ -137,11 +154,16 @@ class PostingTree {
       bytes += sizeof(Leaf) + leaf->keys.capacity() * sizeof(Key) + leaf->all.getSizeInBytes();
       for (const Posting& posting : leaf->postings) bytes += posting.memory_bytes();
     }
+    for (const auto& branch : branches_) {
+      bytes += sizeof(Branch) + branch->leaves.capacity() * sizeof(branch->leaves[0]);
+      if (const auto all = branch->all.Known()) bytes += all->getSizeInBytes();
+    }
     return bytes;
   }
 
  private:
   static constexpr size_t kLeafKeys = 512;
+  static constexpr size_t kBranchLeaves = 32;
 
   struct Leaf {
     std::vector<Key> keys;
@@ -180,6 +202,30 @@ class PostingTree {
       return changed;
     }
   };
+
+  struct Branch {
+    std::vector<std::shared_ptr<const Leaf>> leaves;
+    MadeOnce<Roaring> all;
+
+    const Roaring& All() const {
+      if (leaves.size() == 1) return leaves[0]->all;
+      return *all.Get([this] {
+        SlotParts parts;
+        for (const auto& leaf : leaves) parts.Add(leaf->all);
+        return std::make_shared<const Roaring>(parts.Union());
+      });
+    }
+  };
+
+  // Takes the entries before a key (null: all) off the front of the rest.
+  static std::span<const Entry> TakeBefore(const Key* key, std::span<const Entry>* rest) {
+    if (key == nullptr) return std::exchange(*rest, {});
+    const auto end = std::partition_point(rest->begin(), rest->end(),
+                                          [key](const Entry& entry) { return entry.first < *key; });
+    const auto head = rest->first(static_cast<size_t>(end - rest->begin()));
+    *rest = rest->subspan(head.size());
+    return head;
+  }
 
   // The first leaf that holds a key for which `before` is false.
   template <class Before>
@@ -226,7 +272,22 @@ class PostingTree {
     AppendLeaf(std::move(part));
   }
 
+  // Puts the leaves from `first` on into branches, all about as large.
+  void AppendBranches(size_t first) {
+    const size_t count = leaves_.size() - first;
+    const size_t branches = (count + kBranchLeaves - 1) / kBranchLeaves;
+    for (size_t b = 0; b < branches; ++b) {
+      const auto at = [&](size_t i) {
+        return leaves_.begin() + static_cast<std::ptrdiff_t>(first + count * i / branches);
+      };
+      auto branch = std::make_shared<Branch>();
+      branch->leaves.assign(at(b), at(b + 1));
+      branches_.push_back(std::move(branch));
+    }
+  }
+
   std::vector<std::shared_ptr<const Leaf>> leaves_;
+  std::vector<std::shared_ptr<const Branch>> branches_;  // of leaves_, in their order
 };
 
 }  // namespace tessera

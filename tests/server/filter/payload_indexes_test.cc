@@ -310,5 +310,59 @@ TEST(PostingTree, KeepsManyValuesThroughChanges) {
   }
 }
 
+// Enough values for many branches: ranges before and after changes, in trees that share them.
+TEST(PostingTree, RangesOfManyValues) {
+  std::mt19937 random(6);
+  constexpr int64_t kValues = 60'000;
+  std::map<int64_t, Slot> truth;
+  std::vector<std::pair<int64_t, Slot>> entries;
+  for (int64_t value = 0; value < kValues; ++value) {
+    const auto slot = static_cast<Slot>(value * 7'919 % kValues);
+    truth[value] = slot;
+    entries.emplace_back(value, slot);
+  }
+  PostingTree<int64_t> tree(entries);
+  const size_t bytes_before = tree.memory_bytes();
+  for (int round = 0; round < 8; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      const auto begin = static_cast<int64_t>(random() % kValues);
+      const int64_t end = begin + static_cast<int64_t>(random() % kValues);
+      SlotParts parts;
+      tree.AddRange([&](int64_t key) { return key < begin; },
+                    [&](int64_t key) { return key >= end; }, &parts);
+      Roaring expected;
+      for (auto it = truth.lower_bound(begin); it != truth.end() && it->first < end; ++it) {
+        expected.add(it->second);
+      }
+      ASSERT_TRUE(parts.Union() == expected) << begin << " to " << end;
+      ASSERT_EQ(parts.size(), expected.cardinality()) << "each slot once";
+    }
+    EXPECT_GT(tree.memory_bytes(), bytes_before * 3 / 4);
+    // Here and there some values go, some move to other slots, and some come: in one place many.
+    std::vector<std::pair<int64_t, Slot>> removed;
+    std::vector<std::pair<int64_t, Slot>> added;
+    const auto dense = static_cast<int64_t>(random() % kValues);
+    std::set<int64_t> touched;
+    for (int i = 0; i < 3'000; ++i) {
+      const auto value =
+          i % 3 == 0 ? static_cast<int64_t>(random() % kValues) : (dense + i) % kValues;
+      if (!touched.insert(value).second) continue;
+      const auto it = truth.find(value);
+      if (it != truth.end()) {
+        removed.emplace_back(*it);
+        truth.erase(it);
+      } else if (truth.size() < kValues) {
+        const auto slot = static_cast<Slot>(kValues + round * 3'000 + i);
+        truth[value] = slot;
+        added.emplace_back(value, slot);
+      }
+    }
+    std::sort(removed.begin(), removed.end());
+    std::sort(added.begin(), added.end());
+    tree = tree.With(removed, added);
+    ASSERT_EQ(tree.entries(), truth.size());
+  }
+}
+
 }  // namespace
 }  // namespace tessera
