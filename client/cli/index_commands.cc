@@ -63,9 +63,7 @@ absl::Status RunFacet(Context& context, const IndexOptions& options) {
   Table table({{"VALUE"}, {"POINTS", Align::kRight}});
   for (const v1::FacetHit& hit : response.hits()) {
     const v1::FacetValue& value = hit.value();
-    const Json json = value.has_str()       ? Json(value.str())
-                      : value.has_integer() ? Json(value.integer())
-                                            : Json(value.boolean());
+    const Json json = ToJson(value);
     hits.push_back({{"value", json}, {"points", hit.points()}});
     table.AddRow({value.has_str() ? value.str() : json.dump(), FormatCount(hit.points())});
   }

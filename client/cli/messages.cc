@@ -136,6 +136,12 @@ Json ToJson(const v1::Snapshot& snapshot) {
               {"format_version", snapshot.format_version()}};
 }
 
+Json ToJson(const v1::FacetValue& value) {
+  return value.has_str()       ? Json(value.str())
+         : value.has_integer() ? Json(value.integer())
+                               : Json(value.boolean());
+}
+
 Json ToJson(const v1::PointId& id) {
   return id.kind_case() == v1::PointId::kStr ? Json(id.str()) : Json(id.num());
 }

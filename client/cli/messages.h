@@ -21,6 +21,7 @@ Json ToJson(const v1::Codebook& codebook);
 Json ToJson(const v1::Operation& operation);
 Json ToJson(const v1::Snapshot& snapshot);
 Json ToJson(const v1::PointId& id);
+Json ToJson(const v1::FacetValue& value);
 Json ToJson(const v1::Point& point);
 Json ToJson(const v1::ScoredPoint& hit);
 Json ToJson(const v1::Vectors& vectors);  // an array of numbers

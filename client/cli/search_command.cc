@@ -23,13 +23,14 @@ namespace {
 
 constexpr uint64_t kQueriesPerRequest = 100;
 constexpr uint32_t kLimit = 10;
+constexpr uint32_t kGroupSize = 3;
 constexpr uint32_t kRangePage = 1'000;
 
 struct SearchOptions {
-  std::string collection, vector, queries, rows, filter;
-  std::vector<uint64_t> ids;
-  std::vector<std::string> string_ids, fields;
-  std::optional<uint32_t> limit;
+  std::string collection, vector, queries, rows, filter, group_by;
+  std::vector<uint64_t> ids, positive, negative;
+  std::vector<std::string> string_ids, positive_strings, negative_strings, fields;
+  std::optional<uint32_t> limit, group_size;
   uint32_t offset = 0, nprobe = 0, rerank = 0;
   std::optional<float> score_threshold, radius;
   bool exact = false, no_rerank = false, with_payload = false, with_vectors = false;
@@ -118,6 +119,58 @@ absl::Status SearchIds(Context& context, const SearchOptions& options, Results& 
   return absl::OkStatus();
 }
 
+bool Recommends(const SearchOptions& options) {
+  return !options.positive.empty() || !options.positive_strings.empty() ||
+         !options.negative.empty() || !options.negative_strings.empty();
+}
+
+void SetExamples(const SearchOptions& options, v1::Recommend* examples) {
+  for (uint64_t id : options.positive) examples->mutable_positive()->add_num(id);
+  for (const std::string& id : options.positive_strings) examples->mutable_positive()->add_str(id);
+  for (uint64_t id : options.negative) examples->mutable_negative()->add_num(id);
+  for (const std::string& id : options.negative_strings) examples->mutable_negative()->add_str(id);
+}
+
+absl::Status SearchByExamples(Context& context, const SearchOptions& options, Results& results) {
+  ASSIGN_OR_RETURN(v1::SearchRequest request, MakeRequest(options));
+  SetExamples(options, request.mutable_recommend());
+  ASSIGN_OR_RETURN(const v1::SearchResponse response, SearchAll(context, request, 1));
+  results.Explain(response);
+  results.Add("like the examples:", Json{{"recommend", true}}, response.results(0));
+  return absl::OkStatus();
+}
+
+// The nearest points of each value of a field, the values with the nearest first.
+absl::Status SearchGroups(Context& context, const SearchOptions& options, Results& results) {
+  if (!options.queries.empty() || options.ids.size() + options.string_ids.size() > 1 ||
+      options.radius.has_value() || options.explain) {
+    return UsageError(
+        "--group-by goes with one query: --vector, one --id or --id-str, or --positive; and not "
+        "with --radius or --explain");
+  }
+  v1::SearchGroupsRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_search(), MakeRequest(options));
+  v1::SearchRequest& search = *request.mutable_search();
+  if (!options.vector.empty()) {
+    ASSIGN_OR_RETURN(const QuerySet query, ParseVector(options.vector));
+    *search.mutable_vectors() = query.Slice(0, 1);
+  }
+  for (uint64_t id : options.ids) search.mutable_ids()->add_num(id);
+  for (const std::string& id : options.string_ids) search.mutable_ids()->add_str(id);
+  if (Recommends(options)) SetExamples(options, search.mutable_recommend());
+  request.set_group_by(options.group_by);
+  request.set_group_size(options.group_size.value_or(kGroupSize));
+  ASSIGN_OR_RETURN(const v1::SearchGroupsResponse response, context.client().SearchGroups(request));
+  for (const v1::PointGroup& group : response.groups()) {
+    v1::SearchResult hits;
+    *hits.mutable_hits() = group.hits();
+    const Json value = ToJson(group.value());
+    results.Add(absl::StrCat(options.group_by, " = ", value.dump(), ":"), Json{{"group", value}},
+                hits);
+  }
+  return absl::OkStatus();
+}
+
 // Every point within the radius of one query, page by page, or as many as the limit says.
 absl::Status SearchRange(Context& context, const SearchOptions& options,
                          v1::SearchRangeRequest request, const std::string& title,
@@ -149,8 +202,8 @@ absl::Status SearchRange(Context& context, const SearchOptions& options,
 }
 
 absl::Status SearchRanges(Context& context, const SearchOptions& options, Results& results) {
-  if (!options.queries.empty() || options.offset > 0 || options.exact || options.no_rerank ||
-      options.score_threshold.has_value() || options.bounds) {
+  if (!options.queries.empty() || Recommends(options) || options.offset > 0 || options.exact ||
+      options.no_rerank || options.score_threshold.has_value() || options.bounds) {
     return UsageError(
         "--radius goes with one of --vector, --id and --id-str, and finds every point within it: "
         "there is nothing to say with --offset, --exact, --no-rerank, --score-threshold, --bounds");
@@ -177,9 +230,14 @@ absl::Status SearchRanges(Context& context, const SearchOptions& options, Result
 
 absl::Status RunSearch(Context& context, const SearchOptions& options) {
   const int sources = !options.vector.empty() + !options.queries.empty() + !options.ids.empty() +
-                      !options.string_ids.empty();
+                      !options.string_ids.empty() + Recommends(options);
   if (sources != 1) {
-    return UsageError("search needs exactly one of --vector, --queries, --id and --id-str");
+    return UsageError(
+        "search needs exactly one of --vector, --queries, --id, --id-str, and --positive with "
+        "--negative");
+  }
+  if (options.group_size.has_value() && options.group_by.empty()) {
+    return UsageError("--group-size goes with --group-by");
   }
   if (!options.rows.empty() && options.queries.empty()) {
     return UsageError("--rows goes with --queries");
@@ -190,8 +248,12 @@ absl::Status RunSearch(Context& context, const SearchOptions& options) {
                    .vectors = options.with_vectors,
                    .bounds = options.bounds,
                    .certain = options.radius.has_value()});
-  if (options.radius.has_value()) {
+  if (!options.group_by.empty()) {
+    RETURN_IF_ERROR(SearchGroups(context, options, results));
+  } else if (options.radius.has_value()) {
     RETURN_IF_ERROR(SearchRanges(context, options, results));
+  } else if (Recommends(options)) {
+    RETURN_IF_ERROR(SearchByExamples(context, options, results));
   } else if (!options.vector.empty()) {
     ASSIGN_OR_RETURN(const QuerySet queries, ParseVector(options.vector));
     RETURN_IF_ERROR(SearchVectors(context, options, queries, results));
@@ -209,6 +271,19 @@ absl::Status RunSearch(Context& context, const SearchOptions& options) {
   return absl::OkStatus();
 }
 
+void AddExamples(CLI::App* search, SearchOptions& options) {
+  const auto numbers = [&](const char* name, std::vector<uint64_t>& ids, const char* what) {
+    search->add_option(name, ids, what)->delimiter(',')->allow_extra_args(false);
+  };
+  const auto strings = [&](const char* name, std::vector<std::string>& ids, const char* what) {
+    search->add_option(name, ids, what)->allow_extra_args(false);
+  };
+  numbers("--positive", options.positive, "Stored points to be near to, e.g. 7,8");
+  strings("--positive-str", options.positive_strings, "The same by string id; may be repeated");
+  numbers("--negative", options.negative, "Stored points to be far from");
+  strings("--negative-str", options.negative_strings, "The same by string id; may be repeated");
+}
+
 }  // namespace
 
 void AddSearchCommand(CLI::App& app, Command& selected) {
@@ -218,6 +293,8 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
       "  tessera search words --id 7 --fields word,category,gloss\n"
       "  tessera search words --id 7 --filter 'category = \"animal\" and senses > 2' --explain\n"
       "  tessera search words --vector 0.1,-0.2,0.3 --limit 5 --exact\n"
+      "  tessera search words --positive 7,8 --negative 9\n"
+      "  tessera search words --id 7 --group-by category --group-size 3\n"
       "  tessera search words --id 7 --radius 0.8\n"
       "  tessera search words --queries queries.npy --rows 0:5 --with-payload --output json\n\n"
       "A score marked ~ comes from a point's code alone and is approximate; --bounds shows\n"
@@ -232,8 +309,12 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
   search
       ->add_option("--id-str", options->string_ids, "String id of a stored point; may be repeated")
       ->allow_extra_args(false);
+  AddExamples(search, *options);
   search->add_option("--limit", options->limit,
                      "Neighbours of each query; default: 10, and all with --radius");
+  search->add_option("--group-by", options->group_by,
+                     "The nearest of each value of a field; --limit is of values");
+  search->add_option("--group-size", options->group_size, "Neighbours of each value; default: 3");
   search->add_option("--offset", options->offset, "Neighbours to leave out from the front");
   search->add_option("--score-threshold", options->score_threshold,
                      "Only neighbours at least as near as this score");

@@ -23,6 +23,8 @@ Json ExplanationToJson(const v1::SearchResponse& response) {
               {"filter_selectivity", response.filter_selectivity()},
               {"filter_us", e.filter_us()},
               {"search_us", e.search_us()},
+              {"table_ns", e.table_ns()},
+              {"rerank_us", e.rerank_us()},
               {"fetch_us", e.fetch_us()},
               {"lists_scanned", e.lists_scanned()},
               {"codes_scanned", e.codes_scanned()},

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/buffer.h"
 #include "index/base/status_macros.h"
+#include "index/base/stopwatch.h"
 #include "index/ivf/coarse_quantizer.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/masked_scan.h"
@@ -135,6 +136,7 @@ class Batch {
 
   // Makes the lookup table of a query.
   void Prepare(std::span<const float> query, size_t q) {
+    Stopwatch stopwatch(params_.timed);
     const Codebook& codebook = lists_.codebook();
     const float* padded = query.data();
     if (codebook.padded_dimension() > query.size()) {
@@ -147,6 +149,7 @@ class Batch {
     const float factor = codebook.metric() == Metric::kL2 ? -2.0f : -1.0f;
     lists_.tables().lut.Build(padded, factor, scratch_.tables.data() + q * TableStride(),
                               &s.scan.scale, &s.constant, scratch_.entries.data());
+    stats_->table_ns += stopwatch.LapNs();
   }
 
   // Before the i-th of `n` lists is scanned, of which list_at(j) is the j-th.
@@ -375,9 +378,11 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
     Batch batch(lists, rows, params, deleted, scratch, stats);
     batch.Scan();
     if (params.rerank > 0) {
+      Stopwatch stopwatch(params.timed);
       RETURN_IF_ERROR(
           scratch.reranker.Rerank(lists.codebook().metric(), rows, *vectors, batch.scans()));
       for (const QueryScan& scan : batch.scans()) stats->candidates_reranked += scan.scan.count;
+      stats->rerank_ns += stopwatch.LapNs();
     } else if (lists.codebook().metric() == Metric::kL2) {
       // An estimate can be below zero, a squared distance cannot.
       for (QueryScan& s : batch.scans()) {

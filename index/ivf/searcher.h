@@ -47,6 +47,7 @@ struct IvfSearchParams {
   // Give up on a query that the filter goes against: it gets no results. For those who have a
   // better way to find what is allowed.
   bool stop_against = false;
+  bool timed = false;  // fill in the times of the statistics
 };
 
 // What one search did, summed over its queries.
@@ -54,6 +55,8 @@ struct IvfSearchStats {
   uint64_t lists_scanned = 0;
   uint64_t codes_scanned = 0;  // of a masked search, those in blocks with an allowed slot
   uint64_t candidates_reranked = 0;
+  uint64_t table_ns = 0;           // to make lookup tables
+  uint64_t rerank_ns = 0;          // to compare full vectors
   uint64_t queries_against = 0;    // that were given up on
   uint64_t queries_exhausted = 0;  // that met every allowed slot, or scanned every list
 };

@@ -141,7 +141,8 @@ class Collection {
   absl::StatusOr<PointsCount> EstimateCount(const Filter& filter) const;
   absl::StatusOr<ListStatistics> GetListStatistics(size_t page_size, const std::string& page_token);
 
-  // Frees the views that no search holds any more. To be called now and then: writes do it too.
+  // Frees the views that no search holds any more, and what filters matched in older ones. To be
+  // called now and then: writes free views too.
   void ReleaseOldViews();
   // Does a small step of background work: compacts some lists, or splits long ones. Searches go on,
   // writes wait for a part of the step. False if nothing is left to do; after a failure it is left

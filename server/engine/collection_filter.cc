@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "index/base/status_macros.h"
+#include "index/base/stopwatch.h"
 #include "server/engine/collection.h"
-#include "server/engine/stopwatch.h"
 #include "server/filter/evaluate.h"
 #include "server/filter/slots_of.h"
 
@@ -129,7 +129,7 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::MatchesForSearc
   report->selectivity = std::min(1.0, share);
   report->payloads_read = matches->payloads_read;
   report->unindexed = matches->unindexed;
-  report->filter_us = stopwatch->Lap();
+  report->filter_us = stopwatch->LapUs();
   return matches;
 }
 

@@ -10,12 +10,12 @@
 #include "index/base/crc32c.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/base/stopwatch.h"
 #include "index/ivf/range_scan.h"
 #include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/range_cursor.h"
-#include "server/engine/stopwatch.h"
 #include "server/filter/slots_of.h"
 
 namespace tessera {
@@ -138,9 +138,9 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
     result.next_page_token =
         EncodeRangeCursor(id_, checksum, {found.back().distance, result.hits.back().id});
   }
-  report.search_us = stopwatch.Lap();
+  report.search_us = stopwatch.LapUs();
   RETURN_IF_ERROR(FillFields(request.fields, {&result.hits, 1}));
-  report.fetch_us = stopwatch.Lap();
+  report.fetch_us = stopwatch.LapUs();
   if (request.explain) Explain(*now, &report);
   return result;
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/base/stopwatch.h"
 #include "index/base/top_k.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/convert.h"
@@ -15,7 +16,6 @@
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
 #include "server/engine/errors.h"
-#include "server/engine/stopwatch.h"
 
 namespace tessera {
 namespace {
@@ -41,6 +41,7 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
   const uint64_t chosen =
       FirstSet(request.rerank, view.settings->index.default_rerank, RerankFor(view.defaults, k));
   params.rerank = request.no_rerank ? 0 : std::max<uint64_t>(chosen, k);
+  params.timed = request.explain;
   return params;
 }
 
@@ -88,7 +89,7 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
                               &vectors, found, &stats));
     ReportLists(*now, stats, queries.rows(), &report);
   }
-  report.search_us = stopwatch.Lap();
+  report.search_us = stopwatch.LapUs();
   const bool from_codes =
       (report.plan == SearchPlan::kLists || report.plan == SearchPlan::kMaskedLists) &&
       request.no_rerank;
@@ -99,7 +100,7 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   }
   ToHits(request, found, !from_codes, by_code, &result);
   RETURN_IF_ERROR(FillFields(request.fields, result.hits));
-  report.fetch_us = stopwatch.Lap();
+  report.fetch_us = stopwatch.LapUs();
   if (request.explain) Explain(*now, &report);
   return result;
 }
@@ -110,6 +111,8 @@ void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& s
   report->lists_scanned = stats.lists_scanned;
   report->codes_scanned = stats.codes_scanned;
   report->candidates_reranked = stats.candidates_reranked;
+  report->table_ns = stats.table_ns;
+  report->rerank_us = stats.rerank_ns / 1'000;
   report->exhausted = stats.lists_scanned >= queries * view.codebook->nlist();
 }
 

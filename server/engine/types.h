@@ -234,6 +234,7 @@ struct SearchReport {
   // If an explanation was asked for.
   bool explained = false;
   uint64_t filter_us = 0, search_us = 0, fetch_us = 0;
+  uint64_t table_ns = 0, rerank_us = 0;  // of the search, where lists are scanned
   uint64_t bytes_read = 0;
 };
 

@@ -220,6 +220,8 @@ void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out) {
 
 void FromExplanation(const SearchReport& report, v1::Explanation* explanation) {
   explanation->set_filter_us(report.filter_us);
+  explanation->set_table_ns(report.table_ns);
+  explanation->set_rerank_us(report.rerank_us);
   explanation->set_search_us(report.search_us);
   explanation->set_fetch_us(report.fetch_us);
   explanation->set_lists_scanned(report.lists_scanned);

@@ -56,9 +56,11 @@ class Tour(unittest.TestCase):
         self.assertEqual(run.returncode, 0)
         outputs = [part.split("\n", 1) for part in run.stdout.split(MARK)[1:]]
         searches = [output for command, output in outputs if command.startswith("tessera search")]
-        filtered, ranged, bounded = (searches.pop(1) for _ in range(3))
+        filtered, grouped, like, ranged, bounded = (searches.pop(1) for _ in range(5))
         self.assertIn("EXACT_MATCHING", filtered)
         self.assertIn("animal", filtered)
+        self.assertEqual(grouped.count("category = "), 3)
+        self.assertIn("like the examples", like)
         self.assertIn("banjo", ranged)
         self.assertIn("TOLD BY", ranged)
         self.assertIn("UPPER", bounded)

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,27 @@ class CliTest : public testing::Test {
     }
   }
 
+  // The nearest of each category, and points like some and unlike another.
+  void ExpectGroupsAndExamples() {
+    const Json groups =
+        RunJson({"search", "words", "--id", "20656", "--group-by", "category", "--group-size", "2",
+                 "--limit", "4", "--fields", "category"})["results"];
+    ASSERT_EQ(groups.size(), 4u);
+    std::set<std::string> categories;
+    for (const Json& group : groups) {
+      const std::string category = group["query"]["group"];
+      EXPECT_TRUE(categories.insert(category).second) << category;
+      EXPECT_EQ(group["hits"].size(), 2u);
+      for (const Json& hit : group["hits"]) EXPECT_EQ(hit["payload"]["category"], category);
+    }
+    const Json like = RunJson({"search", "words", "--positive", "20656,7", "--negative", "8",
+                               "--explain"})["results"][0]["hits"];
+    ASSERT_EQ(like.size(), 10u);
+    for (const Json& hit : like) {
+      EXPECT_TRUE(hit["id"] != 20656 && hit["id"] != 7 && hit["id"] != 8) << hit;
+    }
+  }
+
   TempFolder folder_;
   std::unique_ptr<ServerProcess> server_;
 };
@@ -162,6 +184,7 @@ TEST_F(CliTest, LoadsTrainsSearchesAndEvaluates) {
   EXPECT_EQ(more[0]["id"], 20'656);
   for (size_t i = 0; i < hits.size(); ++i) EXPECT_EQ(more[i + 1]["id"], hits[i]["id"]);
 
+  ExpectGroupsAndExamples();
   ExpectRangeAndBounds(hits);
 
   const Json from_file = RunJson({"search", "words", "--queries", WordNetFile("queries.npy"),

@@ -106,6 +106,37 @@ TEST_P(SearcherTest, MoreProbesNeverMeetFewerOfTheAllowed) {
   EXPECT_EQ(last, queries_.rows());
 }
 
+// Of no query, alone or with others: the lists of fewer probes are among those of more.
+TEST_P(SearcherTest, MoreProbesNeverLowerRecall) {
+  std::vector<double> last(queries_.rows(), 0);
+  double first = 0;
+  for (const size_t nprobe : {1, 2, 5, 9, 17, 40}) {
+    const IvfSearchParams params{.k = 10, .nprobe = nprobe, .rerank = kVectors};
+    const auto together = Search(queries_, params, &source_);
+    for (size_t q = 0; q < queries_.rows(); ++q) {
+      const double recall = test::Recall(together[q], Exact(q, 10));
+      EXPECT_EQ(test::Recall(Search(queries_.view().Rows(q, 1), params, &source_)[0], Exact(q, 10)),
+                recall);
+      EXPECT_GE(recall, last[q]) << "query " << q << ", " << nprobe << " lists";
+      last[q] = recall;
+      if (nprobe == 1) first += recall;
+    }
+  }
+  EXPECT_LT(first, static_cast<double>(queries_.rows())) << "nothing was left to gain";
+  EXPECT_EQ(last, std::vector<double>(queries_.rows(), 1));
+}
+
+TEST_P(SearcherTest, IsTimedIfAsked) {
+  IvfSearchParams params{.k = 10, .nprobe = 8, .rerank = 500};
+  Search(queries_, params, &source_);
+  EXPECT_EQ(stats_.table_ns, 0u);
+  EXPECT_EQ(stats_.rerank_ns, 0u);
+  params.timed = true;
+  Search(queries_, params, &source_);
+  EXPECT_GT(stats_.table_ns, 0u);
+  EXPECT_GT(stats_.rerank_ns, 0u);
+}
+
 // What a masked search reads, in counts, which are the same on every machine.
 TEST_P(SearcherTest, BlocksWithoutAnAllowedSlotCostNothing) {
   // All of one list: its blocks are read, and those of no other, though many lists are met.
