@@ -305,6 +305,20 @@ TEST_P(SearcherTest, VectorsOnDiskAreReadOncePerBatch) {
   }
 }
 
+// Whether they share a pass over the lists or are too few for that.
+TEST_P(SearcherTest, QueriesGetTogetherWhatTheyGetAlone) {
+  for (const size_t nprobe : {2, 7, 40}) {
+    const IvfSearchParams params{.k = 10, .nprobe = nprobe, .rerank = 60};
+    for (const size_t count : {2, 5, 45}) {
+      const auto together = Search(queries_.view().Rows(0, count), params, &source_);
+      EXPECT_EQ(stats_.lists_scanned, count * nprobe);
+      for (size_t q = 0; q < count; ++q) {
+        EXPECT_EQ(together[q], Search(queries_.view().Rows(q, 1), params, &source_)[0]);
+      }
+    }
+  }
+}
+
 TEST_P(SearcherTest, NprobeOverNlistIsClamped) {
   const auto expected = Search(queries_, {.k = 10, .nprobe = kLists, .rerank = 50}, &source_);
   EXPECT_EQ(Search(queries_, {.k = 10, .nprobe = 100'000, .rerank = 50}, &source_), expected);
