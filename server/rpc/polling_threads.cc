@@ -1,39 +1,23 @@
 #include "server/rpc/polling_threads.h"
 
-#include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/slice.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "absl/synchronization/notification.h"
+#include "server/rpc/polling_turn.h"
 
 namespace tessera {
 
-// A call on a channel without credentials fails at once, and its completion runs on one of the
-// threads that are meant: it stays there until it is let go.
+// A turn that lasts until it is let go.
 class PollingThreads::Hold {
  public:
-  Hold() : stub_(grpc::CreateChannel("", nullptr)), request_(&nothing_, 1) {
-    stub_.UnaryCall(&context_, "/", {}, &request_, &response_, [this](const grpc::Status&) {
-      released_.WaitForNotification();
-      done_.Notify();
-    });
-  }
-  ~Hold() {
-    released_.Notify();
-    done_.WaitForNotification();
-  }
+  Hold() : turn_([this] { released_.WaitForNotification(); }) { turn_.Ask(); }
+  ~Hold() { released_.Notify(); }
 
  private:
-  grpc::GenericStub stub_;
-  grpc::ClientContext context_;
-  const grpc::Slice nothing_;
-  grpc::ByteBuffer request_, response_;
-  absl::Notification released_, done_;
+  absl::Notification released_;
+  PollingTurn turn_;
 };
 
 PollingThreads::PollingThreads() {

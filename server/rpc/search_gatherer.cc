@@ -18,6 +18,9 @@
 namespace tessera {
 namespace {
 
+// Quick searches that a polling thread runs before it looks again for what has arrived.
+constexpr size_t kQuickInTurn = 16;
+
 // Whether two searches may run as one: the answers are then the same as apart.
 bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
   return a.positive.empty() && b.positive.empty() && a.filter.empty() && b.filter.empty() &&
@@ -50,7 +53,11 @@ void RunAlone(Engine& engine, PendingSearch* search) {
 // One Points.Search on its way.
 class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public PendingSearch {
  public:
-  Call(const ServiceEnv& env, const RawCall& raw) : env_(env), hold_(env.calls), raw_(raw) {}
+  Call(SearchGatherer& gatherer, const RawCall& raw)
+      : gatherer_(gatherer), env_(gatherer.env_), hold_(env_.calls), raw_(raw) {
+    gatherer_.calls_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Call() override { gatherer_.calls_.fetch_sub(1, std::memory_order_relaxed); }
 
   size_t request_bytes() const override {
     return raw_.request->Valid() ? raw_.request->Length() : 0;
@@ -93,6 +100,7 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public Pendi
   void OnDone() override { delete this; }
   bool InternalInlineable() override { return true; }  // as in unary_call.h
 
+  SearchGatherer& gatherer_;
   const ServiceEnv& env_;
   const CallCounter::Hold hold_;
   const RawCall raw_;
@@ -101,8 +109,10 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public Pendi
   SearchRequest search_;  // views request_
 };
 
+SearchGatherer::SearchGatherer(const ServiceEnv& env) : env_(env), turn_([this] { RunQuick(); }) {}
+
 grpc::ServerUnaryReactor* SearchGatherer::Start(const RawCall& raw) {
-  auto* call = new Call(env_, raw);
+  auto* call = new Call(*this, raw);
   const absl::StatusOr<Engine*> engine = env_.engine.Get();
   if (!engine.ok()) {
     call->Answer(engine.status());
@@ -111,7 +121,7 @@ grpc::ServerUnaryReactor* SearchGatherer::Start(const RawCall& raw) {
   if (!IsSmall(*call)) {
     RunLarge(**engine, call);
   } else if (call->Parse(**engine)) {
-    Run(**engine, call, /*may_run_here=*/true);
+    Run(**engine, call, calls_.load(std::memory_order_relaxed) == 1);
   }
   return call;
 }
@@ -127,40 +137,73 @@ void SearchGatherer::RunLarge(Engine& engine, PendingSearch* search) {
   if (!env_.search_pool.Submit(search->request_bytes(), run)) search->Answer(ServerBusyError());
 }
 
-void SearchGatherer::Run(Engine& engine, PendingSearch* search, bool may_run_here) {
-  switch (Enter(engine, search, may_run_here)) {
-    case Turn::kHere:
+void SearchGatherer::Run(Engine& engine, PendingSearch* search, bool alone) {
+  switch (Enter(engine, search, alone)) {
+    case Fate::kRunHere:
       RunAlone(engine, search);
-      Leave();
       break;
-    case Turn::kRefused:
+    case Fate::kAskForTurn:
+      turn_.Ask();
+      break;
+    case Fate::kRefused:
       search->Answer(ServerBusyError());
       break;
-    case Turn::kQueued:
+    case Fate::kQueued:
       break;
   }
 }
 
-SearchGatherer::Turn SearchGatherer::Enter(Engine& engine, PendingSearch* search,
-                                           bool may_run_here) {
-  const bool quick = may_run_here && engine.SearchIsQuick(search->search());
+SearchGatherer::Fate SearchGatherer::Enter(Engine& engine, PendingSearch* search, bool alone) {
+  const bool quick = engine.SearchIsQuick(search->search());
   absl::MutexLock lock(&mutex_);
-  if (quick && !here_ && workers_ == 0) {
-    here_ = true;
-    return Turn::kHere;
+  if (quick && alone && quick_.empty()) return Fate::kRunHere;
+  if (waiting_.size() + quick_.size() >= limits::kSearchQueueMax) return Fate::kRefused;
+  if (quick) {
+    quick_.push_back(search);
+    if (std::exchange(turn_asked_, true)) return Fate::kQueued;
+    quick_engine_ = &engine;
+    quick_when_asked_ = quick_.size();
+    return Fate::kAskForTurn;
   }
-  if (waiting_.size() >= limits::kSearchQueueMax) return Turn::kRefused;
   // With a worker on its way, the search will be taken whether one more can be started or not.
   if (workers_ < env_.search_pool.threads() && !StartWorker(engine) && workers_ == 0) {
-    return Turn::kRefused;
+    return Fate::kRefused;
   }
   waiting_.push_back(search);
-  return Turn::kQueued;
+  return Fate::kQueued;
 }
 
-void SearchGatherer::Leave() {
-  absl::MutexLock lock(&mutex_);
-  here_ = false;
+void SearchGatherer::RunQuick() {
+  std::vector<PendingSearch*> searches;
+  Engine* engine = nullptr;
+  bool ask = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    engine = quick_engine_;
+    // Once more have been received, still more may be there: a stream's come one after the other.
+    if (quick_.size() <= quick_when_asked_ || quick_.size() >= kQuickInTurn) {
+      const size_t count = std::min(quick_.size(), kQuickInTurn);
+      const auto end = quick_.begin() + static_cast<std::ptrdiff_t>(count);
+      searches.assign(quick_.begin(), end);
+      quick_.erase(quick_.begin(), end);
+      HandOver(*engine);
+    }
+    ask = turn_asked_ = !quick_.empty();
+    quick_when_asked_ = quick_.size();
+  }
+  if (ask) turn_.Ask();
+  RunShare(*engine, std::move(searches));
+}
+
+// What is too much for a turn goes to workers, if there are any.
+void SearchGatherer::HandOver(Engine& engine) {
+  const size_t wanted = (quick_.size() + kQuickInTurn - 1) / kQuickInTurn;
+  const size_t workers_max = std::min(wanted, env_.search_pool.threads());
+  while (workers_ < workers_max && StartWorker(engine)) {
+  }
+  if (workers_ == 0) return;
+  waiting_.insert(waiting_.end(), quick_.begin(), quick_.end());
+  quick_.clear();
 }
 
 bool SearchGatherer::StartWorker(Engine& engine) {

@@ -1,6 +1,7 @@
 #ifndef TESSERA_SERVER_RPC_SEARCH_GATHERER_H_
 #define TESSERA_SERVER_RPC_SEARCH_GATHERER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -9,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/engine/engine.h"
+#include "server/rpc/polling_turn.h"
 #include "server/rpc/service_env.h"
 #include "server/rpc/unary_call.h"
 
@@ -31,14 +33,17 @@ class PendingSearch {
   virtual void Answer(const absl::Status& status) = 0;
 };
 
-// Lets searches that wait at the same time share one pass over the lists: a worker that becomes
-// free takes its share of all that wait, and runs those that agree in collection and parameters as
-// one search of many queries. Nothing ever waits for company. A quick search that meets no other
-// one runs at once in the thread that received it, since waking a worker takes longer than the
-// search. Thread-safe; outlives the searches.
+// Lets searches that wait at the same time share one pass over the lists: those that agree in
+// collection and parameters run as one search of many queries. Nothing ever waits for company that
+// has not arrived.
+//
+// Quick searches run in the thread that received them, since waking a worker takes longer than they
+// do: at once if there is no other, else in a turn of that thread after all that it has received.
+// What is too much for one turn goes to the workers, and so do the other searches; a worker that
+// becomes free takes its share of all that wait. Thread-safe; outlives the searches.
 class SearchGatherer {
  public:
-  explicit SearchGatherer(const ServiceEnv& env) : env_(env) {}
+  explicit SearchGatherer(const ServiceEnv& env);
 
   // Points.Search. The reactor deletes itself when gRPC is done with it.
   grpc::ServerUnaryReactor* Start(const RawCall& raw) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -48,18 +53,20 @@ class SearchGatherer {
   static bool IsSmall(const PendingSearch& search);
   void RunLarge(Engine& engine, PendingSearch* search);
   // Runs a search that has been parsed, with others that wait; SERVER_BUSY if too many do.
-  // `may_run_here`: at once and in this thread, if it is quick and meets no other.
-  void Run(Engine& engine, PendingSearch* search, bool may_run_here) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `alone`: it is the only one of its stream, or the only call.
+  void Run(Engine& engine, PendingSearch* search, bool alone) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   class Call;
 
   // What becomes of a search that has been parsed.
-  enum class Turn { kHere, kQueued, kRefused };
-  Turn Enter(Engine& engine, PendingSearch* search, bool may_run_here) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
+  enum class Fate { kRunHere, kAskForTurn, kQueued, kRefused };
+  Fate Enter(Engine& engine, PendingSearch* search, bool alone) ABSL_LOCKS_EXCLUDED(mutex_);
   // False if the pool takes no more.
   bool StartWorker(Engine& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The turn of a polling thread.
+  void RunQuick() ABSL_LOCKS_EXCLUDED(mutex_);
+  void HandOver(Engine& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A worker's turn: until nothing waits.
   void RunWaiting(Engine& engine) ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<PendingSearch*> TakeShare() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -67,10 +74,15 @@ class SearchGatherer {
   static void RunTogether(Engine& engine, std::vector<PendingSearch*> searches);
 
   const ServiceEnv& env_;
+  std::atomic<size_t> calls_{0};  // open ones, until gRPC is done with their answers
   absl::Mutex mutex_;
-  std::deque<PendingSearch*> waiting_ ABSL_GUARDED_BY(mutex_);
-  size_t workers_ ABSL_GUARDED_BY(mutex_) = 0;  // in RunWaiting, or about to be
-  bool here_ ABSL_GUARDED_BY(mutex_) = false;   // a search runs where it was received
+  std::deque<PendingSearch*> waiting_ ABSL_GUARDED_BY(mutex_);  // for workers
+  size_t workers_ ABSL_GUARDED_BY(mutex_) = 0;                  // in RunWaiting, or about to be
+  std::deque<PendingSearch*> quick_ ABSL_GUARDED_BY(mutex_);    // for a turn
+  Engine* quick_engine_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool turn_asked_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t quick_when_asked_ ABSL_GUARDED_BY(mutex_) = 0;
+  PollingTurn turn_;  // last, since the rest is there until it has ended
 };
 
 }  // namespace tessera

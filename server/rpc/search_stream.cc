@@ -72,7 +72,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     } else if (!SearchGatherer::IsSmall(*item)) {
       gatherer_.RunLarge(*engine_, item);
     } else if (item->Parse(*engine_)) {
-      gatherer_.Run(*engine_, item, /*may_run_here=*/only_one);
+      gatherer_.Run(*engine_, item, only_one);
     }
   }
 
