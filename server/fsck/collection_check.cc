@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "index/base/matrix.h"
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
 #include "server/engine/content_hash.h"
@@ -23,6 +25,18 @@ uint64_t HashOf(const PointIdView& id) {
 
 absl::Status Wrong(const std::string& what) { return absl::DataLossError(what); }
 
+// Codes of about so many points are compared with their vectors: those are read one by one.
+constexpr uint64_t kCodesCompared = 100'000;
+// How far the distance of a code from its vector may be from what its record says, as a part of
+// the vector's length: far more than rounding, far less than what codes of another codebook miss.
+constexpr float kErrorTolerance = 1e-3F;
+
+double Distance(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+  return std::sqrt(sum);
+}
+
 std::string PointText(const PointIdView& id, Slot slot) {
   return absl::StrCat("point ", DescribePointId(id), " in slot ", slot);
 }
@@ -33,6 +47,10 @@ void CollectionCheck::Run() {
   Report(CheckCounter());
   Report(ReadLastCodebook());
   Walk(Family::kCodebooks, "codebooks", &CollectionCheck::CheckCodebook);
+  if (codebook_ != nullptr) {
+    codebook_ = codebook_->WithCentroids(
+        moved_lists_, {moved_centroids_.data(), moved_lists_.size(), catalog_.spec.dimension});
+  }
   if (catalog_.codebook_version != 0 && codebook_ == nullptr) {
     Report(Wrong(absl::StrCat("codebook ", catalog_.codebook_version,
                               ", which the catalog names, is missing or damaged")));
@@ -120,7 +138,13 @@ absl::Status CollectionCheck::CheckCentroid(std::string_view key, std::string_vi
       parts.list < last_codebook_->nlist() && centroid.size() == floats.size() * sizeof(float);
   if (fits) std::memcpy(floats.data(), centroid.data(), centroid.size());
   for (const float component : floats) fits = fits && std::isfinite(component);
-  if (fits) return absl::OkStatus();
+  if (fits) {
+    if (parts.version == catalog_.codebook_version) {
+      moved_lists_.push_back(parts.list);
+      moved_centroids_.insert(moved_centroids_.end(), floats.begin(), floats.end());
+    }
+    return absl::OkStatus();
+  }
   return Wrong(
       absl::StrCat("the centroid of list ", parts.list, " does not fit codebook ", parts.version));
 }
@@ -194,7 +218,39 @@ absl::Status CollectionCheck::CheckCode(std::string_view key, std::string_view v
   }
   if (place->second.coded) return Wrong(absl::StrCat(code, " is there twice"));
   place->second.coded = true;
-  return absl::OkStatus();
+  if (parts.slot % (1 + next_slot_ / kCodesCompared) != 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const bool stands, StandsForItsVector(parts, record));
+  if (stands) return absl::OkStatus();
+  return Wrong(absl::StrCat(code, " does not stand for its vector: it is of another codebook"));
+}
+
+// Whether a code is as far from the vector as it was when it was made.
+absl::StatusOr<bool> CollectionCheck::StandsForItsVector(const CodeKeyParts& parts,
+                                                         const CodeRecordView& code) {
+  const std::string key = PointKey(catalog_.id, parts.slot);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, store_.Get(Family::kPoints, key));
+  PointRecordView point;
+  const CollectionSpec& spec = catalog_.spec;
+  const size_t bytes = spec.dimension * ElementSize(spec.element_type);
+  // What is wrong with the point itself has been found.
+  if (!value.has_value() || !DecodePoint(key, *value, &point).ok()) return true;
+  if (point.vector.size() != bytes) return true;
+  std::vector<std::byte> row(bytes);
+  std::memcpy(row.data(), point.vector.data(), bytes);
+  Matrix vector(1, spec.dimension);
+  ToFloat(spec.element_type, row.data(), spec.dimension, vector.data());
+  Matrix prepared(1, spec.dimension);
+  codebook_->Prepare(vector, prepared.data());
+  std::vector<float> decoded(spec.dimension);
+  RETURN_IF_ERROR(codebook_->Decode(parts.list, reinterpret_cast<const uint8_t*>(code.code.data()),
+                                    decoded.data()));
+  // For COSINE a code stands for the normalised vector.
+  const std::span<const float> whole =
+      spec.metric == Metric::kCosine ? prepared.row(0) : vector.row(0);
+  const std::vector<float> zero(spec.dimension);
+  const double length = Distance(whole, zero) + Distance(decoded, zero);
+  // Not finite: nothing can be said of vectors as long as that.
+  return !(std::abs(Distance(whole, decoded) - code.error) > kErrorTolerance * length);
 }
 
 void CollectionCheck::CheckComplete() {

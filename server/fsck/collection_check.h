@@ -19,7 +19,8 @@ namespace tessera {
 
 // Checks the records of one collection, and that they fit together: every point has one id record
 // that leads to it, every id record leads to its point, every point of a trained collection has one
-// code of the codebook in use, and all of them are what the catalog says. Not thread-safe.
+// code of the codebook in use, which stands for its vector, and all of them are what the catalog
+// says. Not thread-safe.
 class CollectionCheck {
  public:
   CollectionCheck(Store& store, const CatalogRecord& catalog, Findings& findings)
@@ -44,6 +45,7 @@ class CollectionCheck {
   absl::Status CheckPoint(std::string_view key, std::string_view value);
   absl::Status CheckId(std::string_view key, std::string_view value);
   absl::Status CheckCode(std::string_view key, std::string_view value);
+  absl::StatusOr<bool> StandsForItsVector(const CodeKeyParts& parts, const CodeRecordView& code);
   void CheckComplete();
   void Report(const absl::Status& status);
 
@@ -52,7 +54,9 @@ class CollectionCheck {
   Findings& findings_;
   uint64_t next_slot_ = 0;
   uint32_t last_version_ = ~uint32_t{0};      // that a codebook was given; unknown before format 2
-  std::shared_ptr<const Codebook> codebook_;  // the one in use
+  std::shared_ptr<const Codebook> codebook_;  // the one in use, with what has moved of it
+  std::vector<uint32_t> moved_lists_;
+  std::vector<float> moved_centroids_;  // of those lists
   std::shared_ptr<const Codebook> last_codebook_;
   uint32_t last_codebook_version_ = 0;
   absl::flat_hash_map<Slot, Place> places_;

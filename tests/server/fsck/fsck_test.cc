@@ -194,6 +194,49 @@ TEST_F(FsckTest, FindsACodeOfNoList) {
   });
 }
 
+TEST_F(FsckTest, CodesOfEveryMetricAndElementTypeStandForTheirVectors) {
+  Open();
+  for (const Metric metric : {Metric::kL2, Metric::kInnerProduct, Metric::kCosine}) {
+    for (const ElementType type : {ElementType::kFloat32, ElementType::kFloat16}) {
+      const std::string name = absl::StrCat("m", static_cast<int>(metric), static_cast<int>(type));
+      Create(name, 8, metric, type);
+      ASSERT_TRUE(UpsertRows(name, 0, ClusteredRows(kPoints, 8, 2)).ok());
+      Train(name, 4);
+    }
+  }
+  ASSERT_TRUE(engine_->Close().ok());
+  engine_.reset();
+  const FsckReport report = Check();
+  EXPECT_EQ(report.collections, 8u);
+  EXPECT_TRUE(report.ok()) << report.findings[0].what;
+}
+
+// Codes that fit a codebook in all they are, but were made with another.
+TEST_F(FsckTest, FindsACodeOfAnotherCodebook) {
+  ExpectFound("does not stand for its vector", [](Store& store, StoreBatch& batch) {
+    const std::string key = CodeKeyOf(store, 7);
+    const std::string value = Read(store, Family::kCodes, key);
+    CodeRecordView record;
+    ASSERT_TRUE(DecodeCode(key, value, &record).ok());
+    std::string code(record.code);
+    for (char& byte : code) byte = static_cast<char>(byte ^ 0x55);
+    record.code = code;
+    std::string other;
+    EncodeCode(key, record, &other);
+    batch.Put(Family::kCodes, key, other);
+  });
+}
+
+TEST_F(FsckTest, FindsCodesOfAListWhoseCentroidIsAnother) {
+  ExpectFound("does not stand for its vector", [](Store&, StoreBatch& batch) {
+    const std::string key = CentroidKey(kCollection, kCodebook, 0);
+    std::string value;
+    const std::vector<float> centroid(8, 50);
+    EncodeCentroid(key, {reinterpret_cast<const char*>(centroid.data()), 32}, &value);
+    batch.Put(Family::kCodebooks, key, value);
+  });
+}
+
 TEST_F(FsckTest, FindsADamagedAndAMissingCodebook) {
   ExpectFound("codebook record", [](Store& store, StoreBatch& batch) {
     const std::string key = CodebookKey(kCollection, kCodebook);
