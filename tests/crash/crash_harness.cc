@@ -9,6 +9,7 @@
 #include "client/cpp/vectors.h"
 #include "gtest/gtest.h"
 #include "index/base/status_macros.h"
+#include "server/fsck/fsck.h"
 #include "tests/integration/requests.h"
 
 namespace tessera {
@@ -17,6 +18,7 @@ namespace {
 constexpr char kCollection[] = "crash";
 constexpr char kCopy[] = "copy";
 constexpr int kWriters = 3;
+constexpr size_t kSearchesThroughLists = 30;
 
 }  // namespace
 
@@ -147,6 +149,9 @@ void CrashHarness::WriteAndKill(Beside beside) {
   }
   EXPECT_EQ(settings_.last_error().code(), absl::StatusCode::kUnavailable)
       << settings_.last_error();
+  const auto report = CheckDataDirectory(folder_.path(), nullptr);
+  ASSERT_OK(report.status());
+  EXPECT_TRUE(report->ok()) << report->findings[0].where << ": " << report->findings[0].what;
 }
 
 void CrashHarness::KillDuringRecovery() {
@@ -262,6 +267,8 @@ void CrashHarness::ExpectOneCodebook(const v1::Collection& collection) {
   ++met_.checks_of_codebooks;
   ASSERT_OK_AND_ASSIGN(const v1::Codebook codebook, client().GetCodebook(kCollection, 0));
   EXPECT_EQ(codebook.version(), version);
+  const std::string hash = std::exchange(codebook_hash_, codebook.content_hash());
+  met_.splits += std::exchange(codebook_version_, version) == version && codebook_hash_ != hash;
   const std::vector<float> query(CrashWriter::kDimension, 0.0f);
   v1::SearchRequest request = MakeSearch(kCollection, query, 1);
   request.mutable_params()->set_nprobe(codebook.nlist());
@@ -312,11 +319,15 @@ void CrashHarness::ExpectSearchFindsThem(const v1::Collection& collection) {
       queries.insert(queries.end(), vector.begin(), vector.end());
     }
   }
-  for (const bool exact : {false, true}) {
+  for (const bool exact : {true, false}) {
+    if (!exact) {  // a few are enough: all points of all lists are compared with each
+      ids.resize(std::min(ids.size(), kSearchesThroughLists));
+      queries.resize(ids.size() * CrashWriter::kDimension);
+    }
     v1::SearchRequest request = MakeSearch(kCollection, queries, 1);
     request.mutable_params()->set_exact(exact);
     request.mutable_params()->set_nprobe(lists);
-    request.mutable_params()->set_rerank(500);
+    request.mutable_params()->set_rerank(kWriters * CrashWriter::kPoints);
     ASSERT_OK_AND_ASSIGN(const v1::SearchResponse response, client().Search(request));
     ASSERT_EQ(response.results_size(), static_cast<int>(ids.size()));
     for (size_t i = 0; i < ids.size(); ++i) {

@@ -28,7 +28,8 @@ class CrashHarness {
   // Starts a server and makes the collection.
   CrashHarness(uint64_t seed, v1::VectorPlacement placement);
 
-  // Lets the writers write, starts the other work, kills the server under all of it.
+  // Lets the writers write, starts the other work, kills the server under all of it. What is on
+  // the disk then is whole.
   void WriteAndKill(Beside beside);
   // Kills the server a few times while it starts.
   void KillDuringRecovery();
@@ -36,6 +37,8 @@ class CrashHarness {
   // afterwards either state is there, whole. Starts it again.
   void RestoreInPlaceAndKill();
   void Restart();
+  // Lets one of the writers write points unlike those before: soon lists have to be split.
+  void Drift() { writers_[0]->MoveOn(); }
 
   // Everything that was acknowledged is there, scroll, get, count and searches agree on it, and so
   // do what a restore and a creation of a snapshot left.
@@ -62,6 +65,7 @@ class CrashHarness {
     size_t lost_repeated = 0;  // of both, those sent again with their ids
     size_t kept_repeated = 0;
     size_t settings_acknowledged = 0;
+    size_t splits = 0;  // cycles in which centroids of the codebook in use moved
   };
   Met met() const;
 
@@ -94,6 +98,9 @@ class CrashHarness {
   uint32_t codebook_before_ = 0;
   uint32_t codebook_after_ = 0;
   bool codebook_trained_ = false;  // else activated
+  // What was in use after the kill before, and its content, which moves when lists are split.
+  uint32_t codebook_version_ = 0;
+  std::string codebook_hash_;
   Met met_;
 };
 

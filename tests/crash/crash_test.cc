@@ -36,6 +36,7 @@ void RunCycle(CrashHarness& harness, uint64_t cycle) {
   if (cycle % 10 == 8) {
     ASSERT_NO_FATAL_FAILURE(harness.RestoreInPlaceAndKill());
   }
+  if (cycle % 5 == 2) harness.Drift();
   // Nothing is trained yet in the first.
   ASSERT_NO_FATAL_FAILURE(
       harness.WriteAndKill(cycle == 0 ? Beside::kNothing : kBesides[cycle % 5]));
@@ -71,7 +72,8 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
             << " codebooks were in use after all), " << met.snapshots << " snapshots, "
             << met.restores << " restores, " << met.restores_in_place << " restores in place, "
             << met.recoveries << " recoveries; " << met.settings_acknowledged
-            << " changes of settings acknowledged" << std::endl;
+            << " changes of settings acknowledged; lists were split in " << met.splits << " cycles"
+            << std::endl;
   EXPECT_GT(met.trainings, 0u) << "no kill met a training";
   EXPECT_GT(met.activations, 0u) << "no kill met an activation of a codebook";
   EXPECT_GT(met.lost_repeated + met.kept_repeated, 0u) << "no request was sent again";
@@ -79,6 +81,7 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
   EXPECT_GT(met.snapshots, 0u) << "no kill met the making of a snapshot";
   EXPECT_GT(met.restores + met.restores_in_place, 0u) << "no kill met a restore";
   EXPECT_GE(met.recoveries, cycles_ / 5) << "too few kills met a recovery";
+  EXPECT_GT(met.splits, 0u) << "no list was split";
   EXPECT_GT(met.checks_of_codebooks, 0u) << "no restart met a codebook";
   EXPECT_GT(met.requests_lost + met.requests_kept, 0u) << "no kill met a request in flight";
 }

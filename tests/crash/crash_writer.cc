@@ -1,5 +1,6 @@
 #include "tests/crash/crash_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,9 +28,13 @@ v1::PointId CrashWriter::Id(uint64_t point) const {
 
 std::vector<float> CrashWriter::PointVector(uint64_t point, uint64_t version) const {
   std::mt19937_64 random(point * 7919 + version * 104'729 + static_cast<uint64_t>(index_));
+  const auto place =
+      std::upper_bound(moves_.begin(), moves_.end(), version) - moves_.begin();  // 0: everywhere
+  const float middle = 2.0f * static_cast<float>(place);
+  const float spread = place == 0 ? 1.0f : 0.2f;
   std::vector<float> vector;
   for (size_t d = 0; d < kDimension; ++d) {
-    vector.push_back(static_cast<float>(random() % 20'001) / 10'000.0f - 1.0f);
+    vector.push_back(middle + spread * (static_cast<float>(random() % 20'001) / 10'000.0f - 1.0f));
   }
   return vector;
 }

@@ -43,6 +43,10 @@ class CrashWriter {
   // Writes until a call fails. `acknowledged` counts requests of all writers as they are answered.
   void Run(Client& client, std::atomic<size_t>& acknowledged);
 
+  // What it writes from now on gathers in one place, where it has written nothing before. Before or
+  // after a run.
+  void MoveOn() { moves_.push_back(next_version_); }
+
   // Odd writers name their points by strings.
   v1::PointId Id(uint64_t point) const;
   std::vector<float> PointVector(uint64_t point, uint64_t version) const;
@@ -101,6 +105,7 @@ class CrashWriter {
   const std::string collection_;
   std::mt19937_64 random_;
   uint64_t next_version_ = 1;
+  std::vector<uint64_t> moves_;    // the first version at each place
   PointVersions state_;            // acknowledged
   std::deque<Request> in_flight_;  // sent and not answered, oldest first
   // Of those that the last crash met, the ones with an id that are still to be sent again.

@@ -21,14 +21,6 @@
 namespace tessera {
 namespace {
 
-Fault ParseFault(std::string_view name) {
-  if (name == "eio") return Fault::kFailOnce;
-  if (name == "enospc") return Fault::kNoSpaceOnce;
-  if (name == "short") return Fault::kShortWriteOnce;
-  if (name == "read") return Fault::kReadOnce;
-  return Fault::kPowerCut;
-}
-
 bool Acknowledge(uint64_t count) {
   return write(STDOUT_FILENO, &count, sizeof(count)) == sizeof(count);
 }

@@ -218,6 +218,14 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 
 }  // namespace
 
+Fault ParseFault(std::string_view name) {
+  if (name == "eio") return Fault::kFailOnce;
+  if (name == "enospc") return Fault::kNoSpaceOnce;
+  if (name == "short") return Fault::kShortWriteOnce;
+  if (name == "read") return Fault::kReadOnce;
+  return Fault::kPowerCut;
+}
+
 IOStatus FaultState::Turn::error() const {
   if (state_.fault_ == Fault::kNoSpaceOnce) return IOStatus::NoSpace("injected fault");
   return IOStatus::IOError("injected fault");

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -23,6 +24,9 @@ enum class Fault {
   kFailFrom,        // the n-th operation and all after it fail
   kPowerCut,  // at the n-th operation everything that was not synced is lost, and the process ends
 };
+
+// What the fault tests call them: eio, enospc, short, read, power.
+Fault ParseFault(std::string_view name);
 
 // What has been written through an env, and the fault that is to happen. Thread-safe.
 class FaultState {
