@@ -171,8 +171,13 @@ void Collection::ToHits(const SearchRequest& request,
                              : std::numeric_limits<float>::infinity();
   absl::flat_hash_set<PointId> examples(request.positive.begin(), request.positive.end());
   examples.insert(request.negative.begin(), request.negative.end());
+  const auto fetch_ids = [&](size_t q) {
+    for (const Neighbor& neighbor : found[q]) table_.FetchAheadId(neighbor.slot);
+  };
   result->hits.resize(found.size());
+  if (!found.empty()) fetch_ids(0);
   for (size_t q = 0; q < found.size(); ++q) {
+    if (q + 1 < found.size()) fetch_ids(q + 1);
     std::vector<Hit>& hits = result->hits[q];
     hits.reserve(found[q].size());
     for (const Neighbor& neighbor : found[q]) {

@@ -30,9 +30,9 @@ class PollingTurn::Call {
     {
       absl::MutexLock lock(&mutex_);
       ++asked_;
+      // The call before is over: whoever asks again does so in its completion, or after it.
+      context_.emplace();
     }
-    // The call before is over: whoever asks again does so in its completion, or after it.
-    context_.emplace();
     stub_.UnaryCall(&*context_, "/", {}, &request_, &response_, [this](const grpc::Status&) {
       run_();
       absl::MutexLock lock(&mutex_);
