@@ -399,7 +399,7 @@ void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& pla
 void Collection::AppendToLists(const EncodedVectors& encoded, const Slot* slots) {
   lists_->Append(encoded, slots);
   const bool grown = std::any_of(encoded.lists.begin(), encoded.lists.end(), [&](uint32_t list) {
-    return list_limits_.IsOver(list, lists_->list_size(list));
+    return list_limits_.IsOver(list, lists_->list_size(list) - tombstones_.count(list));
   });
   if (grown) hooks_.lists_need_work();
 }
