@@ -193,10 +193,14 @@ void Collection::ToHits(const SearchRequest& request,
       }
       hits.push_back(std::move(hit));
     }
-    std::stable_sort(hits.begin(), hits.end(), [sign](const Hit& a, const Hit& b) {
+    const auto before = [sign](const Hit& a, const Hit& b) {
       if (a.score != b.score) return sign * a.score < sign * b.score;
       return a.id < b.id;
-    });
+    };
+    // They come nearest first: only those equally far may have to change places.
+    if (!std::is_sorted(hits.begin(), hits.end(), before)) {
+      std::stable_sort(hits.begin(), hits.end(), before);
+    }
     hits.erase(hits.begin(),
                hits.begin() + static_cast<std::ptrdiff_t>(std::min(request.offset, hits.size())));
     if (hits.size() > request.limit) hits.resize(request.limit);
