@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "index/base/buffer.h"
 #include "index/base/types.h"
@@ -51,6 +52,23 @@ class SlotTable {
   uint32_t list(Slot slot) const {
     return std::atomic_ref<uint32_t>(ChunkOf(slot).lists[OffsetIn(slot)])
         .load(std::memory_order_acquire);
+  }
+  // lists[i] = list(slots[i]). Fastest where slots come in order: nothing but the reads, each of a
+  // line of its own, which overlap.
+  void ReadLists(std::span<const Slot> slots, uint32_t* lists) const {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    uint32_t* of_chunk = nullptr;
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (slots[i] < begin || slots[i] >= end) {
+        const size_t chunk = ChunkIndex(slots[i]);
+        begin = (kFirstChunkSlots << chunk) - kFirstChunkSlots;
+        end = begin + ChunkSlots(chunk);
+        of_chunk = ChunkOf(slots[i]).lists.data();
+      }
+      lists[i] =
+          std::atomic_ref<uint32_t>(of_chunk[slots[i] - begin]).load(std::memory_order_acquire);
+    }
   }
   // Null where vectors are not kept.
   const std::byte* vector(Slot slot) const {

@@ -9,12 +9,9 @@ std::shared_ptr<const SlotsByList> SlotsByList::Make(std::span<const Slot> slots
   // A counting sort: begins[list + 2] counts, then begins[list + 1] moves from where the list
   // begins to where it ends.
   std::vector<uint32_t> list_of(slots.size());
+  table.ReadLists(slots, list_of.data());
   uint32_t last = 0;
-  // Nothing else in this loop, so that the reads, each of a line of its own, overlap.
-  for (size_t i = 0; i < slots.size(); ++i) {
-    list_of[i] = table.list(slots[i]);
-    last = std::max(last, list_of[i]);
-  }
+  for (uint32_t list : list_of) last = std::max(last, list);
   if (last >= nlist) return nullptr;
   std::vector<uint32_t> begins(nlist + 2, 0);
   for (uint32_t list : list_of) ++begins[list + 2];
@@ -35,14 +32,15 @@ bool SlotsOfLists::Fill(std::span<const Slot> slots, const SlotTable& table, siz
   // Lists from nlist on share a place that is empty, so that the loop below asks nothing of a slot.
   place_.assign(nlist + 1, 0);
   for (size_t i = 0; i < lists.size(); ++i) place_[lists[i].slot] = static_cast<uint32_t>(i + 1);
+  if (list_of_.size() < slots.size()) list_of_.resize(slots.size());
   if (found_.size() < slots.size() + 1) found_.resize(slots.size() + 1);
+  table.ReadLists(slots, list_of_.data());
   size_t count = 0;
   uint32_t last = 0;
-  for (Slot slot : slots) {
-    const uint32_t list = table.list(slot);
-    last = std::max(last, list);
-    const uint32_t place = place_[std::min<size_t>(list, nlist)];
-    found_[count] = {place, slot};
+  for (size_t i = 0; i < slots.size(); ++i) {
+    last = std::max(last, list_of_[i]);
+    const uint32_t place = place_[std::min<size_t>(list_of_[i], nlist)];
+    found_[count] = {place, slots[i]};
     count += place != 0 ? 1 : 0;
   }
   if (!slots.empty() && last >= nlist) return false;

@@ -62,6 +62,7 @@ class SlotsOfLists {
   std::vector<uint32_t> begins_;  // where each place begins in slots_, and where the last ends
   std::vector<Slot> slots_;
   std::vector<Found> found_;
+  std::vector<uint32_t> list_of_;
 };
 
 }  // namespace tessera
