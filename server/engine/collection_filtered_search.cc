@@ -1,5 +1,6 @@
 // Searches among the points that match a filter.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "index/base/status_macros.h"
@@ -21,18 +22,18 @@ constexpr uint64_t kSortPoints = 20'000;
 // What is expected in the lists near a query is taken so many times if the filter goes against it:
 // then nearness to a list tells little about nearness to its vectors.
 constexpr size_t kAgainst = 3;
+// Where the lists near a query hold too little, so many times as many are looked at before all.
+constexpr size_t kFurtherLists = 4;
 // Two cache lines: what to find a vector costs beside reading it, in bytes of codes scanned.
 constexpr size_t kRowBytes = 64;
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
 constexpr size_t kMatchingBlockRows = 128;
 
-// Takes the matching slots of lists that have not been taken, the lists nearest to the query first,
+// Takes the matching slots of lists that are not `done`, the lists nearest to the query first,
 // until there are `wanted`. Returns how many lists it took.
 size_t TakeFurther(const ListsSnapshot& lists, std::span<const float> query,
-                   const SlotsByList& matches, std::span<const Neighbor> taken, size_t wanted,
+                   const SlotsByList& matches, const std::vector<uint8_t>& done, size_t wanted,
                    std::vector<Slot>* slots) {
-  std::vector<uint8_t> done(matches.nlist(), 0);
-  for (const Neighbor& list : taken) done[list.slot] = 1;
   std::vector<uint32_t> left;
   for (uint32_t list : matches.lists()) {
     if (done[list] == 0) left.push_back(list);
@@ -51,6 +52,35 @@ size_t TakeFurther(const ListsSnapshot& lists, std::span<const float> query,
   }
   return count;
 }
+
+// The slots of lists that are taken nearest first.
+class NearestTaker {
+ public:
+  NearestTaker(size_t nlist, std::vector<Slot>* slots) : slots_(slots), done_(nlist, 0) {}
+
+  // Takes the nearest of `lists`, so that `begin` to `end` of them are taken, but none once there
+  // are `wanted` slots. Those before `begin` have been taken. Returns where it stopped.
+  template <class Of>
+  size_t Take(std::vector<Neighbor>& lists, size_t begin, size_t end, size_t wanted, const Of& of) {
+    const auto at = [&](size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
+    if (end < lists.size()) std::nth_element(at(begin), at(end), lists.end());
+    for (; begin < end && slots_->size() < wanted; ++begin) {
+      const uint32_t list = lists[begin].slot;
+      // A slot or two: less than what a call to copy them would cost.
+      for (Slot slot : of(list)) slots_->push_back(slot);
+      done_[list] = 1;
+      ++taken_;
+    }
+    return begin;
+  }
+  size_t taken() const { return taken_; }
+  const std::vector<uint8_t>& done() const { return done_; }
+
+ private:
+  std::vector<Slot>* const slots_;
+  std::vector<uint8_t> done_;  // of each list, whether it has been taken
+  size_t taken_ = 0;
+};
 
 }  // namespace
 
@@ -180,37 +210,40 @@ absl::StatusOr<bool> Collection::GatherNear(const CollectionView& view,
                                             std::vector<Slot>* slots, SearchReport* report) const {
   const size_t nlist = view.codebook->nlist();
   const SearchWidth width = MaskedSearchWidth(params, nlist, view.lists->size());
+  static thread_local SlotsOfLists near;
+  static thread_local std::vector<Slot> all;
+  if (by_list == nullptr) matches.List(&all);
+  // Whether the slots of the lists are at hand.
+  const auto have = [&](std::span<const Neighbor> lists) {
+    return by_list != nullptr || (near.Fill(all, table_, nlist, lists) && HasListsOf(view));
+  };
+  const auto of = [&](uint32_t list) {
+    return by_list != nullptr ? by_list->of(list) : near.of(list);
+  };
+  constexpr size_t kAll = std::numeric_limits<size_t>::max();
+  NearestTaker taker(nlist, slots);
   std::vector<Neighbor> lists;
   NearestLists(*view.lists, query, width.lists, &lists);
-  static thread_local SlotsOfLists near;
-  if (by_list == nullptr) {
-    static thread_local std::vector<Slot> all;
-    matches.List(&all);
-    if (!near.Fill(all, table_, nlist, lists) || !HasListsOf(view)) return false;
-  }
-  size_t taken = 0;
-  const auto take_up_to = [&](size_t end) {
-    const auto at = [&](size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
-    if (end < lists.size()) std::nth_element(at(taken), at(end), lists.end());
-    for (; taken < end; ++taken) {
-      const uint32_t list = lists[taken].slot;
-      // A slot or two: less than what a call to copy them would cost.
-      for (Slot slot : by_list != nullptr ? by_list->of(list) : near.of(list)) {
-        slots->push_back(slot);
-      }
-    }
-  };
-  take_up_to(std::min(width.nprobe, lists.size()));
+  if (!have(lists)) return false;
+  const size_t nprobe = taker.Take(lists, 0, std::min(width.nprobe, lists.size()), kAll, of);
   size_t seen = 0;
-  for (size_t i = 0; i < taken; ++i) seen += view.lists->list(lists[i].slot).size;
-  take_up_to(std::max(taken, width.ListsAfter(slots->size(), seen)));
-  report->lists_scanned += taken;
+  for (size_t i = 0; i < nprobe; ++i) seen += view.lists->list(lists[i].slot).size;
+  taker.Take(lists, nprobe, std::max(nprobe, width.ListsAfter(slots->size(), seen)), kAll, of);
   const size_t wanted = width.Wanted(slots->size(), kAgainst);
+  if (slots->size() < wanted && width.lists < nlist) {
+    NearestLists(*view.lists, query, std::min(nlist, kFurtherLists * width.lists), &lists);
+    std::erase_if(lists, [&](const Neighbor& list) { return taker.done()[list.slot] != 0; });
+    if (!have(lists)) return false;
+    for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
+      const size_t end = std::min(lists.size(), begin + width.lists);
+      begin = taker.Take(lists, begin, end, wanted, of);
+    }
+  }
+  report->lists_scanned += taker.taken();
   if (slots->size() >= wanted) return true;
   if (by_list == nullptr) by_list = MatchesByList(view, matches);
   if (by_list == nullptr) return false;
-  report->lists_scanned +=
-      TakeFurther(*view.lists, query, *by_list, std::span(lists).first(taken), wanted, slots);
+  report->lists_scanned += TakeFurther(*view.lists, query, *by_list, taker.done(), wanted, slots);
   return true;
 }
 
