@@ -37,7 +37,10 @@ class Gate {
   }
   void AwaitArrived(int count) {
     absl::MutexLock lock(&mutex_);
-    const auto reached = [this, count] { return arrived_ >= count; };
+    const auto reached = [this, count] {
+      mutex_.AssertReaderHeld();  // Await holds it
+      return arrived_ >= count;
+    };
     mutex_.Await(absl::Condition(&reached));
   }
 
