@@ -225,6 +225,21 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
   }
 }
 
+void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratch,
+                                   Neighbor* lists) const {
+  if (blocks_.size() == 0 || n == codebook_->nlist()) {
+    Nearest(query, 1, n, scratch, lists);
+    return;
+  }
+  Grow(scratch.distances, QueryScan::Capacity(n));
+  Grow(scratch.slots, QueryScan::Capacity(n));
+  QueryScan scan;
+  scan.scan.distances = scratch.distances.data();
+  scan.scan.slots = scratch.slots.data();
+  ScanCodes(query, 1, n, scratch, &scan);
+  for (size_t i = 0; i < n; ++i) lists[i] = {scan.scan.distances[i], scan.scan.slots[i]};
+}
+
 size_t CoarseQuantizer::memory_bytes() const {
   return half_.size() + mean_.size() * sizeof(float) + lut_.memory_bytes() + blocks_.size();
 }

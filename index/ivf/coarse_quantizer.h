@@ -54,6 +54,11 @@ class CoarseQuantizer {
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
 
+  // lists[0, n) = about the n lists nearest to one query, in no order, and how far they are, by
+  // their centroids' codes where there are codes: for a third of the time when n is a good part of
+  // nlist. 1 <= n <= nlist.
+  void AboutNearest(const float* query, size_t n, Scratch& scratch, Neighbor* lists) const;
+
   // distances[i] = list which[i] and its distance from the query, as Nearest gives them.
   void Distances(const float* query, std::span<const uint32_t> which, Scratch& scratch,
                  Neighbor* distances) const;

@@ -357,7 +357,7 @@ void NearestLists(const ListsSnapshot& lists, std::span<const float> query, size
   std::vector<float> prepared(query.size());
   lists.codebook().Prepare({query.data(), 1, query.size()}, prepared.data());
   nearest->resize(std::clamp<size_t>(count, 1, lists.nlist()));
-  lists.tables().coarse.Nearest(prepared.data(), 1, nearest->size(), scratch, nearest->data());
+  lists.tables().coarse.AboutNearest(prepared.data(), nearest->size(), scratch, nearest->data());
 }
 
 void ListDistances(const ListsSnapshot& lists, std::span<const float> query,

@@ -93,8 +93,8 @@ struct SearchWidth {
 };
 SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size);
 
-// The `count` lists nearest to the query, in no order, and how far they are as the coarse step sees
-// it.
+// About the `count` lists nearest to the query, in no order, and how far they are by what the
+// coarse step knows without a look at the centroids.
 void NearestLists(const ListsSnapshot& lists, std::span<const float> query, size_t count,
                   std::vector<Neighbor>* nearest);
 

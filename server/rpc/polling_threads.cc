@@ -1,5 +1,6 @@
 #include "server/rpc/polling_threads.h"
 
+#include <grpcpp/version_info.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +9,12 @@
 #include "server/rpc/polling_turn.h"
 
 namespace tessera {
+namespace {
+
+// Whose numbers CountToHold has. Another might start fewer threads, and none may be left to poll.
+constexpr bool kVersionIsKnown = GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR == 51;
+
+}  // namespace
 
 // A turn that lasts until it is let go.
 class PollingThreads::Hold {
@@ -21,6 +28,7 @@ class PollingThreads::Hold {
 };
 
 PollingThreads::PollingThreads() {
+  if (!kVersionIsKnown) return;
   const long cores = sysconf(_SC_NPROCESSORS_CONF);  // what gRPC goes by
   for (size_t i = CountToHold(static_cast<size_t>(std::max(cores, 1L))); i > 0; --i) {
     holds_.push_back(std::make_unique<Hold>());
@@ -30,7 +38,7 @@ PollingThreads::PollingThreads() {
 PollingThreads::~PollingThreads() = default;
 
 size_t PollingThreads::CountToHold(size_t cores) {
-  // As gRPC 1.51 has it, src/cpp/common/completion_queue_cc.cc.
+  // Of gRPC 1.51, src/cpp/common/completion_queue_cc.cc.
   const size_t started = std::clamp<size_t>(cores / 2, 2, 16);
   const size_t polling = std::max<size_t>(cores / 4, 1);
   return started - std::min(started, polling);

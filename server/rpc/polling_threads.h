@@ -12,7 +12,8 @@ namespace tessera {
 // message first wakes another to poll in its place, and whatever it completes itself kicks that one
 // out of its wait again. A search of 25 us came to seven futex calls and eight switches of threads;
 // with one thread that polls it is none and one, and the call costs half. Longer work goes to the
-// worker pools, so that a quarter of the cores, one at least, can poll for the rest.
+// worker pools, so that a quarter of the cores, one at least, can poll for the rest. With another
+// gRPC than the one that this has been tried with, all threads poll.
 //
 // For a process that has one server, and at most one of these: what several hold could be all of
 // them. The destructor lets them go; gRPC's shutdown needs that.

@@ -60,6 +60,24 @@ TEST_P(CoarseQuantizerTest, FindsNearlyAllOfTheNearestLists) {
   }
 }
 
+TEST_P(CoarseQuantizerTest, AboutTheNearestListsAreMostOfThem) {
+  const CoarseQuantizer coarse(codebook_);
+  CoarseQuantizer::Scratch scratch;
+  for (size_t n : {10u, 40u, nlist_}) {
+    double recall = 0;
+    for (size_t q = 0; q < queries_.rows(); ++q) {
+      std::vector<Neighbor> about(n);
+      coarse.AboutNearest(queries_.row(q).data(), n, scratch, about.data());
+      std::set<Slot> different;
+      for (const Neighbor& list : about) different.insert(list.slot);
+      ASSERT_EQ(different.size(), n);
+      ASSERT_LT(*different.rbegin(), nlist_);
+      recall += test::Recall(about, Exact(q, n));
+    }
+    EXPECT_GE(recall / static_cast<double>(queries_.rows()), 0.5) << n;
+  }
+}
+
 TEST_P(CoarseQuantizerTest, AllListsAreFoundWhenAllAreAskedFor) {
   const CoarseQuantizer coarse(codebook_);
   CoarseQuantizer::Scratch scratch;
