@@ -220,10 +220,11 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 
 Fault ParseFault(std::string_view name) {
   if (name == "eio") return Fault::kFailOnce;
+  if (name == "from") return Fault::kFailFrom;
   if (name == "enospc") return Fault::kNoSpaceOnce;
   if (name == "short") return Fault::kShortWriteOnce;
   if (name == "read") return Fault::kReadOnce;
-  return Fault::kPowerCut;
+  return name == "power" ? Fault::kPowerCut : Fault::kNone;
 }
 
 IOStatus FaultState::Turn::error() const {

@@ -25,7 +25,7 @@ enum class Fault {
   kPowerCut,  // at the n-th operation everything that was not synced is lost, and the process ends
 };
 
-// What the fault tests call them: eio, enospc, short, read, power.
+// What the fault tests call them: eio (once), from (on), enospc, short, read, power, none.
 Fault ParseFault(std::string_view name);
 
 // What has been written through an env, and the fault that is to happen. Thread-safe.

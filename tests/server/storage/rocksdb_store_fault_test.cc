@@ -84,7 +84,7 @@ class RocksDbStoreFaultTest : public testing::Test {
   uint64_t acknowledged_ = 0;
 };
 
-TEST_F(RocksDbStoreFaultTest, OneFailedWriteOrSyncLosesNothingAndEndsWriting) { RunAll("once"); }
+TEST_F(RocksDbStoreFaultTest, OneFailedWriteOrSyncLosesNothingAndEndsWriting) { RunAll("eio"); }
 
 TEST_F(RocksDbStoreFaultTest, DiskThatFailsForGoodLosesNothing) { RunAll("from"); }
 

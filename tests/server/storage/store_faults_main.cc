@@ -1,15 +1,15 @@
 // Opens the store in argv[1] on an env with a fault, makes argv[4] commits to it from the one that
 // it holds on, and closes it. For the fault test.
 //
-//   store_faults DIRECTORY once|from|power|none OPERATION COMMITS
+//   store_faults DIRECTORY FAULT OPERATION COMMITS
 //
-// The number of acknowledged commits goes to standard output, 8 bytes each. Exit codes: 0 without
-// the fault having fired, 1 after it, 3 if a commit was taken after one that had failed.
+// FAULT is as ParseFault has it. The number of acknowledged commits goes to standard output, 8
+// bytes each. Exit codes: 0 without the fault having fired, 1 after it, 3 if a commit was taken
+// after one that had failed.
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
-#include <string_view>
 
 #include "server/storage/rocksdb_store_env.h"
 #include "tests/server/storage/faulty_env.h"
@@ -19,12 +19,6 @@ namespace tessera {
 namespace {
 
 constexpr int kTriesAfterFailure = 3;
-
-Fault ParseFault(std::string_view name) {
-  if (name == "once") return Fault::kFailOnce;
-  if (name == "from") return Fault::kFailFrom;
-  return name == "power" ? Fault::kPowerCut : Fault::kNone;
-}
 
 bool Acknowledge(uint64_t count) {
   return write(STDOUT_FILENO, &count, sizeof(count)) == sizeof(count);
