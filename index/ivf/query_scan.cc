@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "index/base/prefetch.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/lut_scan_select.h"
 
@@ -81,12 +82,11 @@ void PrefetchDescriptor(const ListsSnapshot& lists, size_t list) {
 void PrefetchFirstLine(const InvertedList& list) { __builtin_prefetch(list.blocks); }
 
 void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list) {
-  constexpr size_t kPrefetchBytes = 16 << 10;  // more would fall out of the first-level cache again
-  constexpr size_t kLine = 64;
+  constexpr size_t kPrefetchBytes = 64 << 10;  // the hardware streams the rest of a long list
   const size_t bytes = std::min(list.num_blocks * shape.block_bytes(), kPrefetchBytes);
-  for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(list.blocks + at);
+  for (size_t at = 0; at < bytes; at += kCacheLineBytes) PrefetchFar(list.blocks + at);
   if (list.tail == nullptr) return;
-  for (size_t at = 0; at < shape.block_bytes(); at += kLine) __builtin_prefetch(list.tail + at);
+  for (size_t at = 0; at < shape.block_bytes(); at += kCacheLineBytes) PrefetchFar(list.tail + at);
 }
 
 void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,

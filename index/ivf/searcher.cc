@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "index/base/buffer.h"
+#include "index/base/prefetch.h"
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/ivf/coarse_quantizer.h"
@@ -26,10 +27,18 @@ struct Probe {
 // What is expected in the lists near a query is met so many times if the filter goes against it.
 constexpr size_t kAgainst = 3;
 
-// Queries share a pass over the lists if they probe, spread evenly, one in so many. Fewer cost a
-// quarter more together than one after the other: each list is then scanned for one of them, in the
-// order of the lists instead of nearest first.
-constexpr size_t kListsPerSharedProbe = 2;
+// Queries that share a pass over the lists first settle their thresholds, each on its nearest
+// lists, until it has met so many times the candidates that it keeps.
+constexpr size_t kSettleTimes = 4;
+// They share one if they probe a list each on average, and if what they would share is several
+// times what each settles on. Else they cost more together than one after the other: the order of a
+// shared pass is not the nearest first, and what all of them keep lies out of the first caches.
+constexpr size_t kSharedTimes = 4 * kSettleTimes;
+// Queries that go one after the other are prepared together.
+constexpr size_t kQueriesAlone = 32;
+
+// The scan's kernel shares blocks among so many queries.
+constexpr size_t kQueriesAtOnce = 4;
 
 // How far a masked search has come.
 struct MaskedProgress {
@@ -73,10 +82,8 @@ class Batch {
         scratch_(scratch),
         stats_(stats),
         shape_(lists.tables().shape),
-        nprobe_(std::min(params.nprobe, lists.nlist())) {
-    const size_t wanted = std::max(params.k, params.rerank);
-    keep_ = std::clamp<size_t>(wanted, 1, std::max<size_t>(lists.size(), 1));
-  }
+        nprobe_(std::min(params.nprobe, lists.nlist())),
+        keep_(Keep(lists, params)) {}
 
   void Scan() {
     Allocate();
@@ -92,7 +99,7 @@ class Batch {
     lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
                                    scratch_.nearest.data());
     for (size_t q = 0; q < queries.rows; ++q) Prepare(queries.row(q), q);
-    if (SharesLists()) {
+    if (SharesLists(lists_, params_, queries.rows)) {
       ScanShared();
     } else {
       for (size_t q = 0; q < queries.rows; ++q) ScanAlone(q);
@@ -102,12 +109,30 @@ class Batch {
 
   std::span<QueryScan> scans() { return {scratch_.scans.data(), queries_.rows}; }
 
-  static size_t BytesPerQuery(const LutScanShape& shape, size_t keep) {
-    return shape.tables_bytes() + QueryScan::Capacity(keep) * (sizeof(float) + sizeof(Slot));
+  // How many of the `left` queries to search next.
+  static size_t Queries(const ListsSnapshot& lists, const IvfSearchParams& params, size_t left) {
+    constexpr size_t kQueriesMax = 1024;
+    constexpr size_t kBytesMax = size_t{16} << 20;
+    const size_t bytes = lists.tables().shape.tables_bytes() +
+                         QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot));
+    const size_t n = std::min(left, std::clamp<size_t>(kBytesMax / bytes, 1, kQueriesMax));
+    return SharesLists(lists, params, n) ? n : std::min(n, kQueriesAlone);
   }
-  size_t keep() const { return keep_; }
 
  private:
+  // Candidates that a query keeps.
+  static size_t Keep(const ListsSnapshot& lists, const IvfSearchParams& params) {
+    const size_t wanted = std::max(params.k, params.rerank);
+    return std::clamp<size_t>(wanted, 1, std::max<size_t>(lists.size(), 1));
+  }
+
+  static bool SharesLists(const ListsSnapshot& lists, const IvfSearchParams& params, size_t rows) {
+    const size_t nprobe = std::min(params.nprobe, lists.nlist());
+    const size_t scanned = nprobe * (lists.size() / lists.nlist());
+    return rows > 1 && params.allowed == nullptr && rows * nprobe >= lists.nlist() &&
+           scanned >= kSharedTimes * Keep(lists, params);
+  }
+
   void Allocate() {
     const size_t n = queries_.rows;
     // Whole cache lines per query.
@@ -165,10 +190,6 @@ class Batch {
     if (i + kDescriptorAhead < n) PrefetchDescriptor(lists_, list_at(i + kDescriptorAhead));
     if (i + kFirstLineAhead < n) PrefetchFirstLine(lists_.list(list_at(i + kFirstLineAhead)));
     if (i + 1 < n) PrefetchBlocks(shape_, lists_.list(list_at(i + 1)));
-  }
-
-  bool SharesLists() const {
-    return queries_.rows > 1 && queries_.rows * nprobe_ * kListsPerSharedProbe >= lists_.nlist();
   }
 
   void ScanAlone(size_t q) {
@@ -272,7 +293,7 @@ class Batch {
     for (size_t q = 0; q < queries_.rows; ++q) {
       const std::span<Neighbor> lists(nearest.data() + q * nprobe_, nprobe_);
       size_t i = 0;
-      for (size_t scanned = 0; i < lists.size() && scanned < 4 * keep_; ++i) {
+      for (size_t scanned = 0; i < lists.size() && scanned < kSettleTimes * keep_; ++i) {
         FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
         scanned += lists_.list(lists[i].slot).size;
         ScanOne(q, lists[i].slot, lists[i].distance);
@@ -297,26 +318,43 @@ class Batch {
     for (size_t i = 0; i < probed.size(); ++i) {
       FetchAhead(i, probed.size(), [&](size_t at) { return probed[at]; });
       const uint32_t end = begins[probed[i]];
-      ScanForProbes(probed[i], {scratch_.probes.data() + begin, end - begin});
+      ScanForProbes(probed[i], begin, end);
       begin = end;
     }
   }
 
-  void ScanForProbes(size_t list, std::span<const Probe> probes) {
-    constexpr size_t kAtOnce = 64;
+  // Scans a list for scratch_.probes[begin, end).
+  void ScanForProbes(size_t list, size_t begin, size_t end) {
     const InvertedList& l = lists_.list(list);
-    QueryScan* scans[kAtOnce];
-    for (size_t begin = 0; begin < probes.size(); begin += kAtOnce) {
-      const size_t n = std::min(kAtOnce, probes.size() - begin);
+    QueryScan* scans[kQueriesAtOnce];
+    for (size_t at = begin; at < end; at += kQueriesAtOnce) {
+      const size_t n = std::min(kQueriesAtOnce, end - at);
       for (size_t i = 0; i < n; ++i) {
-        QueryScan& scan = scratch_.scans[probes[begin + i].query];
-        scan.scan.offset = scan.constant + probes[begin + i].distance;
+        FetchForProbe(at + n + i);
+        const Probe& probe = scratch_.probes[at + i];
+        QueryScan& scan = scratch_.scans[probe.query];
+        scan.scan.offset = scan.constant + probe.distance;
         scans[i] = &scan;
       }
       ScanList(shape_, l, scans, n, deleted_);
     }
-    stats_->lists_scanned += probes.size();
-    stats_->codes_scanned += probes.size() * l.size;
+    stats_->lists_scanned += end - begin;
+    stats_->codes_scanned += (end - begin) * l.size;
+  }
+
+  // What the i-th probe needs of its query, and the one some probes behind it.
+  void FetchForProbe(size_t i) {
+    const std::vector<Probe>& probes = scratch_.probes;
+    if (i + kQueriesAtOnce < probes.size()) {
+      __builtin_prefetch(&scratch_.scans[probes[i + kQueriesAtOnce].query]);
+    }
+    if (i >= probes.size()) return;
+    const LutScanQuery& scan = scratch_.scans[probes[i].query].scan;
+    for (size_t at = 0; at < shape_.tables_bytes(); at += kCacheLineBytes) {
+      __builtin_prefetch(scan.tables + at);
+    }
+    __builtin_prefetch(scan.distances + scan.count);
+    __builtin_prefetch(scan.slots + scan.count);
   }
 
   const ListsSnapshot& lists_;
@@ -372,17 +410,12 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
                        const IvfSearchParams& params, const SlotSet& deleted,
                        const VectorSource* vectors, std::span<std::vector<Neighbor>> results,
                        IvfSearchStats* stats) {
-  constexpr size_t kBatchQueries = 1024;
-  constexpr size_t kBatchBytes = size_t{16} << 20;
   RETURN_IF_ERROR(CheckArguments(lists, queries, params, vectors, results));
   static thread_local Scratch scratch;
   IvfSearchStats ignored;
   if (stats == nullptr) stats = &ignored;
   for (size_t begin = 0; begin < queries.rows;) {
-    const Batch sizing(lists, queries, params, deleted, scratch, stats);
-    const size_t bytes = Batch::BytesPerQuery(lists.tables().shape, sizing.keep());
-    const size_t n =
-        std::min(queries.rows - begin, std::clamp<size_t>(kBatchBytes / bytes, 1, kBatchQueries));
+    const size_t n = Batch::Queries(lists, params, queries.rows - begin);
     const MatrixView rows = queries.Rows(begin, n);
     Batch batch(lists, rows, params, deleted, scratch, stats);
     batch.Scan();

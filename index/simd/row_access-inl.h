@@ -11,8 +11,8 @@
 #include <cstddef>
 #include <cstring>
 
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "index/base/prefetch.h"
 #include "index/simd/rows.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,16 +22,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // Which rows ahead to fetch, and how much of each.
 struct PrefetchPlan {
-  static constexpr size_t kLineBytes = 64;
   // Gathered rows: more lines than a core can have under way, so that it never idles; a quarter of
   // the smallest first-level cache. Half as many cost a third more time a row.
-  static constexpr size_t kGatheredBytesAhead = 128 * kLineBytes;
+  static constexpr size_t kGatheredBytesAhead = 128 * kCacheLineBytes;
   // Contiguous rows: the hardware foresees them, but with 64-byte loads not far enough. Short rows
   // gain less than the instructions cost.
-  static constexpr size_t kContiguousBytesAhead = 32 * kLineBytes;
+  static constexpr size_t kContiguousBytesAhead = 32 * kCacheLineBytes;
   static constexpr size_t kContiguousRowBytesMin = 256;
   // Of a long row only the first lines: the hardware streams the rest.
-  static constexpr size_t kPrefetchBytesPerRow = 16 * kLineBytes;
+  static constexpr size_t kPrefetchBytesPerRow = 16 * kCacheLineBytes;
 
   explicit PrefetchPlan(const Rows& rows) : bytes(HWY_MIN(rows.row_bytes(), kPrefetchBytesPerRow)) {
     if (rows.gathered()) {
@@ -44,8 +43,8 @@ struct PrefetchPlan {
   // Always inlined: GCC drops calls of a function that does nothing but prefetch.
   HWY_INLINE void Fetch(const std::byte* row) const {
     // Rows need no alignment, so the last byte's line may be one more.
-    for (size_t at = 0; at < bytes; at += kLineBytes) hwy::Prefetch(row + at);
-    hwy::Prefetch(row + bytes - 1);
+    for (size_t at = 0; at < bytes; at += kCacheLineBytes) PrefetchFar(row + at);
+    PrefetchFar(row + bytes - 1);
   }
 
   size_t bytes;         // of each row
