@@ -19,6 +19,8 @@ packages_of() {
     dev) echo ccache python3 ;;
     test)
       echo libgtest-dev libgmock-dev python3 clang-format-14
+      # index/ is compiled for another processor as well.
+      echo g++-aarch64-linux-gnu
       # The foreign client speaks gRPC from the .proto files alone.
       echo python3-grpcio python3-numpy python3-protobuf
       ;;

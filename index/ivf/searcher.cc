@@ -111,11 +111,11 @@ class Batch {
 
   // How many of the `left` queries to search next.
   static size_t Queries(const ListsSnapshot& lists, const IvfSearchParams& params, size_t left) {
-    constexpr size_t kQueriesMax = 1024;
-    constexpr size_t kBytesMax = size_t{16} << 20;
+    constexpr size_t kQueriesTogether = 1024;
+    constexpr size_t kScratchBytes = size_t{16} << 20;
     const size_t bytes = lists.tables().shape.tables_bytes() +
                          QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot));
-    const size_t n = std::min(left, std::clamp<size_t>(kBytesMax / bytes, 1, kQueriesMax));
+    const size_t n = std::min(left, std::clamp<size_t>(kScratchBytes / bytes, 1, kQueriesTogether));
     return SharesLists(lists, params, n) ? n : std::min(n, kQueriesAlone);
   }
 
