@@ -23,8 +23,15 @@ struct Token {
   Kind kind = Kind::kEnd;
   std::string text;  // of a word, string or symbol
   int64_t integer = 0;
+  uint64_t id = 0;  // of a number that is no int64, but an id
   double number = 0;
   size_t at = 0;  // where it begins
+
+  std::optional<uint64_t> Id() const {
+    if (kind == Kind::kInteger && integer >= 0) return static_cast<uint64_t>(integer);
+    if (kind == Kind::kFloat && id != 0) return id;
+    return std::nullopt;
+  }
 };
 
 struct Datetime {
@@ -105,6 +112,9 @@ class Parser {
     }
     const bool whole = as_integer.ec == std::errc() && as_integer.ptr == as_float.ptr;
     token_.kind = whole ? Kind::kInteger : Kind::kFloat;
+    if (!whole && std::from_chars(begin, as_float.ptr, token_.id).ptr != as_float.ptr) {
+      token_.id = 0;
+    }
     at_ = static_cast<size_t>(as_float.ptr - text_.data());
     if (at_ < text_.size() && IsWordCharacter(text_[at_])) return Wrong("is no number");
     return absl::OkStatus();
@@ -265,8 +275,8 @@ class Parser {
     while (true) {
       if (token_.kind == Kind::kString && ids.num().empty()) {
         ids.add_str(token_.text);
-      } else if (token_.kind == Kind::kInteger && token_.integer >= 0 && ids.str().empty()) {
-        ids.add_num(static_cast<uint64_t>(token_.integer));
+      } else if (const std::optional<uint64_t> id = token_.Id(); id && ids.str().empty()) {
+        ids.add_num(*id);
       } else {
         return Wrong("expected an id: all numbers, or all strings");
       }
@@ -335,6 +345,16 @@ class Parser {
     return true;
   }
 
+  // As doubles where they hold it: servers of all versions know those.
+  static void SetIntegerBounds(std::string_view symbol, int64_t value, v1::Condition* condition) {
+    constexpr int64_t kDoubles = int64_t{1} << 53;
+    if (-kDoubles <= value && value <= kDoubles) {
+      SetBounds(symbol, static_cast<double>(value), condition->mutable_range());
+    } else {
+      SetBounds(symbol, value, condition->mutable_integer_range());
+    }
+  }
+
   absl::StatusOr<v1::Condition> ParseComparison(v1::Condition condition) {
     const Token symbol = token_;
     if (symbol.kind != Kind::kSymbol || symbol.text == "(" || symbol.text == ")" ||
@@ -354,7 +374,7 @@ class Parser {
       if (equal) {
         condition.mutable_match()->set_integer(*integer);
       } else {
-        SetBounds(bound, static_cast<double>(*integer), condition.mutable_range());
+        SetIntegerBounds(bound, *integer, &condition);
       }
     } else if (!equal) {
       token_ = first;

@@ -69,7 +69,7 @@ class Checker {
   }
   Violation CheckTest(NumberRange& range, const std::string& path) {
     const auto& [lt, lte, gt, gte] = range.bounds;
-    const std::pair<const char*, const std::optional<double>&> bounds[] = {
+    const std::pair<const char*, const std::optional<Number>&> bounds[] = {
         {"lt", lt}, {"lte", lte}, {"gt", gt}, {"gte", gte}};
     for (const auto& [name, bound] : bounds) {
       if (bound && !std::isfinite(*bound)) {

@@ -33,6 +33,8 @@ bool Test(const Match& match, const Json& value) {
 }
 
 bool Test(const NumberRange& range, const Json& value) {
+  if (value.is_number_unsigned()) return range.bounds.Contain(value.get<uint64_t>());
+  if (value.is_number_integer()) return range.bounds.Contain(value.get<int64_t>());
   return value.is_number() && range.bounds.Contain(value.get<double>());
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/filter/datetime.h"
+#include "server/filter/filter.h"
 #include "server/filter/json_value.h"
 
 namespace tessera {
@@ -20,7 +21,16 @@ std::optional<int64_t> IntegerKey(PayloadIndexType type, const Json& value) {
   return ParseDatetime(value.get_ref<const std::string&>());
 }
 
-// Whether the value is of the index's type, and then an entry.
+// Whether a double holds the number as it is: integers beyond 2^53 may lie between two of them.
+bool IsDouble(const Json& value) {
+  const auto same = [](auto integer) {
+    return static_cast<Number>(static_cast<double>(integer)) == static_cast<Number>(integer);
+  };
+  if (value.is_number_unsigned()) return same(value.get<uint64_t>());
+  return !value.is_number_integer() || same(value.get<int64_t>());
+}
+
+// Makes an entry of a value of the index's type. False if the value is not, or not quite, that.
 bool AddEntry(FieldColumn* column, PayloadIndexType type, const Json& value, Slot slot) {
   if (type == PayloadIndexType::kKeyword) {
     if (!value.is_string()) return false;
@@ -31,7 +41,7 @@ bool AddEntry(FieldColumn* column, PayloadIndexType type, const Json& value, Slo
   if (type == PayloadIndexType::kFloat) {
     if (!value.is_number()) return false;
     std::get<FieldEntries<double>>(column->entries).emplace_back(value.get<double>(), slot);
-    return true;
+    return IsDouble(value);
   }
   const std::optional<int64_t> key = IntegerKey(type, value);
   if (key.has_value()) std::get<FieldEntries<int64_t>>(column->entries).emplace_back(*key, slot);

@@ -46,7 +46,9 @@ struct FieldColumn {
   std::vector<Slot> exists;   // the key leads somewhere
   std::vector<Slot> valued;   // to some value but null
   std::vector<Slot> nulls;    // to null
-  std::vector<Slot> others;   // to some value but null that is not among the entries
+  // To some value but null that is not among the entries, or not as it is: a float index has the
+  // double that is nearest to a large integer.
+  std::vector<Slot> others;
 
   // `payload` is an object, or null for none.
   void Add(const PayloadIndexSpec& spec, const nlohmann::json& payload, Slot slot);

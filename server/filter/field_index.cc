@@ -30,7 +30,7 @@ bool OutOfBounds(const Bounds<Key>& bounds, Key key, bool below) {
   return (bounds.lt && key >= *bounds.lt) || (bounds.lte && key > *bounds.lte);
 }
 
-// The slots of the keys that, as doubles or times, lie within the bounds.
+// The slots of the keys that, as numbers or times, lie within the bounds.
 template <class Tree, class Bound>
 void AddWithin(const Tree& tree, const Bounds<Bound>& bounds, SlotParts* slots) {
   tree.AddRange(
@@ -108,6 +108,8 @@ SlotAnswer FieldIndex::Answer(const FieldTest& test) const {
   SlotAnswer answer;
   if (const std::optional<Held> held = HeldBy(test)) {
     answer.certain = held->slots.Union();
+    // Of a number that no double holds, the entry is not the value.
+    if (spec_.type == PayloadIndexType::kFloat) answer.certain -= *others_;
     if (held->others) answer.open = *others_ - answer.certain;
   } else if (const auto* presence = std::get_if<Presence>(&test)) {
     answer = AnswerPresence(*presence);
@@ -181,11 +183,10 @@ std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Match& match) const {
 
 std::optional<FieldIndex::Held> FieldIndex::HeldBy(const NumberRange& range) const {
   Held held;
+  held.others = true;
   if (const auto* floats = std::get_if<PostingTree<double>>(&tree_)) {
     AddWithin(*floats, range.bounds, &held.slots);
-    return held;
   }
-  held.others = true;
   if (spec_.type == PayloadIndexType::kInteger) {
     AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &held.slots);
   }

@@ -62,7 +62,7 @@ class FieldIndex {
   }
   // Slots that hold some value but null.
   const Roaring& valued() const { return *valued_; }
-  // Slots that hold some value but null that is not among the values.
+  // Slots that hold some value but null that is not among the values, or not as it is.
   const Roaring& others() const { return *others_; }
 
   size_t memory_bytes() const;

@@ -2,6 +2,7 @@
 #define TESSERA_SERVER_FILTER_FILTER_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -37,8 +38,12 @@ struct Bounds {
   friend bool operator==(const Bounds&, const Bounds&) = default;
 };
 
-struct NumberRange {  // some number at the key, as a double
-  Bounds<double> bounds;
+// Holds every integer of 64 bits and every double, so that the two are compared exactly.
+using Number = long double;
+static_assert(std::numeric_limits<Number>::digits >= 64);
+
+struct NumberRange {  // some number at the key
+  Bounds<Number> bounds;
   friend bool operator==(const NumberRange&, const NumberRange&) = default;
 };
 struct DatetimeRange {  // some string at the key that ParseDatetime understands

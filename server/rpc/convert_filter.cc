@@ -41,12 +41,20 @@ absl::StatusOr<FieldTest> ToDatetimeRange(const v1::DatetimeRange& range, const 
   return out;
 }
 
+// A test that is but bounds.
+template <class Test, class T, class Message>
+absl::StatusOr<FieldTest> ToBoundsTest(const Message& message, const std::string& path) {
+  Test out{ToBounds<Message, T>(message)};
+  if (out.bounds.empty()) return InvalidField(path, "has none of lt, lte, gt, gte");
+  return out;
+}
+
 template <class Values>
 auto ToVector(const Values& values) {
   return std::vector<typename Values::value_type>(values.begin(), values.end());
 }
 
-Match ToMatch(const v1::Match& match) {
+absl::StatusOr<FieldTest> ToMatch(const v1::Match& match, const std::string& path) {
   Match out;
   switch (match.match_value_case()) {
     case v1::Match::kKeyword:
@@ -86,13 +94,15 @@ absl::StatusOr<FieldTest> ToPresence(bool asked, Presence presence, const std::s
 absl::StatusOr<FieldTest> ToFieldTest(const v1::Condition& condition, const std::string& path) {
   switch (condition.test_case()) {
     case v1::Condition::kMatch:
-      return ToMatch(condition.match());
+      return ToMatch(condition.match(), path + ".match");
     case v1::Condition::kRange:
-      return NumberRange{ToBounds<v1::Range, double>(condition.range())};
+      return ToBoundsTest<NumberRange, Number>(condition.range(), path + ".range");
+    case v1::Condition::kIntegerRange:
+      return ToBoundsTest<NumberRange, Number>(condition.integer_range(), path + ".integer_range");
     case v1::Condition::kDatetimeRange:
       return ToDatetimeRange(condition.datetime_range(), path + ".datetime_range");
     case v1::Condition::kValuesCount:
-      return ValuesCount{ToBounds<v1::ValuesCount, uint64_t>(condition.values_count())};
+      return ToBoundsTest<ValuesCount, uint64_t>(condition.values_count(), path + ".values_count");
     case v1::Condition::kPrefix:
       return Prefix{condition.prefix()};
     case v1::Condition::kExists:

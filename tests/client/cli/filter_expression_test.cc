@@ -37,6 +37,11 @@ TEST(FilterExpression, ReadsEachCondition) {
       {"`is` is null", R"(must { key: "is" is_null: true })"},
       {"count(tags) > 2", R"(must { key: "tags" values_count { gt: 2 } })"},
       {"id(7, 8)", R"(must { has_id { num: 7 num: 8 } })"},
+      {"n > 9007199254740993", R"(must { key: "n" integer_range { gt: 9007199254740993 } })"},
+      {"n <= -9223372036854775808",
+       R"(must { key: "n" integer_range { lte: -9223372036854775808 } })"},
+      {"n < 18446744073709551615", R"(must { key: "n" range { lt: 1.8446744073709552e+19 } })"},
+      {"id(18446744073709551615)", R"(must { has_id { num: 18446744073709551615 } })"},
       {"id = 7", R"(must { key: "id" match { integer: 7 } })"}};
   for (const auto& [text, filter] : cases) EXPECT_EQ(Short(text), filter) << text;
 }
@@ -71,6 +76,8 @@ TEST(FilterExpression, SaysWhatIsWrongAndWhere) {
                {"a in (1, \"b\")", "character 10", "a list holds"},
                {"a = 1e999", "character 5", "range"},
                {"a = 12x", "character 5", "no number"},
+               {"id(1.5)", "character 4", "expected an id"},
+               {"id(18446744073709551616)", "character 4", "expected an id"},
                {"a ; b", "character 3", "no part of a filter"},
                {"((((((((a = 1))))))))", "character 9", "deeper than 8"}};
   for (const auto& c : cases) {

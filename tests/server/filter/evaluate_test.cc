@@ -54,6 +54,25 @@ TEST(Evaluate, ComparesNumbersAndTimes) {
   EXPECT_FALSE(Holds("word", DatetimeRange{{.gt = 0}}, kPoint));
 }
 
+// A double has no place for each integer beyond 2^53.
+TEST(Evaluate, ComparesLargeIntegersExactly) {
+  constexpr int64_t kLarge = (int64_t{1} << 53) + 1;
+  const std::string payload = R"({"n":9007199254740993})";
+  EXPECT_FALSE(Holds("n", NumberRange{{.lte = kLarge - 1}}, payload));
+  EXPECT_TRUE(Holds("n", NumberRange{{.gt = kLarge - 1}}, payload));
+  EXPECT_TRUE(Holds("n", NumberRange{{.lte = kLarge, .gte = kLarge}}, payload));
+  EXPECT_FALSE(Holds("n", NumberRange{{.gt = kLarge}}, payload));
+  const std::string negative = R"({"n":-9007199254740993})";
+  EXPECT_TRUE(Holds("n", NumberRange{{.lt = -kLarge + 1}}, negative));
+  EXPECT_FALSE(Holds("n", NumberRange{{.lt = -kLarge}}, negative));
+  constexpr Number kEnd = 9223372036854775808.0L;  // one more than the largest of 64 bits
+  EXPECT_FALSE(Holds("n", NumberRange{{.gte = kEnd}}, R"({"n":9223372036854775807})"));
+  EXPECT_TRUE(Holds("n", NumberRange{{.gte = kEnd}}, R"({"n":9223372036854775808})"));
+  EXPECT_TRUE(Holds("n", NumberRange{{.gt = 2 * kEnd - 2}}, R"({"n":18446744073709551615})"));
+  EXPECT_TRUE(Holds("n", NumberRange{{.lte = -kEnd}}, R"({"n":-9223372036854775808})"));
+  EXPECT_TRUE(Holds("n", NumberRange{{.lte = 0, .gte = 0}}, R"({"n":-0.0})"));
+}
+
 TEST(Evaluate, WalksObjectsAndArrays) {
   EXPECT_TRUE(Holds("maker.town.name", Keywords({"Cremona"}), kPoint));
   EXPECT_TRUE(Holds("parts.name", Keywords({"bow"}), kPoint));
@@ -106,6 +125,8 @@ TEST(Datetime, TakesRfc3339AndDates) {
   EXPECT_EQ(ParseDatetime("1970-01-01t00:00:00.25+00:00"), 250'000);
   EXPECT_EQ(ParseDatetime("1970-01-02"), 86'400'000'000);
   EXPECT_EQ(ParseDatetime("1969-12-31T23:59:59Z"), -1'000'000);
+  EXPECT_EQ(ParseDatetime("1970-01-01T05:30:00.000001999+05:30"), 1);
+  EXPECT_EQ(ParseDatetime("1969-12-31T20:00:00-04:00"), 0);
   for (const char* bad : {"", "infinite-future", "1970-1-1", " 1970-01-01", "1970-02-30",
                           "1970-01-01 ", "1970-01-01T00:00:00", "violin", "1970-01-01T25:00:00Z"}) {
     EXPECT_EQ(ParseDatetime(bad), std::nullopt) << bad;

@@ -11,124 +11,13 @@
 #include <set>
 
 #include "server/filter/check.h"
-#include "server/filter/datetime.h"
 #include "server/filter/evaluate.h"
-#include "tests/server/filter/filter_test_util.h"
+#include "tests/server/filter/random_filters.h"
 
 namespace tessera {
 namespace {
 
 using Json = nlohmann::json;
-
-class RandomFilters {
- public:
-  explicit RandomFilters(uint32_t seed) : random_(seed) {}
-
-  size_t Below(size_t n) { return random_() % n; }
-
-  Json Payload() {
-    if (Below(10) == 0) return nullptr;
-    Json payload = Json::object();
-    for (const char* key : {"k", "i", "f", "d", "b", "free"}) {
-      if (Below(4) == 0) continue;
-      Json value = Below(6) == 0 ? Json::array() : Value();
-      if (value.is_array()) {
-        for (size_t n = Below(4); n > 0; --n) value.push_back(Value());
-      }
-      payload[key] = value;
-    }
-    if (Below(2) == 0) payload["o"] = {{"k", Value()}};
-    // One value at the most.
-    if (Below(3) != 0) payload["one"] = Number();
-    if (Below(3) != 0) payload["day"] = Below(5) == 0 ? Json(Number()) : Json(Day());
-    return payload;
-  }
-
-  Filter OnOneField() {
-    Filter filter;
-    const char* keys[] = {"k", "i", "o.k", "one", "day"};
-    (Below(2) == 0 ? filter.must : filter.should).push_back(Where(keys[Below(5)], Test()));
-    return Below(4) == 0 ? Must({std::move(filter)}) : filter;
-  }
-
-  Filter MakeFilter(size_t depth) {
-    Filter filter;
-    const auto fill = [&](std::vector<Condition>& clause) {
-      for (size_t n = Below(3); n > 0; --n) clause.push_back(MakeCondition(depth));
-    };
-    fill(filter.must);
-    fill(filter.should);
-    fill(filter.must_not);
-    return filter;
-  }
-
- private:
-  // Few values of every type, so that any field may hold what its index does not expect.
-  Json Value() {
-    switch (Below(8)) {
-      case 0:
-        return nullptr;
-      case 1:
-        return Below(2) == 0;
-      case 2:
-        return static_cast<double>(Below(10)) / 4;
-      case 3:
-        return Day();
-      case 4:
-      case 5:
-        return Keyword();
-      default:
-        return Number();
-    }
-  }
-  std::string Keyword() { return std::string(1 + Below(2), static_cast<char>('a' + Below(4))); }
-  int64_t Number() { return static_cast<int64_t>(Below(12)) - 4; }
-  std::string Day() { return "2024-01-0" + std::to_string(1 + Below(9)); }
-
-  template <class T, class Next>
-  Bounds<T> MakeBounds(Next next) {
-    Bounds<T> bounds;
-    if (Below(2) == 0) {
-      (Below(2) == 0 ? bounds.gt : bounds.gte) = next();
-    }
-    if (Below(2) == 0 || bounds.empty()) {
-      (Below(2) == 0 ? bounds.lt : bounds.lte) = next();
-    }
-    return bounds;
-  }
-
-  FieldTest Test() {
-    const bool except = Below(3) == 0;
-    switch (Below(8)) {
-      case 0:
-        return Keywords({Keyword(), Keyword()}, except);
-      case 1:
-        return Integers({Number(), Number(), Number()}, except);
-      case 2:
-        return Match{.bools = {Below(2) == 0}, .except = except};
-      case 3:
-        return NumberRange{MakeBounds<double>([&] { return static_cast<double>(Below(20)) / 4; })};
-      case 4:
-        return DatetimeRange{MakeBounds<int64_t>([&] { return *ParseDatetime(Day()); })};
-      case 5:
-        return ValuesCount{MakeBounds<uint64_t>([&] { return Below(4); })};
-      case 6:
-        return Prefix{Keyword()};
-      default:
-        return std::vector<Presence>{Presence::kExists, Presence::kIsNull,
-                                     Presence::kIsEmpty}[Below(3)];
-    }
-  }
-
-  Condition MakeCondition(size_t depth) {
-    if (depth > 0 && Below(4) == 0) return {MakeFilter(depth - 1)};
-    if (Below(10) == 0) return {HasId{{FilterId(Below(300)), FilterId(Below(300))}}};
-    const char* keys[] = {"k", "i", "f", "d", "b", "o.k", "one", "day", "free"};
-    return Where(keys[Below(9)], Test());
-  }
-
-  std::mt19937 random_;
-};
 
 // A collection of payloads and its indexes, kept up to date as the engine does.
 class Model {
@@ -237,6 +126,38 @@ TEST(PayloadIndexes, AgreeWithTheEvaluationOfEachPayload) {
   }
   EXPECT_GT(decided_by_index, 200u);
   EXPECT_GT(matched_some, 500u);
+}
+
+// Integers between doubles, whatever index their field has.
+TEST(PayloadIndexes, CompareLargeIntegersExactly) {
+  constexpr int64_t kMiddle = int64_t{1} << 53;
+  constexpr const char* kKeys[] = {"k", "i", "f", "d", "b", "one", "free"};
+  Model model;
+  std::map<Slot, std::optional<Json>> changes;
+  for (Slot slot = 0; slot < 12; ++slot) {
+    const int64_t value = (slot % 2 == 0 ? 1 : -1) * (kMiddle - 2 + int64_t{slot} / 2);
+    changes[slot].emplace();
+    for (const char* key : kKeys) (*changes[slot])[key] = value;
+  }
+  model.Change(changes);
+  for (int64_t bound = kMiddle - 3; bound < kMiddle + 5; ++bound) {
+    for (const Number signed_bound : {static_cast<Number>(bound), -static_cast<Number>(bound)}) {
+      for (const auto& bounds :
+           {Bounds<Number>{.lt = signed_bound}, Bounds<Number>{.lte = signed_bound},
+            Bounds<Number>{.gt = signed_bound}, Bounds<Number>{.gte = signed_bound}}) {
+        for (const char* key : kKeys) {
+          const Filter filter = Must(Where(key, NumberRange{bounds}));
+          bool decided = false;
+          ASSERT_EQ(model.ByIndex(filter, &decided), model.Truth(filter)) << key << " " << bound;
+          EXPECT_EQ(decided, key == std::string("i") || key == std::string("one"));
+          const auto parts = model.ByParts(filter);
+          if (parts.has_value()) {
+            EXPECT_EQ(*parts, model.Truth(filter)) << key << " " << bound;
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(PayloadIndexes, PartsOfOneIndexHoldEachMatchOnce) {
