@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/unknown_field_set.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
@@ -13,6 +15,15 @@ namespace tessera {
 namespace {
 
 absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& path, size_t depth);
+
+// What this server does not know may have narrowed the filter: without it, more would be found, or
+// deleted, than is meant.
+absl::Status RefuseUnknown(const google::protobuf::Message& message, const std::string& path) {
+  const auto& unknown = message.GetReflection()->GetUnknownFields(message);
+  if (unknown.empty()) return absl::OkStatus();
+  return InvalidField(path, absl::StrCat("has a field of number ", unknown.field(0).number(),
+                                         ", which this server does not know"));
+}
 
 template <class Message, class T>
 Bounds<T> ToBounds(const Message& message) {
@@ -33,6 +44,7 @@ absl::Status ReadTime(bool has, const std::string& text, const std::string& path
 }
 
 absl::StatusOr<FieldTest> ToDatetimeRange(const v1::DatetimeRange& range, const std::string& path) {
+  RETURN_IF_ERROR(RefuseUnknown(range, path));
   DatetimeRange out;
   RETURN_IF_ERROR(ReadTime(range.has_lt(), range.lt(), path + ".lt", &out.bounds.lt));
   RETURN_IF_ERROR(ReadTime(range.has_lte(), range.lte(), path + ".lte", &out.bounds.lte));
@@ -44,6 +56,7 @@ absl::StatusOr<FieldTest> ToDatetimeRange(const v1::DatetimeRange& range, const 
 // A test that is but bounds.
 template <class Test, class T, class Message>
 absl::StatusOr<FieldTest> ToBoundsTest(const Message& message, const std::string& path) {
+  RETURN_IF_ERROR(RefuseUnknown(message, path));
   Test out{ToBounds<Message, T>(message)};
   if (out.bounds.empty()) return InvalidField(path, "has none of lt, lte, gt, gte");
   return out;
@@ -55,6 +68,7 @@ auto ToVector(const Values& values) {
 }
 
 absl::StatusOr<FieldTest> ToMatch(const v1::Match& match, const std::string& path) {
+  RETURN_IF_ERROR(RefuseUnknown(match, path));
   Match out;
   switch (match.match_value_case()) {
     case v1::Match::kKeyword:
@@ -118,6 +132,7 @@ absl::StatusOr<FieldTest> ToFieldTest(const v1::Condition& condition, const std:
 
 absl::StatusOr<Condition> ToCondition(const v1::Condition& condition, const std::string& path,
                                       size_t depth) {
+  RETURN_IF_ERROR(RefuseUnknown(condition, path));
   Condition out;
   if (condition.has_filter() || condition.has_has_id()) {
     if (!condition.key().empty()) {
@@ -145,6 +160,7 @@ absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& p
     return InvalidField(path, absl::StrCat("is nested deeper than ", limits::kFilterDepthMax,
                                            " levels of filters"));
   }
+  RETURN_IF_ERROR(RefuseUnknown(filter, path));
   Filter out;
   const auto read = [&](const auto& messages, const char* name,
                         std::vector<Condition>* clause) -> absl::Status {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -28,13 +29,15 @@ std::string ElementPath(const std::string& prefix, const FieldDescriptor& field,
   return field.is_repeated() ? absl::StrCat(path, "[", index, "]") : path;
 }
 
-// As deep as Protobuf itself reads; filters nest as deep as a client likes.
+// Messages within messages that Protobuf reads; filters nest as deep as a client likes.
 constexpr int kWalkDepth = 100;
 
-// Walks one message by its wire format.
-std::string FindInMessage(std::string_view bytes, const Descriptor& type, const std::string& prefix,
-                          int depth) {
-  if (depth > kWalkDepth) return "";
+// Walks one message by its wire format, `depth` messages deep.
+std::optional<FieldFault> FindInMessage(std::string_view bytes, const Descriptor& type,
+                                        const std::string& prefix, int depth) {
+  if (depth > kWalkDepth) {
+    return FieldFault{prefix, absl::StrCat("is more than ", kWalkDepth, " messages deep")};
+  }
   CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()),
                          static_cast<int>(bytes.size()));
   std::map<int, int> seen;  // how often each field came
@@ -46,25 +49,25 @@ std::string FindInMessage(std::string_view bytes, const Descriptor& type, const 
                         (field->type() == FieldDescriptor::TYPE_STRING ||
                          field->type() == FieldDescriptor::TYPE_MESSAGE);
     if (!wanted) {
-      if (!WireFormatLite::SkipField(&input, tag)) return "";
+      if (!WireFormatLite::SkipField(&input, tag)) return std::nullopt;
       continue;
     }
     uint32_t length = 0;
-    if (!input.ReadVarint32(&length)) return "";
+    if (!input.ReadVarint32(&length)) return std::nullopt;
     const size_t at = static_cast<size_t>(input.CurrentPosition());
-    if (length > bytes.size() - at) return "";
+    if (length > bytes.size() - at) return std::nullopt;
     const std::string_view content = bytes.substr(at, length);
-    if (!input.Skip(static_cast<int>(length))) return "";
+    if (!input.Skip(static_cast<int>(length))) return std::nullopt;
     const int index = seen[field->number()]++;
     if (field->type() == FieldDescriptor::TYPE_MESSAGE) {
-      std::string inner = FindInMessage(content, *field->message_type(),
-                                        ElementPath(prefix, *field, index), depth + 1);
-      if (!inner.empty()) return inner;
+      auto inner = FindInMessage(content, *field->message_type(),
+                                 ElementPath(prefix, *field, index), depth + 1);
+      if (inner.has_value()) return inner;
     } else if (ValidUtf8Prefix(content) != content.size()) {
-      return ElementPath(prefix, *field, index);
+      return FieldFault{ElementPath(prefix, *field, index), "is not valid UTF-8"};
     }
   }
-  return "";
+  return std::nullopt;
 }
 
 std::string Flatten(const grpc::ByteBuffer& buffer) {
@@ -79,16 +82,17 @@ std::string Flatten(const grpc::ByteBuffer& buffer) {
 }
 
 absl::Status Undecodable(const grpc::ByteBuffer& buffer, const Descriptor& type) {
-  const std::string path = FindInvalidUtf8(Flatten(buffer), type);
-  if (!path.empty()) return InvalidField(path, "is not valid UTF-8");
+  if (const auto fault = FindFieldFault(Flatten(buffer), type)) {
+    return InvalidField(fault->path, fault->problem);
+  }
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, "MALFORMED_MESSAGE",
                          absl::StrCat("the request is not a ", type.full_name()));
 }
 
 }  // namespace
 
-std::string FindInvalidUtf8(std::string_view bytes, const Descriptor& type) {
-  return FindInMessage(bytes, type, "", 1);
+std::optional<FieldFault> FindFieldFault(std::string_view bytes, const Descriptor& type) {
+  return FindInMessage(bytes, type, "", 0);
 }
 
 absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* message) {

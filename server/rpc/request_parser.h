@@ -3,6 +3,7 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,8 @@ namespace tessera {
 // Requests reach the services as bytes and are parsed here, on a worker's thread: gRPC itself
 // would answer a message that it cannot parse with UNIMPLEMENTED and no reason.
 
-// Parses and empties `buffer`. INVALID_ARGUMENT names the string field that is not UTF-8
-// ("ids.str[3]"), or says that the bytes are no message of this type.
+// Parses and empties `buffer`. INVALID_ARGUMENT names the string that is not UTF-8 ("ids.str[3]")
+// or the message that is too deep, or says that the bytes are no message of this type.
 absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* message);
 
 // Serializes a response. INVALID_ARGUMENT with reason RESPONSE_TOO_LARGE if it is over
@@ -26,9 +27,16 @@ absl::Status SerializeResponse(const google::protobuf::Message& message, grpc::B
 // For the arena that a response is built on: blocks sized for answers, not for single messages.
 google::protobuf::ArenaOptions ResponseArenaOptions();
 
-// The path of the first string field in the serialized message that is not valid UTF-8; empty if
-// there is none or the bytes are damaged before it.
-std::string FindInvalidUtf8(std::string_view bytes, const google::protobuf::Descriptor& type);
+// A field for which Protobuf refuses a message.
+struct FieldFault {
+  std::string path;
+  std::string problem;
+};
+
+// The first string in the serialized message that is not valid UTF-8, or message that lies deeper
+// than Protobuf reads; nullopt if there is none or the bytes are damaged before it.
+std::optional<FieldFault> FindFieldFault(std::string_view bytes,
+                                         const google::protobuf::Descriptor& type);
 
 }  // namespace tessera
 

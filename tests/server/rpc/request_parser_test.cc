@@ -55,6 +55,18 @@ TEST(RequestParserTest, NamesTheFieldThatIsNotUtf8) {
   EXPECT_EQ(GetStatusDetails(ParseRequest(&buffer, &request)).field, "collection_name");
 }
 
+TEST(RequestParserTest, NamesTheFieldThatIsTooDeep) {
+  v1::CountRequest request;
+  v1::Filter* filter = request.mutable_filter();
+  for (int i = 0; i < 60; ++i) filter = filter->add_must()->mutable_filter();
+  grpc::ByteBuffer buffer = InPieces(request.SerializeAsString(), 100);
+  v1::CountRequest parsed;
+  const absl::Status status = ParseRequest(&buffer, &parsed);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  const std::string field = GetStatusDetails(status).field;
+  EXPECT_TRUE(field.starts_with("filter.must[0].filter.must[0].")) << field;
+}
+
 TEST(RequestParserTest, SaysThatBytesAreNoMessage) {
   v1::SearchRequest request;
   // A length that runs past the end, a group that never ends, a field number of 0.
