@@ -13,6 +13,7 @@
 #include "server/engine/page_token.h"
 #include "server/filter/datetime.h"
 #include "server/filter/evaluate.h"
+#include "server/filter/fingerprint.h"
 #include "server/filter/json_value.h"
 
 namespace tessera {
@@ -148,7 +149,8 @@ absl::StatusOr<ScrollPage> Collection::ScrollInOrder(const ScrollOrder& order, s
   const auto now = view();
   ASSIGN_OR_RETURN(const auto index, OrderIndex(*now, order));
   const PayloadIndexSpec& spec = index->spec();
-  const OrderTokenScope scope{id_, order.key.text(), spec.type, order.descending};
+  const OrderTokenScope scope{id_, order.key.text(), spec.type, order.descending,
+                              FilterFingerprint(filter)};
   std::optional<OrderPosition> after;
   if (!page_token.empty()) {
     ASSIGN_OR_RETURN(after, DecodeOrderToken(page_token, scope));

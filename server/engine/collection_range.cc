@@ -16,6 +16,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/range_cursor.h"
+#include "server/filter/fingerprint.h"
 #include "server/filter/slots_of.h"
 
 namespace tessera {
@@ -26,9 +27,11 @@ constexpr uint64_t kExactPoints = 3'000;
 // Rows compared before the next are touched: they stay in the first-level cache.
 constexpr size_t kRangeBlockRows = 128;
 
-uint32_t QueryChecksum(std::span<const float> query, float radius) {
+uint32_t QueryChecksum(std::span<const float> query, float radius, const Filter& filter) {
+  const uint32_t fingerprint = FilterFingerprint(filter);
   std::string bytes(reinterpret_cast<const char*>(query.data()), query.size_bytes());
   bytes.append(reinterpret_cast<const char*>(&radius), sizeof(radius));
+  bytes.append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
   return Crc32c(bytes);
 }
 
@@ -106,7 +109,7 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
   RETURN_IF_ERROR(RangeQuery(request, &query));
   const float sign = spec_.metric == Metric::kL2 ? 1.0f : -1.0f;
   const float radius = sign * request.radius;
-  const uint32_t checksum = QueryChecksum(query.row(0), radius);
+  const uint32_t checksum = QueryChecksum(query.row(0), radius, request.filter);
   std::optional<RangeCursor> after;
   if (!request.page_token.empty()) {
     ASSIGN_OR_RETURN(after, DecodeRangeCursor(request.page_token, id_, checksum));

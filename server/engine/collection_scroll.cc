@@ -4,9 +4,11 @@
 
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/big_endian.h"
 #include "server/engine/collection.h"
 #include "server/engine/page_token.h"
 #include "server/filter/evaluate.h"
+#include "server/filter/fingerprint.h"
 
 namespace tessera {
 namespace {
@@ -14,6 +16,13 @@ namespace {
 // Ids whose payloads are read at a time, and in all for one page.
 constexpr size_t kReadIds = 1024;
 constexpr size_t kReadIdsForPage = 64 * kReadIds;
+
+// What the key in a page token stands behind: the pages are those of one filter.
+std::string TokenPrefix(const Filter& filter) {
+  std::string prefix = "scroll/";
+  AppendBigEndian(FilterFingerprint(filter), &prefix);
+  return prefix;
+}
 
 }  // namespace
 
@@ -63,9 +72,10 @@ absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::strin
                                               const PointFields& fields) const {
   const KeyRange range = CollectionRange(id_);
   std::string begin = range.begin;
+  const std::string of_filter = TokenPrefix(filter);
   if (!page_token.empty()) {
-    ASSIGN_OR_RETURN(std::string last, DecodePageToken(page_token, range.begin));
-    begin = last + '\0';
+    ASSIGN_OR_RETURN(const std::string last, DecodePageToken(page_token, of_filter + begin));
+    begin = last.substr(of_filter.size()) + '\0';
   }
   if (page_size == 0) page_size = limits::kPageSizeDefault;
   ASSIGN_OR_RETURN(const std::vector<PointId> ids,
@@ -73,7 +83,7 @@ absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::strin
   ScrollPage page;
   if (!begin.empty()) {
     begin.pop_back();
-    page.next_page_token = EncodePageToken(begin);
+    page.next_page_token = EncodePageToken(of_filter + begin);
   }
   ASSIGN_OR_RETURN(page.points, Get(ids, fields));
   return page;

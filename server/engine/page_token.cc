@@ -75,6 +75,7 @@ std::string ScopeBytes(const OrderTokenScope& scope) {
   writer.WriteU32(scope.collection_id);
   writer.WriteU8(scope.descending ? kDescending : kAscending);
   writer.WriteU8(static_cast<uint8_t>(scope.type));
+  writer.WriteU32(scope.filter);
   WriteText(scope.key, writer);
   return writer.Take();
 }

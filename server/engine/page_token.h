@@ -17,9 +17,8 @@ namespace tessera {
 //   token   := base64url( version u8 | crc32c u32 of rest | rest )
 //   version 1, of a list in the order of keys:     rest := the last page's last key in the store
 //   version 2, of points in the order of a field:  rest := scope | value | id
-//   scope   := collection u32 | order u8 (1 ascending, 2 descending) | index type u8 | key
-//   value   := keyword: text | float: f64 | else: i64
-//   id      := 0x00, number u64 | 0x01, text
+//   scope   := collection u32 | order u8 (1 ascending, 2 descending) | index type u8 | filter u32 |
+//   key value   := keyword: text | float: f64 | else: i64 id      := 0x00, number u64 | 0x01, text
 //   key, text := size u32 | bytes
 //
 // Numbers are little-endian. A decoder accepts exactly what the encoder gave; anything else is
@@ -36,6 +35,7 @@ struct OrderTokenScope {
   std::string key;  // of the field
   PayloadIndexType type = PayloadIndexType::kKeyword;
   bool descending = false;
+  uint32_t filter = 0;  // its fingerprint
 };
 
 // The place of a point in the order.

@@ -20,7 +20,7 @@ struct RangeCursor {
 //
 //   key := "range/" | query u32 | distance f32 | collection u32, point id      ; as in family ids
 //
-// `query_checksum` tells one query and radius from others; numbers are big-endian.
+// `query_checksum` tells one query, radius and filter from others; numbers are big-endian.
 std::string EncodeRangeCursor(uint32_t collection_id, uint32_t query_checksum,
                               const RangeCursor& cursor);
 

@@ -209,6 +209,8 @@ TEST_F(EngineOrderTest, AnOrderNeedsAnIndexAndItsOwnToken) {
   EXPECT_TRUE(Page(By("n"), 1, page->next_page_token).ok());
   EXPECT_EQ(FieldOf(Page(By("n", true), 1, page->next_page_token).status()), "page_token");
   EXPECT_EQ(FieldOf(Page(By("m"), 1, page->next_page_token).status()), "page_token");
+  EXPECT_EQ(FieldOf(Page(By("n"), 1, page->next_page_token, AtLeastZero("n")).status()),
+            "page_token");
   EXPECT_EQ(FieldOf(Page(By("n"), 1, page->next_page_token + "A").status()), "page_token");
   ElementType type;
   const auto by_id = engine_->ScrollPoints("c", 1, "", {}, {}, &type);

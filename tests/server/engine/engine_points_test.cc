@@ -134,6 +134,15 @@ TEST_F(EnginePoints, PageTokensOfOtherCollectionsAndDamagedOnesAreRefused) {
   const std::string token = engine_->ScrollPoints("a", 2, "", {}, {}, &type)->next_page_token;
   EXPECT_EQ(GetStatusDetails(engine_->ScrollPoints("b", 2, token, {}, {}, &type).status()).field,
             "page_token");
+  const Filter filter = {.must_not = {{HasId{{FilterId(uint64_t{9})}}}}};
+  EXPECT_EQ(
+      GetStatusDetails(engine_->ScrollPoints("a", 2, token, filter, {}, &type).status()).field,
+      "page_token");
+  const std::string filtered =
+      engine_->ScrollPoints("a", 2, "", filter, {}, &type)->next_page_token;
+  EXPECT_EQ(engine_->ScrollPoints("a", 2, filtered, filter, {}, &type)->points.size(), 2u);
+  EXPECT_EQ(GetStatusDetails(engine_->ScrollPoints("a", 2, filtered, {}, {}, &type).status()).field,
+            "page_token");
   for (size_t i = 0; i < token.size(); ++i) {
     std::string damaged = token;
     damaged[i] = damaged[i] == 'A' ? 'B' : 'A';

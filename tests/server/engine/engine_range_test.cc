@@ -321,6 +321,11 @@ TEST_F(EngineRange, RefusesWhatIsNoSearch) {
               r.vector = FloatView(third);
             }),
             "page_token");
+  EXPECT_EQ(field_of([&](RangeRequest& r) {
+              with_token(r);
+              r.filter = Only("a");
+            }),
+            "page_token");
   RangeRequest missing = good;
   missing.vector = {};
   missing.id = PointId("absent");
