@@ -1,0 +1,109 @@
+// The nearest points of each value of a payload field.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/errors.h"
+#include "server/engine/facet_values.h"
+
+namespace tessera {
+namespace {
+
+// A search for groups asks for this many hits of each group first, and for more times as many again
+// while groups are not full.
+constexpr size_t kHitsPerGroup = 4;
+constexpr size_t kMoreHits = 4;
+
+// Groups as they fill. Hits come nearest first, so that the first groups are the best.
+class Groups {
+ public:
+  explicit Groups(const GroupsRequest& request) : request_(request) {}
+
+  // Whether the hit, with its whole payload, belongs into a group that it was not in.
+  bool Add(Hit hit) {
+    const std::vector<FacetValue> values = FacetValuesOf(request_.group_by, hit.payload);
+    hit.payload = SelectPayload(hit.payload, request_.search.fields.payload);
+    bool added = false;
+    for (const FacetValue& value : values) {
+      const auto [place, is_new] = places_.try_emplace(value, groups_.size());
+      if (is_new) groups_.push_back({value, {}});
+      if (place->second >= wanted()) continue;
+      std::vector<Hit>& hits = groups_[place->second].hits;
+      const auto same = [&](const Hit& other) { return other.id == hit.id; };
+      if (IsFull(groups_[place->second]) || std::any_of(hits.begin(), hits.end(), same)) continue;
+      hits.push_back(hit);
+      added = true;
+    }
+    return added;
+  }
+
+  bool complete() const {
+    return groups_.size() >= wanted() &&
+           std::all_of(groups_.begin(), groups_.begin() + static_cast<std::ptrdiff_t>(wanted()),
+                       [this](const HitGroup& group) { return IsFull(group); });
+  }
+
+  // Points that may be among what is missing.
+  Filter Missing() const {
+    std::vector<FacetValue> full;
+    std::vector<FacetValue> others;
+    for (size_t i = 0; i < std::min(groups_.size(), wanted()); ++i) {
+      (IsFull(groups_[i]) ? full : others).push_back(groups_[i].value);
+    }
+    if (groups_.size() >= wanted()) return WithSomeOf(request_.group_by, others);
+    return WithOthersThan(request_.group_by, full);
+  }
+
+  std::vector<HitGroup> Take() {
+    if (groups_.size() > wanted()) groups_.resize(wanted());
+    return std::move(groups_);
+  }
+
+ private:
+  size_t wanted() const { return request_.search.limit; }
+  bool IsFull(const HitGroup& group) const { return group.hits.size() >= request_.group_size; }
+
+  const GroupsRequest& request_;
+  std::vector<HitGroup> groups_;
+  std::map<FacetValue, size_t> places_;
+};
+
+}  // namespace
+
+absl::StatusOr<GroupsResult> Collection::SearchGroups(const GroupsRequest& request) const {
+  if (std::string problem = request.group_by.Violation(); !problem.empty()) {
+    return InvalidField("group_by", problem);
+  }
+  SearchRequest search = request.search;
+  search.fields.payload = {.enabled = true};
+  search.limit =
+      std::min(limits::kSearchLimitMax, request.search.limit * request.group_size * kHitsPerGroup);
+  Groups groups(request);
+  bool narrowed = false;
+  while (true) {
+    ASSIGN_OR_RETURN(SearchResult found, Search(search));
+    if (found.hits.size() != 1) return InvalidField("search", "must have one query");
+    const bool all_there = found.hits[0].size() < search.limit;
+    bool added = false;
+    for (Hit& hit : found.hits[0]) added |= groups.Add(std::move(hit));
+    if (groups.complete() || all_there) {
+      return GroupsResult{.groups = groups.Take(), .element_type = found.element_type};
+    }
+    if (search.limit < limits::kSearchLimitMax) {
+      search.limit = std::min(limits::kSearchLimitMax, search.limit * kMoreHits);
+      continue;
+    }
+    // As many as one search may find, and of too few groups: look among what is missing.
+    if (narrowed && !added) {
+      return GroupsResult{.groups = groups.Take(), .element_type = found.element_type};
+    }
+    narrowed = true;
+    search.filter = request.search.filter;
+    search.filter.must.push_back({groups.Missing()});
+  }
+}
+
+}  // namespace tessera
