@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/filter/number_bounds.h"
 #include "server/filter/slots_of.h"
 
 namespace tessera {
@@ -30,12 +31,11 @@ bool OutOfBounds(const Bounds<Key>& bounds, Key key, bool below) {
   return (bounds.lt && key >= *bounds.lt) || (bounds.lte && key > *bounds.lte);
 }
 
-// The slots of the keys that, as numbers or times, lie within the bounds.
-template <class Tree, class Bound>
-void AddWithin(const Tree& tree, const Bounds<Bound>& bounds, SlotParts* slots) {
-  tree.AddRange(
-      [&](const auto& key) { return OutOfBounds(bounds, static_cast<Bound>(key), true); },
-      [&](const auto& key) { return OutOfBounds(bounds, static_cast<Bound>(key), false); }, slots);
+// The slots of the keys that lie within the bounds.
+template <class Key>
+void AddWithin(const PostingTree<Key>& tree, const Bounds<Key>& bounds, SlotParts* slots) {
+  tree.AddRange([&](Key key) { return OutOfBounds(bounds, key, true); },
+                [&](Key key) { return OutOfBounds(bounds, key, false); }, slots);
 }
 
 }  // namespace
@@ -185,10 +185,10 @@ std::optional<FieldIndex::Held> FieldIndex::HeldBy(const NumberRange& range) con
   Held held;
   held.others = true;
   if (const auto* floats = std::get_if<PostingTree<double>>(&tree_)) {
-    AddWithin(*floats, range.bounds, &held.slots);
+    AddWithin(*floats, BoundsOfDoubles(range.bounds), &held.slots);
   }
   if (spec_.type == PayloadIndexType::kInteger) {
-    AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &held.slots);
+    AddWithin(std::get<PostingTree<int64_t>>(tree_), BoundsOfIntegers(range.bounds), &held.slots);
   }
   return held;
 }
