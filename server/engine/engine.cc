@@ -612,10 +612,10 @@ absl::StatusOr<PointsCount> EngineImpl::EstimatePoints(const std::string& collec
 absl::StatusOr<WriteResult> EngineImpl::DeleteByFilter(const std::string& collection,
                                                        const Filter& filter,
                                                        const WriteOptions& options) {
-  if (filter.empty()) {
+  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
+  if (TestsNothing(checked)) {
     return InvalidField("filter", "is empty; to delete all, delete the collection");
   }
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
   return WriteTo(collection,
                  [&](Collection& found) { return found.DeleteMatching(checked, options); });
 }

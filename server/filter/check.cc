@@ -110,6 +110,16 @@ class Checker {
 
 }  // namespace
 
+bool TestsNothing(const Filter& filter) {
+  const auto tests_nothing = [](const Condition& condition) {
+    const Filter* inner = std::get_if<Filter>(&condition.kind);
+    return inner != nullptr && TestsNothing(*inner);
+  };
+  return std::ranges::all_of(filter.must, tests_nothing) &&
+         std::ranges::all_of(filter.should, tests_nothing) &&
+         std::ranges::all_of(filter.must_not, tests_nothing);
+}
+
 std::optional<FilterViolation> CheckFilter(Filter* filter) {
   return Checker().Check(*filter, "", 1);
 }

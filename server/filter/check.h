@@ -19,6 +19,10 @@ struct FilterViolation {
 // look them up; until then a filter must not be evaluated.
 std::optional<FilterViolation> CheckFilter(Filter* filter);
 
+// Whether a filter holds no condition but filters that hold none: it means all points, or none, and
+// was hardly meant so.
+bool TestsNothing(const Filter& filter);
+
 }  // namespace tessera
 
 #endif  // TESSERA_SERVER_FILTER_CHECK_H_

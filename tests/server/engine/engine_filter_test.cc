@@ -282,6 +282,11 @@ TEST_F(EngineFilter, RefusesBadFiltersAndIndexes) {
   EXPECT_EQ(GetStatusDetails(engine_->Search(request).status()).field, "filter.must[0].range");
   EXPECT_EQ(GetStatusDetails(engine_->CountPoints("c", request.filter).status()).field,
             "filter.must[0].range");
+  for (const Filter& nothing :
+       {Filter{}, Must({Filter{}}), Must({Filter{.should = {{Filter{}}}}})}) {
+    EXPECT_EQ(GetStatusDetails(engine_->DeleteByFilter("c", nothing, {}).status()).field, "filter");
+    EXPECT_EQ(*engine_->CountPoints("c", nothing), kPoints);
+  }
   const PayloadIndexSpec bad{FieldPath("a..b"), PayloadIndexType::kBool};
   EXPECT_EQ(GetStatusDetails(engine_->CreatePayloadIndex("c", bad).status()).field, "key");
   Index("group", PayloadIndexType::kKeyword);

@@ -37,6 +37,15 @@ TEST(CheckFilter, NamesTheFieldAtFault) {
             "must[0].filter.should[1].datetime_range");
 }
 
+TEST(CheckFilter, TellsWhetherAnythingIsTested) {
+  const Condition nothing = {Filter{.should = {{Filter{}}}}};
+  const Condition something = {Filter{.must_not = {Where("a", Presence::kExists)}}};
+  EXPECT_TRUE(TestsNothing(Filter{}));
+  EXPECT_TRUE(TestsNothing(Filter{.must = {nothing, nothing}, .must_not = {nothing}}));
+  EXPECT_FALSE(TestsNothing(Filter{.must = {nothing}, .should = {nothing, something}}));
+  EXPECT_FALSE(TestsNothing(Must({HasId{{FilterId(uint64_t{1})}}})));
+}
+
 TEST(CheckFilter, HoldsToItsLimits) {
   EXPECT_EQ(FieldAtFault(Nested(limits::kFilterDepthMax)), "");
   EXPECT_NE(FieldAtFault(Nested(limits::kFilterDepthMax + 1)), "");
