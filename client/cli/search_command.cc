@@ -143,10 +143,10 @@ absl::Status SearchByExamples(Context& context, const SearchOptions& options, Re
 // The nearest points of each value of a field, the values with the nearest first.
 absl::Status SearchGroups(Context& context, const SearchOptions& options, Results& results) {
   if (!options.queries.empty() || options.ids.size() + options.string_ids.size() > 1 ||
-      options.radius.has_value() || options.explain) {
+      options.radius.has_value()) {
     return UsageError(
         "--group-by goes with one query: --vector, one --id or --id-str, or --positive; and not "
-        "with --radius or --explain");
+        "with --radius");
   }
   v1::SearchGroupsRequest request;
   ASSIGN_OR_RETURN(*request.mutable_search(), MakeRequest(options));
@@ -161,6 +161,12 @@ absl::Status SearchGroups(Context& context, const SearchOptions& options, Result
   request.set_group_by(options.group_by);
   request.set_group_size(options.group_size.value_or(kGroupSize));
   ASSIGN_OR_RETURN(const v1::SearchGroupsResponse response, context.client().SearchGroups(request));
+  v1::SearchResponse explained;
+  explained.set_plan(response.plan());
+  explained.set_exhausted(response.exhausted());
+  explained.set_filter_selectivity(response.filter_selectivity());
+  if (response.has_explanation()) *explained.mutable_explanation() = response.explanation();
+  results.Explain(explained);
   for (const v1::PointGroup& group : response.groups()) {
     v1::SearchResult hits;
     *hits.mutable_hits() = group.hits();

@@ -17,6 +17,26 @@ namespace {
 constexpr size_t kHitsPerGroup = 4;
 constexpr size_t kMoreHits = 4;
 
+// Adds what a further search of the same request took.
+void AddReport(const SearchReport& more, SearchReport* sum) {
+  sum->plan = more.plan;
+  sum->lists_scanned += more.lists_scanned;
+  sum->codes_scanned += more.codes_scanned;
+  sum->candidates_reranked += more.candidates_reranked;
+  sum->payloads_read += more.payloads_read;
+  for (const std::string& key : more.unindexed) {
+    if (std::ranges::find(sum->unindexed, key) == sum->unindexed.end()) {
+      sum->unindexed.push_back(key);
+    }
+  }
+  sum->filter_us += more.filter_us;
+  sum->search_us += more.search_us;
+  sum->fetch_us += more.fetch_us;
+  sum->table_ns += more.table_ns;
+  sum->rerank_us += more.rerank_us;
+  sum->bytes_read += more.bytes_read;
+}
+
 // Groups as they fill. Hits come nearest first, so that the first groups are the best.
 class Groups {
  public:
@@ -82,24 +102,30 @@ absl::StatusOr<GroupsResult> Collection::SearchGroups(const GroupsRequest& reque
   search.limit =
       std::min(limits::kSearchLimitMax, request.search.limit * request.group_size * kHitsPerGroup);
   Groups groups(request);
-  bool narrowed = false;
-  while (true) {
+  GroupsResult result;
+  for (bool first = true, narrowed = false;; first = false) {
     ASSIGN_OR_RETURN(SearchResult found, Search(search));
     if (found.hits.size() != 1) return InvalidField("search", "must have one query");
+    if (first) {
+      result.report = found.report;
+    } else {
+      AddReport(found.report, &result.report);
+    }
     const bool all_there = found.hits[0].size() < search.limit;
     bool added = false;
     for (Hit& hit : found.hits[0]) added |= groups.Add(std::move(hit));
-    if (groups.complete() || all_there) {
-      return GroupsResult{.groups = groups.Take(), .element_type = found.element_type};
+    const bool at_limit = search.limit == limits::kSearchLimitMax;
+    if (groups.complete() || all_there || (at_limit && narrowed && !added)) {
+      result.report.exhausted = all_there && found.report.exhausted;
+      result.element_type = found.element_type;
+      result.groups = groups.Take();
+      return result;
     }
-    if (search.limit < limits::kSearchLimitMax) {
+    if (!at_limit) {
       search.limit = std::min(limits::kSearchLimitMax, search.limit * kMoreHits);
       continue;
     }
     // As many as one search may find, and of too few groups: look among what is missing.
-    if (narrowed && !added) {
-      return GroupsResult{.groups = groups.Take(), .element_type = found.element_type};
-    }
     narrowed = true;
     search.filter = request.search.filter;
     search.filter.must.push_back({groups.Missing()});

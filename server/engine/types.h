@@ -292,6 +292,7 @@ struct HitGroup {
 };
 struct GroupsResult {
   std::vector<HitGroup> groups;  // the one with the nearest hit first
+  SearchReport report;           // of all searches that it took, the filter's part of the first
   ElementType element_type = ElementType::kFloat32;
 };
 

@@ -233,7 +233,8 @@ void FromExplanation(const SearchReport& report, v1::Explanation* explanation) {
   for (const std::string& key : report.unindexed) explanation->add_unindexed(key);
 }
 
-void FromSearchReport(const SearchReport& report, v1::SearchResponse* out) {
+template <class Response>
+void FromSearchReport(const SearchReport& report, Response* out) {
   out->set_plan(FromSearchPlan(report.plan));
   out->set_lists_scanned(report.lists_scanned);
   out->set_exhausted(report.exhausted);
@@ -247,6 +248,10 @@ void FromRangeResult(RangeResult&& result, v1::SearchRangeResponse* out) {
   out->set_next_page_token(std::move(result.next_page_token));
   out->set_plan(FromSearchPlan(result.report.plan));
   if (result.report.explained) FromExplanation(result.report, out->mutable_explanation());
+}
+
+void FromGroupsReport(const SearchReport& report, v1::SearchGroupsResponse* out) {
+  FromSearchReport(report, out);
 }
 
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out) {

@@ -50,6 +50,7 @@ void FromPoint(PointData&& point, ElementType type, v1::Point* out);
 void FromHit(Hit&& hit, ElementType type, v1::ScoredPoint* out);
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out);
 void FromRangeResult(RangeResult&& result, v1::SearchRangeResponse* out);
+void FromGroupsReport(const SearchReport& report, v1::SearchGroupsResponse* out);
 
 absl::StatusOr<ScrollOrder> ToScrollOrder(const v1::OrderBy& order_by);
 

@@ -87,6 +87,7 @@ absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request
   groups.group_by = FieldPath(request.group_by());
   groups.group_size = request.group_size();
   ASSIGN_OR_RETURN(GroupsResult result, engine.SearchGroups(groups));
+  FromGroupsReport(result.report, response);
   for (HitGroup& group : result.groups) {
     v1::PointGroup* out = response->add_groups();
     FromFacetValue(group.value, out->mutable_value());

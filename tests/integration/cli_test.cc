@@ -107,9 +107,11 @@ class CliTest : public testing::Test {
 
   // The nearest of each category, and points like some and unlike another.
   void ExpectGroupsAndExamples() {
-    const Json groups =
+    const Json answer =
         RunJson({"search", "words", "--id", "20656", "--group-by", "category", "--group-size", "2",
-                 "--limit", "4", "--fields", "category"})["results"];
+                 "--limit", "4", "--fields", "category", "--explain"});
+    EXPECT_EQ(answer["explanations"][0]["plan"], "LISTS");
+    const Json groups = answer["results"];
     ASSERT_EQ(groups.size(), 4u);
     std::set<std::string> categories;
     for (const Json& group : groups) {

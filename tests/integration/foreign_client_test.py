@@ -354,9 +354,13 @@ class ForeignClientTest(unittest.TestCase):
 
         search = points.SearchRequest(collection_name="words", limit=3)
         search.vectors.values.extend(Context.queries[0])
-        groups = self.points.SearchGroups(points.SearchGroupsRequest(
-            search=search, group_by="category", group_size=2)).groups
+        search.explain = True
+        answer = self.points.SearchGroups(points.SearchGroupsRequest(
+            search=search, group_by="category", group_size=2))
+        groups = answer.groups
         self.assertEqual(len(groups), 3)
+        self.assertEqual(answer.explanation.lists_scanned, answer.lists_scanned)
+        self.assertGreater(answer.lists_scanned, 0)
         best = [group.hits[0].score for group in groups]
         self.assertEqual(best, sorted(best, reverse=True))
 

@@ -38,10 +38,12 @@ class EngineGroupsTest : public EngineFixture {
     request.search.exact = exact;
     request.group_by = FieldPath("g");
     request.group_size = group_size;
+    request.search.explain = true;
     const auto result = engine_->SearchGroups(request);
     EXPECT_TRUE(result.ok()) << result.status();
     std::vector<std::string> texts;
     if (!result.ok()) return texts;
+    report_ = result->report;
     for (const HitGroup& group : result->groups) {
       std::string& text = texts.emplace_back();
       if (const auto* keyword = std::get_if<std::string>(&group.value)) text = *keyword;
@@ -52,6 +54,8 @@ class EngineGroupsTest : public EngineFixture {
     }
     return texts;
   }
+
+  SearchReport report_;  // of the last search
 };
 
 // More points of one group, and of none, than one search may find lie before the others.
@@ -67,6 +71,9 @@ TEST_F(EngineGroupsTest, FindsGroupsBehindManyPointsOfOthers) {
                                              "7: 23001 23005", "true: 23003", "last: 23004"};
   const auto check = [&](bool exact) {
     EXPECT_EQ(Nearest(9, 2, exact), expected) << "all that there are";
+    EXPECT_TRUE(report_.exhausted);
+    EXPECT_TRUE(report_.explained);
+    EXPECT_GT(report_.candidates_reranked, 2 * 23'000u) << "of all the searches";
     EXPECT_EQ(Nearest(5, 2, exact), expected);
     EXPECT_EQ(Nearest(3, 2, exact),
               std::vector<std::string>(expected.begin(), expected.begin() + 3));
