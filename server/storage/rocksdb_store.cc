@@ -33,6 +33,11 @@ constexpr char kHighWaterFile[] = "HIGH_WATER";
 // A new manifest and what else an open writes; besides, the logs are flushed into tables.
 constexpr uint64_t kOpenBytes = uint64_t{1} << 20;
 constexpr size_t kMultiGetChunk = 1'024;
+// What the operator of a damaged store can do (README.md, "A store that is refused").
+constexpr char kRemedies[] =
+    ". To have everything back, put the whole folder back from a copy, or the folder \"store\" of "
+    "a "
+    "snapshot in its place";
 // Of a checkpoint: it is walked once, from end to end.
 constexpr size_t kCheckpointCacheBytes = size_t{8} << 20;
 
@@ -96,7 +101,7 @@ class RocksDbStore final : public Store {
   void Adopt(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles);
   void MakeCache(size_t bytes);
   absl::Status Lock();
-  absl::Status CheckMark(uint64_t mark) const;
+  absl::Status CheckMark(uint64_t mark, const std::string& logs) const;
   absl::Status WriteBatch(RocksDbBatch& batch, Durability durability);
   absl::Status MultiGetChunk(Family family, const rocksdb::ReadOptions& options,
                              std::span<const std::string> keys,
@@ -137,9 +142,11 @@ absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::Open(const RocksDbOptions& 
   RETURN_IF_ERROR(CheckCurrentFile(options.path));
   RETURN_IF_ERROR(CheckFreeBytes(options.path, kOpenBytes + LogBytes(options.path), "open"));
   std::unique_ptr<RocksDbStore> store(new RocksDbStore(options, options.free_disk_bytes_min));
+  // Asked first: opening makes a table of what a log holds, and removes the log.
+  const std::string logs = LogsWithContent(options.path);
   RETURN_IF_ERROR(store->OpenDb(options, env));
   ASSIGN_OR_RETURN(store->high_water_, HighWater::Open(store->HighWaterPath()));
-  RETURN_IF_ERROR(store->CheckMark(store->high_water_->mark()));
+  RETURN_IF_ERROR(store->CheckMark(store->high_water_->mark(), logs));
   return std::unique_ptr<Store>(std::move(store));
 }
 
@@ -150,7 +157,7 @@ absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenReadOnly(const RocksDbO
   RETURN_IF_ERROR(CheckCurrentFile(options.path));
   RETURN_IF_ERROR(store->OpenDbReadOnly(options));
   ASSIGN_OR_RETURN(const uint64_t mark, HighWater::Read(store->HighWaterPath()));
-  RETURN_IF_ERROR(store->CheckMark(mark));
+  RETURN_IF_ERROR(store->CheckMark(mark, LogsWithContent(options.path)));
   store->BecomeReadOnly(absl::FailedPreconditionError("it was opened for reading only"))
       .IgnoreError();
   return std::unique_ptr<Store>(std::move(store));
@@ -210,14 +217,15 @@ absl::Status RocksDbStore::OpenDbReadOnly(const RocksDbOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStore::CheckMark(uint64_t mark) const {
+absl::Status RocksDbStore::CheckMark(uint64_t mark, const std::string& logs) const {
   const uint64_t recovered = db_->GetLatestSequenceNumber();
-  if (recovered < mark) {
-    return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
-                      absl::StrCat("open: the log ends at write ", recovered, ", but ",
-                                   kHighWaterFile, " says that write ", mark, " was acknowledged"));
-  }
-  return absl::OkStatus();
+  if (recovered >= mark) return absl::OkStatus();
+  return StoreError(
+      absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+      absl::StrCat("open: the log (", logs.empty() ? "no file of it is left" : logs,
+                   ") ends at write ", recovered, ", but ", kHighWaterFile, " says that write ",
+                   mark, " was acknowledged. To go on without the writes that are missing, remove ",
+                   kHighWaterFile));
 }
 
 absl::Status RocksDbStore::Commit(StoreBatch& batch, Durability durability) {
@@ -425,7 +433,10 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& op
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreOn(const RocksDbOptions& options,
                                                           rocksdb::Env* env) {
-  return Guarded(options, [&] { return RocksDbStore::Open(options, env); });
+  auto store = Guarded(options, [&] { return RocksDbStore::Open(options, env); });
+  if (!absl::IsDataLoss(store.status())) return store;
+  return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                    absl::StrCat(store.status().message(), kRemedies));
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStoreReadOnly(const RocksDbOptions& options,

@@ -22,18 +22,6 @@ bool NamesAFile(absl::string_view message) {
          absl::StrContains(message, "MANIFEST") || absl::StrContains(message, "CURRENT");
 }
 
-std::vector<std::string> LogsWithContent(const std::string& root) {
-  std::vector<std::string> logs;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    if (entry.path().extension() == ".log" && entry.file_size(error) > 0) {
-      logs.push_back(entry.path().filename().string());
-    }
-  }
-  std::sort(logs.begin(), logs.end());
-  return logs;
-}
-
 // Of the files with the extension, or of all if it is empty.
 uint64_t SumFileBytes(const std::string& root, std::string_view extension) {
   uint64_t bytes = 0;
@@ -69,12 +57,24 @@ absl::Status CheckCurrentFile(const std::string& root) {
   return absl::OkStatus();
 }
 
+std::string LogsWithContent(const std::string& root) {
+  std::vector<std::string> logs;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    if (entry.path().extension() == ".log" && entry.file_size(error) > 0) {
+      logs.push_back(entry.path().filename().string());
+    }
+  }
+  std::sort(logs.begin(), logs.end());
+  return absl::StrJoin(logs, " or ");
+}
+
 absl::Status NameDamagedFiles(const absl::Status& status, const std::string& root) {
   const absl::string_view message = status.message();
   if (NamesAFile(message)) return status;
   const std::string where = absl::StrContains(message, "Column family not found")
                                 ? ": the MANIFEST has lost its end"
-                                : " in the log " + absl::StrJoin(LogsWithContent(root), " or ");
+                                : " in the log " + LogsWithContent(root);
   return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED", absl::StrCat(message, where));
 }
 

@@ -21,6 +21,9 @@ absl::Status CheckCurrentFile(const std::string& root);
 // `status`, the DATA_LOSS of an open, with the files at fault added where RocksDB left them out.
 absl::Status NameDamagedFiles(const absl::Status& status, const std::string& root);
 
+// The names of the logs that are not empty, oldest first: "000012.log or 000015.log".
+std::string LogsWithContent(const std::string& root);
+
 // RESOURCE_EXHAUSTED if fewer bytes are free on the directory's disk. `what` says what needs them.
 absl::Status CheckFreeBytes(const std::string& root, uint64_t bytes_min, std::string_view what);
 

@@ -82,6 +82,24 @@ class EngineSnapshotsTest : public EngineFixture {
   }
 };
 
+// What the message about a damaged store advises.
+TEST_F(EngineSnapshotsTest, TheStoreOfASnapshotTakesThePlaceOfADamagedOne) {
+  MakeCollection("c");
+  const auto then = All("c");
+  const auto found = Found("c", /*exact=*/false);
+  const std::string id = MakeSnapshot("c");
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(50, kDimension, 5)).ok());
+  ASSERT_TRUE(engine_->Close().ok());
+  engine_.reset();
+  fs::remove_all(directory_ + "/store");
+  fs::copy(engine_options_.snapshot_path + "/" + id + "/store", directory_ + "/store");
+  Open();
+  EXPECT_EQ(All("c"), then);
+  EXPECT_EQ(Found("c", /*exact=*/false), found);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(50, kDimension, 5)).ok());
+  Reopen();
+}
+
 TEST_F(EngineSnapshotsTest, RestoredCollectionIsTheSame) {
   MakeCollection("a");
   Create("other", 4);

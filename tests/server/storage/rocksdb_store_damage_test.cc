@@ -181,6 +181,35 @@ TEST_F(RocksDbStoreDamageTest, EveryCutOfTheLogsLastRecordsIsFound) {
   }
 }
 
+// A cut between two records, which RocksDB takes for the end of a whole log: the message names the
+// log and says how to go on, and what it says is true.
+TEST_F(RocksDbStoreDamageTest, LogThatCameBackShorterIsNamedWithWhatCanBeDone) {
+  MakeStore(End::kNotClosed);
+  const auto names = Files();
+  const auto log = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
+    return name.ends_with(".log") && SizeOf(name) > 0;
+  });
+  ASSERT_NE(log, names.end());
+  absl::Status refusal;
+  for (uint64_t size = SizeOf(*log) - 1; refusal.ok() && size > 0; --size) {
+    const auto count =
+        ReadAfter(*log, [&](const std::string& path) { fs::resize_file(path, size); });
+    ASSERT_EQ(count.status().code(), absl::StatusCode::kDataLoss) << size;
+    if (absl::StrContains(count.status().message(), "HIGH_WATER")) refusal = count.status();
+  }
+  EXPECT_TRUE(absl::StrContains(refusal.message(), *log)) << refusal;
+  EXPECT_TRUE(absl::StrContains(refusal.message(), "remove HIGH_WATER")) << refusal;
+  EXPECT_TRUE(absl::StrContains(refusal.message(), "put the whole folder back")) << refusal;
+  // However often it is opened, it is refused until someone has done something.
+  EXPECT_TRUE(absl::IsDataLoss(OpenRocksDbStore({.path = damaged()}).status()));
+  fs::remove(damaged() + "/HIGH_WATER");
+  auto store = OpenRocksDbStore({.path = damaged()});
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto count = CountWritten(**store);
+  ASSERT_TRUE(count.ok()) << count.status();
+  EXPECT_EQ(*count, kCommits - 1);
+}
+
 TEST_F(RocksDbStoreDamageTest, FilesOfAnotherStoreAreRefused) {
   MakeStore(End::kClosed);
   fs::rename(original(), dir_.path() + "/other");
