@@ -30,6 +30,7 @@
 #include "server/engine/operations.h"
 #include "server/engine/rebalancing.h"
 #include "server/engine/records.h"
+#include "server/engine/recovery_progress.h"
 #include "server/engine/request_ledger.h"
 #include "server/engine/slot_allocator.h"
 #include "server/engine/slot_table.h"
@@ -87,7 +88,8 @@ class Collection {
   Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks);
 
   // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
-  absl::Status Recover();
+  // `progress` counts the records.
+  absl::Status Recover(RecoveryProgress& progress);
 
   // What never changes: name, dimension, metric and element type. The rest is in the settings.
   const CollectionSpec& spec() const { return spec_; }
@@ -438,8 +440,9 @@ class Collection {
   absl::Status RecoverCodebook(uint32_t version);
   absl::Status DropStaleRecords(uint32_t version);
   void RecoverFreeSlots(const std::vector<bool>& live);
-  absl::Status RecoverPoints(std::vector<bool>* seen);
-  absl::Status RecoverCodes(EncodedSlots* encoded, std::vector<bool>* seen);
+  absl::Status RecoverPoints(RecoveryProgress& progress, std::vector<bool>* seen);
+  absl::Status RecoverCodes(RecoveryProgress& progress, EncodedSlots* encoded,
+                            std::vector<bool>* seen);
 
   Store& store_;
   Executor& executor_;

@@ -18,7 +18,7 @@ absl::Status Damaged(const std::string& collection, const std::string& what) {
 
 }  // namespace
 
-absl::Status Collection::Recover() {
+absl::Status Collection::Recover(RecoveryProgress& progress) {
   const std::string counter_key = CounterKey(id_);
   ASSIGN_OR_RETURN(std::optional<std::string> counter_value,
                    store_.Get(Family::kMeta, counter_key));
@@ -42,8 +42,10 @@ absl::Status Collection::Recover() {
   absl::Status indexes_status;
   executor_.ParallelFor(3, 1, [&](size_t begin, size_t end) {
     for (size_t part = begin; part < end; ++part) {
-      if (part == 0 && read_points) points_status = RecoverPoints(&points_seen);
-      if (part == 1 && codebook_ != nullptr) codes_status = RecoverCodes(&encoded, &codes_seen);
+      if (part == 0 && read_points) points_status = RecoverPoints(progress, &points_seen);
+      if (part == 1 && codebook_ != nullptr) {
+        codes_status = RecoverCodes(progress, &encoded, &codes_seen);
+      }
       if (part == 2) indexes_status = RecoverPayloadIndexes();
     }
   });
@@ -109,10 +111,11 @@ absl::Status Collection::RecoverCodebook(uint32_t version) {
   return absl::OkStatus();
 }
 
-absl::Status Collection::RecoverPoints(std::vector<bool>* seen) {
+absl::Status Collection::RecoverPoints(RecoveryProgress& progress, std::vector<bool>* seen) {
   const KeyRange range = CollectionRange(id_);
   auto it = store_.Scan(Family::kPoints, range.begin, range.end, nullptr, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
+    progress.CountRecord();
     PointKeyParts key;
     PointRecordView record;
     RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
@@ -132,11 +135,13 @@ absl::Status Collection::RecoverPoints(std::vector<bool>* seen) {
   return it->status();
 }
 
-absl::Status Collection::RecoverCodes(EncodedSlots* encoded, std::vector<bool>* seen) {
+absl::Status Collection::RecoverCodes(RecoveryProgress& progress, EncodedSlots* encoded,
+                                      std::vector<bool>* seen) {
   const KeyRange range = CodesRange(id_, codebook_version_);
   const size_t code_bytes = codebook_->code_bytes();
   auto it = store_.Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
+    progress.CountRecord();
     CodeKeyParts key;
     CodeRecordView record;
     RETURN_IF_ERROR(ParseCodeKey(it->key(), &key));

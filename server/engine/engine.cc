@@ -20,6 +20,7 @@
 #include "server/engine/maintenance.h"
 #include "server/engine/operations.h"
 #include "server/engine/records.h"
+#include "server/engine/recovery_progress.h"
 #include "server/filter/check.h"
 
 namespace tessera {
@@ -171,6 +172,7 @@ class EngineImpl final : public Engine {
                              bool replace) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
   absl::Status RecoverFormat();
   absl::Status WriteFormat();
+  absl::Status RecoverCollection(Collection& collection) const;
   absl::Status SweepOrphans(const std::set<uint32_t>& known);
   void Log(const std::string& message) const {
     if (options_.log) options_.log(message);
@@ -259,7 +261,7 @@ absl::Status EngineImpl::Recover() {
     RETURN_IF_ERROR(DecodeCatalog(it->key(), it->value(), &record));
     const absl::Time start = absl::Now();
     auto collection = NewCollection(record);
-    RETURN_IF_ERROR(collection->Recover());
+    RETURN_IF_ERROR(RecoverCollection(*collection));
     Log(absl::StrCat("recovered collection ", record.spec.name, ": ", collection->points(),
                      " points, codebook ", record.codebook_version, ", in ",
                      absl::ToInt64Milliseconds(absl::Now() - start), " ms"));
@@ -272,6 +274,14 @@ absl::Status EngineImpl::Recover() {
   list_maintenance_.Wake();
   RETURN_IF_ERROR(aliases_.Recover());
   return SweepOrphans(ids);
+}
+
+absl::Status EngineImpl::RecoverCollection(Collection& collection) const {
+  RecoveryProgress progress(options_.recovery_log_period, [&](uint64_t records) {
+    Log(absl::StrCat("recovering collection ", collection.spec().name, ": ", records,
+                     " records read"));
+  });
+  return collection.Recover(progress);
 }
 
 // Records of collections that the catalog does not know: of a restore that was interrupted, or
@@ -482,7 +492,7 @@ absl::StatusOr<uint32_t> EngineImpl::NewCollectionId() {
 
 absl::Status EngineImpl::Install(const CatalogRecord& record, bool replace) {
   auto collection = NewCollection(record);
-  RETURN_IF_ERROR(collection->Recover());
+  RETURN_IF_ERROR(RecoverCollection(*collection));
   absl::MutexLock lock(&catalog_mutex_);
   const auto collections = collections_.load();
   RETURN_IF_ERROR(CheckNameFree(*collections, record.spec.name, replace));

@@ -23,6 +23,8 @@ namespace tessera {
 struct EngineOptions {
   // Told how far recovery has come; may be empty.
   std::function<void(std::string_view message)> log;
+  // How often it is told while a collection is read.
+  absl::Duration recovery_log_period = absl::Seconds(1);
   // A collection that has not been written to for this long has the space on disk returned that
   // deleted and replaced points took.
   absl::Duration quiet_before_compaction = absl::Seconds(10);

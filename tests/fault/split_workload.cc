@@ -45,7 +45,8 @@ absl::StatusOr<std::unique_ptr<Collection>> OpenCollection(Store& store, Executo
   RETURN_IF_ERROR(DecodeCatalog(it->key(), it->value(), &record));
   auto collection =
       std::make_unique<Collection>(store, executor, record, Collection::Hooks{[] {}, [] {}});
-  RETURN_IF_ERROR(collection->Recover());
+  RecoveryProgress progress(absl::InfiniteDuration(), {});
+  RETURN_IF_ERROR(collection->Recover(progress));
   return collection;
 }
 
