@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <utility>
 
 namespace tessera {
@@ -224,7 +225,8 @@ Fault ParseFault(std::string_view name) {
   if (name == "enospc") return Fault::kNoSpaceOnce;
   if (name == "short") return Fault::kShortWriteOnce;
   if (name == "read") return Fault::kReadOnce;
-  return name == "power" ? Fault::kPowerCut : Fault::kNone;
+  if (name == "power") return Fault::kPowerCut;
+  return name == "power-part" ? Fault::kPowerCutPart : Fault::kNone;
 }
 
 IOStatus FaultState::Turn::error() const {
@@ -257,21 +259,29 @@ bool FaultState::Next() {
     case Fault::kFailFrom:
       return operations_ >= at_;
     case Fault::kPowerCut:
-      if (operations_ == at_) CutPower();
+    case Fault::kPowerCutPart:
+      if (operations_ == at_) CutPower(fault_ == Fault::kPowerCutPart);
       return false;
   }
   return false;
 }
 
-void FaultState::CutPower() {
+// A part that is kept is a random number of bytes of each file from where it was synced, and a
+// random half of the names: the kernel writes in its own order.
+void FaultState::CutPower(bool keeps_part) {
+  std::mt19937_64 random(at_);
+  const auto kept = [&] { return keeps_part && random() % 2 == 0; };
   for (const auto& [name, file] : files_) {
-    if (!file.entry_synced) {
+    if (!file.entry_synced && !kept()) {
       unlink(name.c_str());
-    } else if (file.synced_size < file.size && truncate(name.c_str(), file.synced_size) != 0) {
-      _exit(1);
+      continue;
     }
+    if (file.synced_size == file.size) continue;
+    const uint64_t part = keeps_part ? random() % (file.size - file.synced_size + 1) : 0;
+    if (truncate(name.c_str(), static_cast<off_t>(file.synced_size + part)) != 0) _exit(1);
   }
   for (const auto& [name, content] : replaced_) {
+    if (kept()) continue;
     std::ofstream(name, std::ios::binary | std::ios::trunc) << content;
   }
   _exit(kPowerCutExitCode);

@@ -23,9 +23,11 @@ enum class Fault {
   kReadOnce,        // the n-th read fails; only reads are counted
   kFailFrom,        // the n-th operation and all after it fail
   kPowerCut,  // at the n-th operation everything that was not synced is lost, and the process ends
+  kPowerCutPart,  // the same, but of what was not synced a random part is kept
 };
 
-// What the fault tests call them: eio (once), from (on), enospc, short, read, power, none.
+// What the fault tests call them: eio (once), from (on), enospc, short, read, power, power-part,
+// none.
 Fault ParseFault(std::string_view name);
 
 // What has been written through an env, and the fault that is to happen. Thread-safe.
@@ -67,7 +69,7 @@ class FaultState {
 
  private:
   bool Next();
-  [[noreturn]] void CutPower();
+  [[noreturn]] void CutPower(bool keeps_part);
 
   const Fault fault_;
   const uint64_t at_;
