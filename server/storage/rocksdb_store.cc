@@ -3,7 +3,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
-#include <rocksdb/listener.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +18,7 @@
 #include "server/storage/high_water.h"
 #include "server/storage/rocksdb_batch.h"
 #include "server/storage/rocksdb_files.h"
+#include "server/storage/rocksdb_flushes.h"
 #include "server/storage/rocksdb_iterator.h"
 #include "server/storage/rocksdb_options.h"
 #include "server/storage/rocksdb_status.h"
@@ -40,16 +40,6 @@ constexpr char kRemedies[] =
     "snapshot in its place";
 // Of a checkpoint: it is walked once, from end to end.
 constexpr size_t kCheckpointCacheBytes = size_t{8} << 20;
-
-// Keeps RocksDB from resuming by itself after an error: what a failed sync left in the log is not
-// known, and only a restart finds out.
-class NoAutoRecovery final : public rocksdb::EventListener {
- public:
-  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
-                            bool* auto_recovery) override {
-    *auto_recovery = false;
-  }
-};
 
 class RocksDbSnapshot final : public StoreSnapshot {
  public:
@@ -117,13 +107,21 @@ class RocksDbStore final : public Store {
     return MapRocksDbStatus(status, what, root_);
   }
   std::string HighWaterPath() const { return root_ + "/" + kHighWaterFile; }
+  void AwaitFlush() {
+    flushes_->Await(*db_, families_, [this] { return read_only(); });
+  }
   bool read_only() const { return read_only_.load(std::memory_order_acquire); }
+  absl::Status ReadOnlyStatus() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return StoreReadOnly(read_only_cause_);
+  }
   // Remembers the first failed write and returns it.
   absl::Status BecomeReadOnly(absl::Status cause) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string root_;
   const size_t free_disk_bytes_min_;
   const std::function<void(std::string_view)> log_;
+  const std::shared_ptr<FlushWatch> flushes_ = std::make_shared<FlushWatch>();
   std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;
   FamilyHandles families_{};
@@ -190,7 +188,7 @@ absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options, rocksdb::Env* e
   // made anew, it would be empty.
   ASSIGN_OR_RETURN(const uint64_t mark, HighWater::Read(HighWaterPath()));
   db_options.create_missing_column_families = mark == 0;
-  db_options.listeners.push_back(std::make_shared<NoAutoRecovery>());
+  db_options.listeners.push_back(flushes_);
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
@@ -229,10 +227,7 @@ absl::Status RocksDbStore::CheckMark(uint64_t mark, const std::string& logs) con
 }
 
 absl::Status RocksDbStore::Commit(StoreBatch& batch, Durability durability) {
-  if (read_only()) {
-    absl::MutexLock lock(&mutex_);
-    return StoreReadOnly(read_only_cause_);
-  }
+  if (read_only()) return ReadOnlyStatus();
   auto& rocksdb_batch = static_cast<RocksDbBatch&>(batch);
   // Up to here nothing has been touched, and the store stays writable.
   RETURN_IF_ERROR(Map(rocksdb_batch.status(), "build a batch"));
@@ -249,16 +244,14 @@ absl::Status RocksDbStore::WriteBatch(RocksDbBatch& batch, Durability durability
   options.protection_bytes_per_key = 8;
   // Every entry takes one number. Those below this batch's come before it in the log, so that its
   // sync covers them as well.
+  AwaitFlush();
   const uint64_t mark = db_->GetLatestSequenceNumber() + batch.batch().Count();
   RETURN_IF_ERROR(Map(db_->Write(options, &batch.batch()), "commit"));
   return options.sync ? high_water_->Raise(mark) : absl::OkStatus();
 }
 
 absl::Status RocksDbStore::Sync() {
-  if (read_only()) {
-    absl::MutexLock lock(&mutex_);
-    return StoreReadOnly(read_only_cause_);
-  }
+  if (read_only()) return ReadOnlyStatus();
   const uint64_t mark = db_->GetLatestSequenceNumber();
   absl::Status status = Map(db_->SyncWAL(), "sync the log");
   if (status.ok()) status = high_water_->Raise(mark);
@@ -356,10 +349,8 @@ StoreUsage RocksDbStore::Usage() {
 
 absl::Status RocksDbStore::Compact(Family family, std::string_view begin, std::string_view end,
                                    std::atomic<bool>* cancelled) {
-  if (read_only()) {
-    absl::MutexLock lock(&mutex_);
-    return StoreReadOnly(read_only_cause_);
-  }
+  if (read_only()) return ReadOnlyStatus();
+  AwaitFlush();
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
@@ -374,6 +365,7 @@ absl::Status RocksDbStore::Checkpoint(const std::string& directory) {
   if (free_disk_bytes_min_ > 0) {
     RETURN_IF_ERROR(CheckFreeBytes(root_, free_disk_bytes_min_ + LogBytes(root_), "checkpoint"));
   }
+  AwaitFlush();
   return MakeCheckpoint(*db_, directory, root_);
 }
 
@@ -386,6 +378,7 @@ absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenCheckpoint(const std::s
 absl::Status RocksDbStore::Flush() {
   // After a failed write nothing more is written.
   if (read_only()) return absl::OkStatus();
+  AwaitFlush();
   const std::vector<rocksdb::ColumnFamilyHandle*> families(families_.begin(), families_.end());
   RETURN_IF_ERROR(Map(db_->Flush(rocksdb::FlushOptions(), families), "flush"));
   RETURN_IF_ERROR(Map(db_->SyncWAL(), "sync the log"));

@@ -40,8 +40,8 @@ class EngineFaultTest : public testing::TestWithParam<std::string> {
   }
 
   void CheckEnd(int state) {
-    // RocksDB's own assertions are on in the distribution's build: after a fault they may end the
-    // process, which is a crash like any other.
+    // The distribution builds RocksDB with its assertions on. One of them is not kept out of the
+    // way (README.md of server/storage); it ends the process, which is a crash like any other.
     if (WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT) {
       ++aborts_;
       return;
@@ -88,6 +88,7 @@ TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
   }
   std::cout << fired << " faults (" << GetParam() << "), the last at operation " << operation
             << "; " << aborts_ << " ended in an assertion of RocksDB" << std::endl;
+  EXPECT_LE(aborts_, 1) << "once in a thousand is what is known";
   EXPECT_LT(operation, kLastOperation) << "the fault always fired: the run has no end";
   EXPECT_GE(fired, 12) << "too few faults to mean anything";
   EXPECT_GE(acknowledged_, 50u) << "too few writes to mean anything";

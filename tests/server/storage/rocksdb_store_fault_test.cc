@@ -40,8 +40,8 @@ class RocksDbStoreFaultTest : public testing::Test {
   }
 
   void CheckEnd(int state, const std::string& fault, uint64_t operation) {
-    // RocksDB's own assertions are on in the distribution's build: after a fault they may end the
-    // process, which is a crash like any other.
+    // The distribution builds RocksDB with its assertions on. One of them is not kept out of the
+    // way (README.md of server/storage); it ends the process, which is a crash like any other.
     if (WIFSIGNALED(state) && WTERMSIG(state) == SIGABRT) {
       ++aborts_;
       return;
@@ -76,7 +76,7 @@ class RocksDbStoreFaultTest : public testing::Test {
     EXPECT_GE(fired, 30) << "too few faults to mean anything";
     EXPECT_GE(acknowledged_, 200u) << "too few commits to mean anything";
     RecordProperty("faults", fired);
-    RecordProperty("aborts", aborts_);
+    EXPECT_LE(aborts_, 1) << "once in a thousand is what is known";
   }
 
   TempDir dir_{TempDir::Place::kMemory};

@@ -4,12 +4,14 @@
 //   store_faults DIRECTORY FAULT OPERATION COMMITS
 //
 // FAULT is as ParseFault has it. The number of acknowledged commits goes to standard output, 8
-// bytes each. Exit codes: 0 without the fault having fired, 1 after it, 3 if a commit was taken
-// after one that had failed.
+// bytes each. Exit codes: 0 without the fault having fired, 1 after it, 3 if a commit, or what
+// else touches the log, was taken after one that had failed.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 #include "server/storage/rocksdb_store_env.h"
 #include "tests/server/storage/faulty_env.h"
@@ -24,8 +26,13 @@ bool Acknowledge(uint64_t count) {
   return write(STDOUT_FILENO, &count, sizeof(count)) == sizeof(count);
 }
 
-// Whether the store stays closed to writes.
-bool RefusesFurtherCommits(Store& store, uint64_t number) {
+// Whether the store stays closed to writes, and to what else would touch its log.
+bool RefusesFurtherWork(Store& store, const std::string& path, uint64_t number) {
+  std::atomic<bool> cancelled{false};
+  if (store.Checkpoint(path + "-copy").ok() || store.Sync().ok() ||
+      store.Compact(Family::kIds, "", "", &cancelled).ok()) {
+    return false;
+  }
   for (int i = 0; i < kTriesAfterFailure; ++i) {
     if (store.Commit(*WrittenBatch(store, number), Durability::kSync).ok()) return false;
   }
@@ -42,7 +49,7 @@ int Run(const RocksDbOptions& options, FaultState& state, uint64_t commits) {
     // The last commits of all are synced, or nobody would have to keep the others.
     const auto durability = number % 3 == 1 ? Durability::kAsync : Durability::kSync;
     if (!(*store)->Commit(*WrittenBatch(**store, number), durability).ok()) {
-      return RefusesFurtherCommits(**store, number) ? 1 : 3;
+      return RefusesFurtherWork(**store, options.path, number) ? 1 : 3;
     }
     if (durability == Durability::kSync && !Acknowledge(number + 1)) return 2;
   }
