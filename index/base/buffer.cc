@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kCacheLine = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kPage = size_t{4} << 10;
 
 size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -58,6 +59,16 @@ void FreeAligned(void* memory, size_t bytes) {
   } else {
     std::free(memory);
   }
+}
+
+void ReleaseAligned(void* memory, size_t begin, size_t bytes) {
+  const auto start = reinterpret_cast<uintptr_t>(memory);
+  const bool mapped = bytes >= kHugePage;
+  const uintptr_t first = RoundUp(start + begin, mapped ? kHugePage : kPage);
+  // What follows memory from the heap is not ours.
+  const uintptr_t end =
+      mapped ? RoundUp(start + bytes, kHugePage) : (start + bytes) / kPage * kPage;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
 
 }  // namespace tessera

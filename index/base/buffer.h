@@ -12,6 +12,9 @@ namespace tessera {
 // touched. Running out of memory aborts: callers bound their sizes before they ask (limits.h).
 void* AllocateAligned(size_t bytes);
 void FreeAligned(void* memory, size_t bytes);
+// Gives the memory of all whole pages from byte `begin` on back to the system: of 2 MiB where it
+// was mapped, else of 4 KiB. They read as zero until they are written again.
+void ReleaseAligned(void* memory, size_t begin, size_t bytes);
 
 // An owned array of `size` trivially copyable elements, zero-initialised. Move-only.
 template <class T>
@@ -31,6 +34,9 @@ class AlignedBuffer {
     return *this;
   }
   ~AlignedBuffer() { FreeAligned(data_, size_ * sizeof(T)); }
+
+  // ReleaseAligned from element `begin` on.
+  void ReleaseFrom(size_t begin) { ReleaseAligned(data_, begin * sizeof(T), size_ * sizeof(T)); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }

@@ -26,10 +26,23 @@ void CodeErrors::Set(Slot slot, float error) {
   std::atomic<Chunk*>& place = chunks_[ChunkIndex(slot)];
   if (place.load(std::memory_order_relaxed) == nullptr) {
     auto* chunk = new Chunk(kFirstChunkSlots << ChunkIndex(slot));
-    bytes_.fetch_add(chunk->size() * sizeof(uint16_t), std::memory_order_relaxed);
     place.store(chunk, std::memory_order_release);
   }
   At(slot).store(RoundUp(error), std::memory_order_relaxed);
+  if (slot >= end_.load(std::memory_order_relaxed)) {
+    end_.store(uint64_t{slot} + 1, std::memory_order_relaxed);
+  }
+}
+
+void CodeErrors::Shrink(uint64_t end) {
+  if (end >= end_.load(std::memory_order_relaxed)) return;
+  end_.store(end, std::memory_order_relaxed);
+  for (size_t i = 0; i < kChunks; ++i) {
+    Chunk* chunk = chunks_[i].load(std::memory_order_relaxed);
+    const uint64_t first = (kFirstChunkSlots << i) - kFirstChunkSlots;
+    if (chunk == nullptr || end >= first + chunk->size()) continue;
+    chunk->ReleaseFrom(end <= first ? 0 : end - first);
+  }
 }
 
 void CodeErrors::Raise(Slot slot, float error) {

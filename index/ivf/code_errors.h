@@ -31,7 +31,10 @@ class CodeErrors {
   // At least what was set, and at most 1/128 more.
   float Get(Slot slot) const;
 
-  size_t memory_bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // Slots from `end` on are not read until they are set again: gives their memory back.
+  void Shrink(uint64_t end);
+
+  size_t memory_bytes() const { return end_.load(std::memory_order_relaxed) * sizeof(uint16_t); }
 
  private:
   // Chunk i holds the kFirstChunkSlots << i slots from kFirstChunkSlots * (2^i - 1) on.
@@ -53,7 +56,7 @@ class CodeErrors {
   }
 
   std::array<std::atomic<Chunk*>, kChunks> chunks_{};
-  std::atomic<size_t> bytes_{0};
+  std::atomic<uint64_t> end_{0};  // slots from it on take no memory
 };
 
 }  // namespace tessera

@@ -15,6 +15,7 @@ namespace tessera {
 namespace {
 
 constexpr size_t kBlock = kLutScanBlockVectors;
+constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 size_t BlocksFor(size_t vectors) { return (vectors + kBlock - 1) / kBlock; }
 
@@ -34,6 +35,21 @@ class Extent {
  private:
   AlignedBuffer<uint8_t> buffer_;
   std::shared_ptr<std::atomic<size_t>> meter_;
+};
+
+// Rows that go into the lists, sorted by list; without vectors there are none.
+struct NewRows {
+  const EncodedVectors* vectors = nullptr;
+  const Slot* slots = nullptr;
+  const uint32_t* begins = nullptr;  // by list, and the end
+  const uint32_t* rows = nullptr;
+
+  size_t count(uint32_t list) const {
+    return vectors == nullptr ? 0 : begins[list + 1] - begins[list];
+  }
+  const uint32_t* rows_of(uint32_t list) const {
+    return vectors == nullptr ? nullptr : rows + begins[list];
+  }
 };
 
 // |codeword|^2 of each codeword, subquantizer by subquantizer.
@@ -68,11 +84,16 @@ SearchTables::SearchTables(std::shared_ptr<const Codebook> book)
       coarse(codebook) {}
 
 struct InvertedLists::Impl {
+  // Lists that were packed together share their memory, which is held until none uses it.
+  struct Packing {
+    size_t blocks = 0;
+    size_t blocks_used = 0;
+  };
   // What the writer knows of a list beyond what readers see.
   struct Room {
-    uint8_t* blocks = nullptr;  // the same as the list's, for writing past what readers see
-    uint32_t capacity = 0;      // in blocks
-    bool packed = false;        // in the memory that the last packing filled
+    uint8_t* blocks = nullptr;         // the same as the list's, for writing past what readers see
+    uint32_t capacity = 0;             // in blocks
+    std::shared_ptr<Packing> packing;  // null: the list has the memory to itself
   };
 
   explicit Impl(std::shared_ptr<const Codebook> codebook)
@@ -83,6 +104,7 @@ struct InvertedLists::Impl {
         chunks((nlist + ListChunk::kLists - 1) / ListChunk::kLists),
         shared(chunks.size(), false),
         rooms(nlist),
+        pack_next(nlist),
         codeword_norms(CodewordNorms(tables->codebook->quantizer())),
         errors(std::make_shared<CodeErrors>()),
         meter(std::make_shared<std::atomic<size_t>>(0)) {
@@ -105,6 +127,8 @@ struct InvertedLists::Impl {
   std::shared_ptr<Extent> NewExtent(size_t blocks) const {
     return std::make_shared<Extent>(blocks * block_bytes, meter);
   }
+  // How many blocks are packed in one step: they fill a huge page.
+  size_t BlocksPerPacking() const { return std::max<size_t>(1, kHugePageBytes / block_bytes); }
   const uint8_t* Block(const InvertedList& l, size_t b) const {
     return b < l.num_blocks ? l.blocks + b * block_bytes : l.tail;
   }
@@ -137,8 +161,9 @@ struct InvertedLists::Impl {
   void WriteList(const InvertedList& old, const EncodedVectors* vectors, const Slot* slots,
                  const uint32_t* rows, size_t n, const SlotSet* deleted, size_t kept,
                  std::vector<Slot>* removed, uint8_t* out);
-  void Pack(const EncodedVectors* vectors, const Slot* slots, const std::vector<uint32_t>& begins,
-            const std::vector<uint32_t>& rows, const SlotSet* deleted, std::vector<Slot>* removed);
+  void PackLists(ListRange lists, size_t room_blocks, const NewRows& added, const SlotSet* deleted,
+                 std::vector<Slot>* removed);
+  ListRange PackSome(const SlotSet* deleted, std::vector<Slot>* removed);
   void SetRoom(uint32_t index, const Room& room);
   double CodeNorm(const uint8_t* code) const;
   void NoteErrors(const EncodedVectors& vectors, const Slot* slots, const uint32_t* rows, size_t n,
@@ -159,19 +184,21 @@ struct InvertedLists::Impl {
   std::vector<size_t> moved_scratch;
   bool replacing = false;  // what is appended has been in the lists, and older snapshots show it
   size_t size = 0;
-  size_t packed_size = 0;  // when the lists were last packed anew
-  // In blocks: what lists have to themselves, what the last packing filled, and the part of it that
-  // is still in use. A partly filled last block that lies elsewhere is not counted.
-  size_t own_blocks = 0;
-  size_t packed_blocks = 0;
-  size_t packed_blocks_used = 0;
+  size_t packed_size = 0;  // when the lists were last packed anew, or that began
+  size_t pack_next;        // the first list that the packing under way has not come to
+  // The room of all lists, with what packings hold for lists that have left them. A partly filled
+  // last block that lies elsewhere is not counted.
+  size_t held_blocks = 0;
 };
 
 void InvertedLists::Impl::SetRoom(uint32_t index, const Room& room) {
-  Room& old = rooms[index];
-  (old.packed ? packed_blocks_used : own_blocks) -= old.capacity;
-  (room.packed ? packed_blocks_used : own_blocks) += room.capacity;
-  old = room;
+  (room.packing == nullptr ? held_blocks : room.packing->blocks_used) += room.capacity;
+  const Room old = std::exchange(rooms[index], room);
+  if (old.packing == nullptr) {
+    held_blocks -= old.capacity;
+  } else if (old.capacity > 0 && (old.packing->blocks_used -= old.capacity) == 0) {
+    held_blocks -= old.packing->blocks;
+  }
 }
 
 // The length of the residual that a code stands for.
@@ -222,7 +249,7 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
       l.tail = old_tail;
       l.tail_owner = old_owner;
     }
-    SetRoom(index, {extent->data(), static_cast<uint32_t>(capacity)});
+    SetRoom(index, {extent->data(), static_cast<uint32_t>(capacity), nullptr});
     l.blocks = extent->data();
     l.num_blocks = static_cast<uint32_t>(full_before);
     l.blocks_owner = std::move(extent);
@@ -231,7 +258,7 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
     l.tail_owner = l.blocks_owner;
     l.num_blocks = static_cast<uint32_t>(full_before);
     // Older snapshots see the block after it.
-    SetRoom(index, {room.blocks, static_cast<uint32_t>(full_before), room.packed});
+    SetRoom(index, {room.blocks, static_cast<uint32_t>(full_before), room.packing});
   }
   size_t row = 0;
   while (row < n) {
@@ -310,39 +337,49 @@ void InvertedLists::Impl::WriteList(const InvertedList& old, const EncodedVector
   }
 }
 
-// Writes all lists one after the other into new memory, in list order.
-void InvertedLists::Impl::Pack(const EncodedVectors* vectors, const Slot* slots,
-                               const std::vector<uint32_t>& begins,
-                               const std::vector<uint32_t>& rows, const SlotSet* deleted,
-                               std::vector<Slot>* removed) {
-  const auto added = [&](size_t i) -> size_t {
-    return vectors == nullptr ? 0 : begins[i + 1] - begins[i];
-  };
-  std::vector<size_t> kept(nlist);
+// Writes lists one after the other into new memory of at least `room_blocks` blocks.
+void InvertedLists::Impl::PackLists(ListRange lists, size_t room_blocks, const NewRows& added,
+                                    const SlotSet* deleted, std::vector<Slot>* removed) {
+  std::vector<size_t> kept(lists.end - lists.begin);
   size_t blocks = 0;
-  for (size_t i = 0; i < nlist; ++i) {
-    kept[i] = list(i).size - (deleted == nullptr ? 0 : CountDeleted(list(i), *deleted));
-    blocks += BlocksFor(kept[i] + added(i));
+  for (uint32_t i = lists.begin; i < lists.end; ++i) {
+    const InvertedList& l = list(i);
+    kept[i - lists.begin] = l.size - (deleted == nullptr ? 0 : CountDeleted(l, *deleted));
+    blocks += BlocksFor(kept[i - lists.begin] + added.count(i));
   }
-  auto extent = blocks == 0 ? nullptr : NewExtent(blocks);
+  auto packing = std::make_shared<Packing>();
+  packing->blocks = blocks == 0 ? 0 : std::max(blocks, room_blocks);
+  held_blocks += packing->blocks;
+  auto extent = blocks == 0 ? nullptr : NewExtent(packing->blocks);
   uint8_t* at = blocks == 0 ? nullptr : extent->data();
-  size = 0;
-  packed_blocks = packed_blocks_used = own_blocks = 0;
-  for (size_t i = 0; i < nlist; ++i) {
+  for (uint32_t i = lists.begin; i < lists.end; ++i) {
     InvertedList& l = MutableList(i);
-    if (added(i) > 0) NoteErrors(*vectors, slots, &rows[begins[i]], added(i), &l);
-    WriteList(l, vectors, slots, vectors == nullptr ? nullptr : &rows[begins[i]], added(i), deleted,
-              kept[i], removed, at);
-    const size_t count = kept[i] + added(i);
+    const size_t n = added.count(i), stay = kept[i - lists.begin];
+    if (n > 0) NoteErrors(*added.vectors, added.slots, added.rows_of(i), n, &l);
+    WriteList(l, added.vectors, added.slots, added.rows_of(i), n, deleted, stay, removed, at);
+    size += stay + n - l.size;
+    const auto count = static_cast<uint32_t>(stay + n);
     const auto used = static_cast<uint32_t>(BlocksFor(count));
-    l = {at, nullptr, used, static_cast<uint32_t>(count), l.error_max, l.reach, extent, nullptr};
-    rooms[i] = {at, used, true};
-    packed_blocks += used;
+    l = {at, nullptr, used, count, l.error_max, l.reach, extent, nullptr};
+    SetRoom(i, {at, used, packing});
     if (at != nullptr) at += used * block_bytes;
-    size += count;
   }
-  packed_blocks_used = packed_blocks;
-  packed_size = size;
+}
+
+// The next step of the packing under way: as many lists as a huge page has room for, or one.
+ListRange InvertedLists::Impl::PackSome(const SlotSet* deleted, std::vector<Slot>* removed) {
+  const size_t blocks_max = BlocksPerPacking();
+  const auto begin = static_cast<uint32_t>(pack_next);
+  size_t blocks = 0;
+  for (; pack_next < nlist; ++pack_next) {
+    const size_t more = BlocksFor(list(pack_next).size);
+    if (pack_next > begin && blocks + more > blocks_max) break;
+    blocks += more;
+  }
+  const ListRange lists{begin, static_cast<uint32_t>(pack_next)};
+  // All of a page, or it would not be a huge one; the last lists take no more than they need.
+  PackLists(lists, pack_next < nlist ? blocks_max : 0, {}, deleted, removed);
+  return lists;
 }
 
 InvertedLists::InvertedLists(std::shared_ptr<const Codebook> codebook)
@@ -352,6 +389,8 @@ InvertedLists::~InvertedLists() = default;
 
 void InvertedLists::Append(const EncodedVectors& vectors, const Slot* slots) {
   constexpr size_t kPackMin = 4096;
+  // Entries that are packed with each row that is appended: a packing ends long before the next.
+  constexpr size_t kPackPerRow = 8;
   const size_t n = vectors.size();
   if (n == 0) return;
   // Rows by list: a counting sort keeps their order within a list.
@@ -362,14 +401,23 @@ void InvertedLists::Append(const EncodedVectors& vectors, const Slot* slots) {
   std::vector<uint32_t> rows(n);
   for (size_t i = 0; i < n; ++i) rows[next[vectors.lists[i]]++] = static_cast<uint32_t>(i);
 
+  const NewRows added{&vectors, slots, begins.data(), rows.data()};
   const size_t size_after = impl_->size + n;
-  if (size_after >= impl_->packed_size + std::max(kPackMin, impl_->packed_size / 4)) {
-    impl_->Pack(&vectors, slots, begins, rows, nullptr, nullptr);
+  const bool grown = size_after >= impl_->packed_size + std::max(kPackMin, impl_->packed_size / 4);
+  if (grown) impl_->packed_size = size_after;
+  if (grown && size_after <= kPackPerRow * n) {
+    impl_->PackLists({0, static_cast<uint32_t>(impl_->nlist)}, 0, added, nullptr, nullptr);
+    impl_->pack_next = impl_->nlist;
     return;
   }
   for (uint32_t i = 0; i < impl_->nlist; ++i) {
-    const size_t count = begins[i + 1] - begins[i];
-    if (count > 0) impl_->AppendToList(i, vectors, slots, &rows[begins[i]], count);
+    if (added.count(i) > 0)
+      impl_->AppendToList(i, vectors, slots, added.rows_of(i), added.count(i));
+  }
+  if (grown) StartPacking();
+  for (size_t packed = 0; IsPacking() && packed < kPackPerRow * n;) {
+    const ListRange lists = impl_->PackSome(nullptr, nullptr);
+    for (uint32_t i = lists.begin; i < lists.end; ++i) packed += list_size(i);
   }
 }
 
@@ -391,7 +439,7 @@ void InvertedLists::Compact(uint32_t list, const SlotSet& deleted, std::vector<S
   const auto used = static_cast<uint32_t>(BlocksFor(count));
   auto extent = impl_->NewExtent(used);
   impl_->WriteList(l, nullptr, nullptr, nullptr, 0, &deleted, count, removed, extent->data());
-  impl_->SetRoom(list, {extent->data(), used});
+  impl_->SetRoom(list, {extent->data(), used, nullptr});
   l = {extent->data(), nullptr, used,   static_cast<uint32_t>(count),
        l.error_max,    l.reach, extent, nullptr};
   impl_->size -= before - count;
@@ -400,14 +448,19 @@ void InvertedLists::Compact(uint32_t list, const SlotSet& deleted, std::vector<S
 bool InvertedLists::HasSpareMemory() const {
   size_t used = 0;
   for (size_t i = 0; i < impl_->nlist; ++i) used += impl_->list(i).num_blocks;
-  const size_t packed = impl_->packed_blocks_used == 0 ? 0 : impl_->packed_blocks;
-  const size_t held = packed + impl_->own_blocks;
   // Few lists leave much room between them without it being much.
-  return held > used + std::max(impl_->nlist, used / 8);
+  return impl_->held_blocks > used + std::max(impl_->nlist, used / 8);
 }
 
-void InvertedLists::CompactAll(const SlotSet& deleted, std::vector<Slot>* removed) {
-  impl_->Pack(nullptr, nullptr, {}, {}, &deleted, removed);
+void InvertedLists::StartPacking() {
+  impl_->packed_size = impl_->size;
+  impl_->pack_next = 0;
+}
+
+bool InvertedLists::IsPacking() const { return impl_->pack_next < impl_->nlist; }
+
+ListRange InvertedLists::PackSome(const SlotSet& deleted, std::vector<Slot>* removed) {
+  return impl_->PackSome(&deleted, removed);
 }
 
 void InvertedLists::Replace(std::span<const uint32_t> from, const EncodedVectors& vectors,
@@ -434,6 +487,8 @@ void InvertedLists::UseTables(std::shared_ptr<const SearchTables> tables) {
   impl_->tables = std::move(tables);
   impl_->latest.reset();
 }
+
+void InvertedLists::ShrinkSlots(uint64_t end) { impl_->errors->Shrink(end); }
 
 size_t InvertedLists::list_size(uint32_t list) const { return impl_->list(list).size; }
 

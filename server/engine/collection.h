@@ -152,6 +152,9 @@ class Collection {
   bool Maintain(absl::Time now);
   // Whether a split that has failed before should be tried again.
   bool IsSplitDue(absl::Time now) const;
+  // Whether slots that only dead points have had can be given up, and their memory: Maintain()
+  // does.
+  bool HasSpareSlots() const;
   // Whether the records of deleted and replaced points take so much of the disk that CompactDisk is
   // worth its work: as much as the points, or, without a write since `quiet_since`, a tenth of it.
   bool HasSpareDisk(absl::Time quiet_since) const;
@@ -396,6 +399,9 @@ class Collection {
   void DropReleasedViews();
   void CompactSomeLists();
   void ReturnSpareMemory();
+  void PackSomeLists();
+  uint64_t SlotsWorthKeeping() const;
+  void QueueListsOfHighSlots();
 
   // Long lists give entries to others (collection_rebalance.cc).
   struct LongLists {

@@ -19,9 +19,12 @@ bool Collection::Maintain(absl::Time now) {
   const absl::Status status = queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
     ReclaimSlots();
+    QueueListsOfHighSlots();
     CompactSomeLists();
-    more = tombstones_.HasWork();
+    PackSomeLists();
+    more = tombstones_.HasWork() || (lists_ != nullptr && lists_->IsPacking());
     long_lists = FindLongLists();
+    if (slots_.end() < view()->slot_end) Publish();
     return absl::OkStatus();
   });
   return status.ok() && (Rebalance(long_lists, now) || more);
@@ -62,6 +65,30 @@ void Collection::DropReleasedViews() {
 void Collection::ReclaimSlots() {
   DropReleasedViews();
   slots_.Reclaim(epochs_.Oldest(), [this](Slot slot) { table_.ClearId(slot); });
+  if (table_.Shrink(slots_.end()) && lists_ != nullptr) lists_->ShrinkSlots(slots_.end());
+}
+
+// More slots than that are to be given up where nothing is in the way.
+uint64_t Collection::SlotsWorthKeeping() const {
+  constexpr uint64_t kSpareSlots = 64;
+  return points() + points() / 8 + kSpareSlots;
+}
+
+bool Collection::HasSpareSlots() const {
+  const auto now = view();
+  return now->slot_end > SlotsWorthKeeping() && now->dead->Contains(now->slot_end - 1);
+}
+
+// A slot at the end that is dead, but one of few in its list, keeps all below it from being given
+// up: such lists are compacted too.
+void Collection::QueueListsOfHighSlots() {
+  if (lists_ == nullptr) return;
+  const uint64_t worth_keeping = SlotsWorthKeeping();
+  for (uint64_t end = slots_.end(); end > worth_keeping; --end) {
+    const auto slot = static_cast<Slot>(end - 1);
+    if (!dead_.Contains(slot)) break;
+    if (tombstones_.slots().Contains(slot)) tombstones_.Queue(table_.list(slot));
+  }
 }
 
 void Collection::CompactSomeLists() {
@@ -80,11 +107,19 @@ void Collection::CompactSomeLists() {
 }
 
 void Collection::ReturnSpareMemory() {
-  if (!lists_->HasSpareMemory()) return;
+  if (lists_->IsPacking() || !lists_->HasSpareMemory()) return;
+  lists_->StartPacking();
+  hooks_.lists_need_work();
+}
+
+void Collection::PackSomeLists() {
+  if (lists_ == nullptr || !lists_->IsPacking()) return;
   std::vector<Slot> removed;
-  lists_->CompactAll(tombstones_.slots(), &removed);
-  tombstones_.Clear();
+  const ListRange packed = lists_->PackSome(tombstones_.slots(), &removed);
+  tombstones_.Remove(removed);
+  tombstones_.ResetCounts(packed.begin, packed.end);
   slots_.Retire(std::move(removed), epochs_.next());
+  Publish();
 }
 
 }  // namespace tessera

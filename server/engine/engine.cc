@@ -337,7 +337,9 @@ bool EngineImpl::MaintainDisk() {
   for (const auto& [name, collection] : *collections) {
     if (closing_.load()) break;
     collection->ReleaseOldViews();
-    if (collection->IsSplitDue(absl::Now())) list_maintenance_.Wake();
+    if (collection->IsSplitDue(absl::Now()) || collection->HasSpareSlots()) {
+      list_maintenance_.Wake();
+    }
     if (!collection->HasSpareDisk(quiet_since)) continue;
     if (absl::Status status = collection->CompactDisk(&closing_); !status.ok()) {
       if (!absl::IsCancelled(status))

@@ -1,5 +1,7 @@
 #include "server/engine/list_tombstones.h"
 
+#include <algorithm>
+
 #include "index/base/limits.h"
 
 namespace tessera {
@@ -14,7 +16,11 @@ void ListTombstones::Reset(size_t nlist) {
 void ListTombstones::Add(Slot slot, uint32_t list, size_t list_size) {
   slots_.Insert(slot);
   ++counts_[list];
-  if (queued_[list] || counts_[list] * 100 <= list_size * limits::kListDeadPercentMax) return;
+  if (counts_[list] * 100 > list_size * limits::kListDeadPercentMax) Queue(list);
+}
+
+void ListTombstones::Queue(uint32_t list) {
+  if (queued_[list]) return;
   queued_[list] = true;
   waiting_.push_back(list);
 }
@@ -32,6 +38,8 @@ void ListTombstones::Remove(std::span<const Slot> slots) {
   for (Slot slot : slots) slots_.Erase(slot);
 }
 
-void ListTombstones::Clear() { Reset(counts_.size()); }
+void ListTombstones::ResetCounts(uint32_t begin, uint32_t end) {
+  std::fill(counts_.begin() + begin, counts_.begin() + end, 0);
+}
 
 }  // namespace tessera

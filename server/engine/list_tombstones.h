@@ -22,13 +22,15 @@ class ListTombstones {
 
   // The entry of `slot` in a list of `list_size` entries, dead ones included, is dead.
   void Add(Slot slot, uint32_t list, size_t list_size);
+  // The list is to be compacted, however few they are.
+  void Queue(uint32_t list);
   // The next list that is to be compacted; it counts as compacted from then on.
   std::optional<uint32_t> NextList();
   bool HasWork() const { return !waiting_.empty(); }
   // Compaction has removed these entries.
   void Remove(std::span<const Slot> slots);
-  // All lists have been compacted.
-  void Clear();
+  // The lists from `begin` to before `end` have been compacted too.
+  void ResetCounts(uint32_t begin, uint32_t end);
 
   const SlotSet& slots() const { return slots_; }
   uint32_t count(uint32_t list) const { return counts_[list]; }

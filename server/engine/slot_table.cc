@@ -1,5 +1,6 @@
 #include "server/engine/slot_table.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -63,6 +64,7 @@ void SlotTable::ClearId(Slot slot) { ClearId(ChunkOf(slot), OffsetIn(slot)); }
 
 void SlotTable::Set(Slot slot, const PointId& id, const std::byte* vector) {
   Chunk& chunk = EnsureChunk(slot);
+  touched_end_ = std::max(touched_end_, uint64_t{slot} + 1);
   const uint32_t offset = OffsetIn(slot);
   ClearId(chunk, offset);
   if (const uint64_t* number = std::get_if<uint64_t>(&id)) {
@@ -75,6 +77,25 @@ void SlotTable::Set(Slot slot, const PointId& id, const std::byte* vector) {
   }
   if (vector_bytes_ == 0 || vector == nullptr) return;
   std::memcpy(chunk.vectors.data() + size_t{offset} * vector_bytes_, vector, vector_bytes_);
+}
+
+bool SlotTable::Shrink(uint64_t end) {
+  // Not for each slot that comes and goes: pages that are given back are zeroed when they return.
+  if (touched_end_ - std::min(end, touched_end_) < touched_end_ / 8 + kFirstChunkSlots) {
+    return false;
+  }
+  touched_end_ = end;
+  for (size_t i = 0; i < kChunks; ++i) {
+    Chunk* chunk = chunks_[i].load(std::memory_order_relaxed);
+    const uint64_t first = FirstSlot(i);
+    if (chunk == nullptr || end >= first + ChunkSlots(i)) continue;
+    const size_t offset = end <= first ? 0 : end - first;
+    chunk->ids.ReleaseFrom(offset);
+    chunk->is_string.ReleaseFrom(offset);
+    chunk->lists.ReleaseFrom(offset);
+    chunk->vectors.ReleaseFrom(offset * vector_bytes_);
+  }
+  return true;
 }
 
 PointId SlotTable::id(Slot slot) const {

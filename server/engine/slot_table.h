@@ -35,6 +35,9 @@ class SlotTable {
   void Set(Slot slot, const PointId& id, const std::byte* vector);
   // Frees the memory of an id that is not needed any more; harmless when called twice.
   void ClearId(Slot slot);
+  // All slots in use are below `end`, and no reader asks for another one: gives the memory of those
+  // above back, if it is worth it, and says so. They may be set again.
+  bool Shrink(uint64_t end);
   // Readers may meet a list of the codebook before or after their view's. Who sees a list sees,
   // too, what its writer did before.
   void SetList(Slot slot, uint32_t list) {
@@ -62,7 +65,7 @@ class SlotTable {
     for (size_t i = 0; i < slots.size(); ++i) {
       if (slots[i] < begin || slots[i] >= end) {
         const size_t chunk = ChunkIndex(slots[i]);
-        begin = (kFirstChunkSlots << chunk) - kFirstChunkSlots;
+        begin = FirstSlot(chunk);
         end = begin + ChunkSlots(chunk);
         of_chunk = ChunkOf(slots[i]).lists.data();
       }
@@ -106,9 +109,11 @@ class SlotTable {
   }
   Chunk& EnsureChunk(Slot slot);
   void ClearId(Chunk& chunk, size_t offset);
+  static uint64_t FirstSlot(size_t chunk) { return (kFirstChunkSlots << chunk) - kFirstChunkSlots; }
 
   const size_t vector_bytes_;
   std::array<std::atomic<Chunk*>, kChunks> chunks_{};
+  uint64_t touched_end_ = 0;  // the writer's: slots from it on take no memory
   std::atomic<size_t> string_bytes_{0};
 };
 

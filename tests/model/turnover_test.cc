@@ -52,6 +52,28 @@ class TurnoverTest : public EngineFixture, public testing::WithParamInterface<Ve
     return info.ok() ? *info : CollectionInfo{};
   }
 
+  // Waits until what `old` has been through takes no more room.
+  void ExpectSizeOfFresh(const std::string& old, const std::string& fresh) {
+    // The disk is compacted once writes have stopped; the fresh one's is in memory buffers until
+    // then.
+    const CollectionInfo fresh_info = Info(fresh);
+    CollectionInfo old_info = Info(old);
+    const auto is_large = [&] {
+      return old_info.disk_bytes > fresh_info.disk_bytes * 1.2 ||
+             old_info.memory_bytes > fresh_info.memory_bytes * 1.2;
+    };
+    for (int i = 0; i < 600 && is_large(); ++i) {
+      absl::SleepFor(absl::Milliseconds(100));
+      old_info = Info(old);
+    }
+    std::printf("memory %.2f MB after, %.2f MB fresh; disk %.2f MB after, %.2f MB fresh\n",
+                old_info.memory_bytes / 1e6, fresh_info.memory_bytes / 1e6,
+                old_info.disk_bytes / 1e6, fresh_info.disk_bytes / 1e6);
+    EXPECT_EQ(old_info.points, fresh_info.points);
+    EXPECT_LE(old_info.memory_bytes, fresh_info.memory_bytes * 1.2);
+    EXPECT_LE(old_info.disk_bytes, fresh_info.disk_bytes * 1.2);
+  }
+
   size_t points_ = 6000;
   Matrix vectors_;
   std::vector<std::vector<float>> queries_;
@@ -95,24 +117,38 @@ TEST_P(TurnoverTest, TenTurnoversLeaveNoTrace) {
                 kTurnovers, fresh_recall);
     EXPECT_GE(old_recall, fresh_recall - 0.005);
   }
-  // The disk is compacted once writes have stopped; the fresh one's is in memory buffers until
-  // then.
-  const CollectionInfo fresh_info = Info("fresh");
-  CollectionInfo old_info = Info("old");
-  const auto is_large = [&] {
-    return old_info.disk_bytes > fresh_info.disk_bytes * 1.2 ||
-           old_info.memory_bytes > fresh_info.memory_bytes * 1.2;
-  };
-  for (int i = 0; i < 600 && is_large(); ++i) {
-    absl::SleepFor(absl::Milliseconds(100));
-    old_info = Info("old");
+  ExpectSizeOfFresh("old", "fresh");
+}
+
+// Deleting nine in ten points and replacing the others leaves a small collection, not a large one
+// with holes.
+TEST_P(TurnoverTest, WhatShrinksBecomesSmall) {
+  // Not fewer: a thousand dead records are not worth a compaction of the disk.
+  const auto few = static_cast<uint32_t>(points_);
+  const uint32_t nlist = few / 250;
+  std::vector<uint32_t> ids(size_t{10} * few), rows(ids.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  std::shuffle(ids.begin(), ids.end(), std::mt19937(14));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint32_t>(i % few);
+  const std::vector<uint32_t> kept(ids.begin(), ids.begin() + few);
+  const std::vector<uint32_t> their_rows(rows.begin(), rows.begin() + few);
+  Create("fresh", kDimension, Metric::kL2, ElementType::kFloat32, GetParam());
+  Write("fresh", kept, their_rows);
+  Train("fresh", nlist);
+  Reopen();  // what is in tables has a size that is known
+
+  Create("old", kDimension, Metric::kL2, ElementType::kFloat32, GetParam());
+  Write("old", ids, rows);
+  Train("old", nlist);
+  for (size_t begin = few; begin < ids.size(); begin += 1'000) {
+    std::vector<PointId> some;
+    for (size_t i = begin; i < std::min(begin + 1'000, ids.size()); ++i) {
+      some.emplace_back(uint64_t{ids[i]});
+    }
+    ASSERT_TRUE(engine_->DeletePoints("old", some, {}).ok());
   }
-  std::printf("memory %.2f MB after, %.2f MB fresh; disk %.2f MB after, %.2f MB fresh\n",
-              old_info.memory_bytes / 1e6, fresh_info.memory_bytes / 1e6, old_info.disk_bytes / 1e6,
-              fresh_info.disk_bytes / 1e6);
-  EXPECT_EQ(old_info.points, points_);
-  EXPECT_LE(old_info.memory_bytes, fresh_info.memory_bytes * 1.2);
-  EXPECT_LE(old_info.disk_bytes, fresh_info.disk_bytes * 1.2);
+  Write("old", kept, their_rows);
+  ExpectSizeOfFresh("old", "fresh");
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, TurnoverTest,

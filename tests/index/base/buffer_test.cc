@@ -34,6 +34,34 @@ TEST(AlignedBufferTest, MovesItsMemory) {
   EXPECT_EQ(third.size(), 3u);
 }
 
+TEST(AlignedBufferTest, WhatIsReleasedIsZeroAndTheRestIsNot) {
+  constexpr size_t kPage = 2 << 20;
+  AlignedBuffer<uint32_t> buffer(3 * kPage / sizeof(uint32_t));
+  for (size_t i = 0; i < buffer.size(); ++i) buffer[i] = 7;
+  const size_t begin = kPage / sizeof(uint32_t) + 1;
+  buffer.ReleaseFrom(begin);
+  size_t zero = 0;
+  for (size_t i = 0; i < buffer.size(); ++i) {
+    if (i < begin) {
+      ASSERT_EQ(buffer[i], 7u);
+    }
+    zero += buffer[i] == 0;
+  }
+  EXPECT_EQ(zero, kPage / sizeof(uint32_t)) << "whole pages only";
+  buffer[buffer.size() - 1] = 9;
+  EXPECT_EQ(buffer[buffer.size() - 1], 9u);
+  // On the heap, too, but nothing of what lies around.
+  AlignedBuffer<uint8_t> small(100'000);
+  for (size_t i = 0; i < small.size(); ++i) small[i] = 7;
+  small.ReleaseFrom(10'000);
+  EXPECT_EQ(small[9'999], 7u);
+  EXPECT_EQ(small[50'000], 0u);
+  AlignedBuffer<uint8_t> tiny(100);
+  tiny[99] = 7;
+  tiny.ReleaseFrom(0);
+  EXPECT_EQ(tiny[99], 7u);
+}
+
 TEST(AlignedBufferTest, EmptyOwnsNothing) {
   EXPECT_EQ(AlignedBuffer<float>().data(), nullptr);
   EXPECT_EQ(AlignedBuffer<float>(0).data(), nullptr);

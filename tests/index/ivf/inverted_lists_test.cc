@@ -76,6 +76,10 @@ class InvertedListsTest : public testing::TestWithParam<uint32_t> {
     deleted_.Insert(slot);
     model_.erase(slot);
   }
+  void PackAll(std::vector<Slot>* removed) {
+    lists_.StartPacking();
+    while (lists_.IsPacking()) lists_.PackSome(deleted_, removed);
+  }
 
   Matrix vectors_;
   std::shared_ptr<const Codebook> codebook_;
@@ -146,7 +150,7 @@ TEST_P(InvertedListsTest, CompactDropsDeletedEntries) {
   Append(5500, 700);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
   for (int i = 0; i < 2000; ++i) Delete(static_cast<Slot>(rng() % 6200));
-  lists_.CompactAll(deleted_, &removed_);
+  PackAll(&removed_);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
   EXPECT_EQ(lists_.size(), model_.size());
 }
@@ -192,14 +196,14 @@ TEST_P(InvertedListsTest, ReplacesEntriesUnderOtherCentroids) {
   EXPECT_EQ(live, model_);
   EXPECT_EQ(&lists_.Snapshot()->codebook(), codebook_.get());
   EXPECT_EQ(Read(*before), contents);
-  lists_.CompactAll(deleted_, &removed_);
+  PackAll(&removed_);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
 }
 
 TEST_P(InvertedListsTest, EverythingDeletedLeavesEmptyLists) {
   Append(0, 300);
   for (Slot slot = 0; slot < 300; ++slot) Delete(slot);
-  lists_.CompactAll(deleted_, &removed_);
+  PackAll(&removed_);
   EXPECT_EQ(lists_.size(), 0u);
   Append(300, 300);
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
@@ -218,7 +222,7 @@ TEST_P(InvertedListsTest, MemoryFollowsTheVectors) {
   EXPECT_LE(used, 12'000 * per_vector + codebook_->nlist() * shape.block_bytes() + kErrorBytes);
   for (Slot slot = 0; slot < 11'000; ++slot) Delete(slot);
   const auto snapshot = lists_.Snapshot();
-  lists_.CompactAll(deleted_, &removed_);
+  PackAll(&removed_);
   EXPECT_GE(lists_.memory_bytes() - empty, used) << "the snapshot still holds the old memory";
 }
 
@@ -239,7 +243,7 @@ TEST_P(InvertedListsTest, MemoryStaysBoundedThroughTurnovers) {
     for (Slot slot : removed) deleted_.Erase(slot);
     for (Slot slot : removed) Append(slot, 1);
     if (lists_.HasSpareMemory()) {
-      lists_.CompactAll(deleted_, &removed);
+      PackAll(&removed);
       EXPECT_FALSE(lists_.HasSpareMemory());
       ++packed;
     }
@@ -248,6 +252,80 @@ TEST_P(InvertedListsTest, MemoryStaysBoundedThroughTurnovers) {
               fresh + fresh / 4 + 3 * codebook_->nlist() * shape.block_bytes());
   }
   EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+}
+
+// `n` vectors that nobody has encoded, of which the code is known by the slot.
+EncodedVectors MadeUp(const Codebook& codebook, Slot first, size_t n) {
+  EncodedVectors made;
+  for (Slot slot = first; slot < first + n; ++slot) {
+    made.lists.push_back(slot * 7919 % codebook.nlist());
+    for (size_t j = 0; j < codebook.code_bytes(); ++j) {
+      made.codes.push_back(static_cast<uint8_t>((slot >> (j * 3 % 24)) & (j == 0 ? 15 : 7)));
+    }
+    made.biases.push_back(static_cast<float>(slot));
+    made.errors.push_back(1);
+  }
+  return made;
+}
+
+// Many lists are not packed by the one write that they have grown too much with, but a step by
+// each write that follows, each of as much as a huge page holds.
+TEST_P(InvertedListsTest, PackingGoesOnFromWriteToWrite) {
+  constexpr size_t kEntries = 600'000, kRows = 500;
+  const auto append = [&](Slot first, size_t n) {
+    lists_.Append(MadeUp(*codebook_, first, n), Iota(n, first).data());
+  };
+  append(0, kEntries);
+  EXPECT_FALSE(lists_.IsPacking()) << "what is appended at once is packed at once";
+  Slot next = kEntries;
+  for (; !lists_.IsPacking(); next += kRows) append(next, kRows);
+  EXPECT_EQ(next, kEntries + kEntries / 4);
+  size_t steps = 1;
+  for (; lists_.IsPacking(); next += kRows, ++steps) append(next, kRows);
+  EXPECT_GE(steps, 3u);
+  EXPECT_FALSE(lists_.HasSpareMemory());
+
+  const auto snapshot = lists_.Snapshot();
+  const LutScanShape& shape = snapshot->tables().shape;
+  const EncodedVectors all = MadeUp(*codebook_, 0, next);
+  ASSERT_EQ(snapshot->size(), next);
+  std::vector<bool> seen(next);
+  std::vector<uint8_t> code(shape.code_bytes());
+  for (uint32_t l = 0; l < snapshot->nlist(); ++l) {
+    const InvertedList& list = snapshot->list(l);
+    for (uint32_t i = 0; i < list.size; ++i) {
+      const size_t b = i / kLutScanBlockVectors, lane = i % kLutScanBlockVectors;
+      const uint8_t* block =
+          b < list.num_blocks ? list.blocks + b * shape.block_bytes() : list.tail;
+      const Slot slot = LutScanSlot(shape, block, lane);
+      ASSERT_LT(slot, next);
+      ASSERT_FALSE(seen[slot]);
+      seen[slot] = true;
+      ASSERT_EQ(all.lists[slot], l);
+      LutScanGet(shape, block, lane, code.data());
+      ASSERT_TRUE(std::equal(code.begin(), code.end(), &all.codes[slot * code.size()])) << slot;
+    }
+  }
+}
+
+// Lists may change while a packing is under way.
+TEST_P(InvertedListsTest, ListsChangeBetweenTheStepsOfAPacking) {
+  Append(0, 6'000);
+  std::mt19937 rng(10);
+  for (int i = 0; i < 1'000; ++i) Delete(static_cast<Slot>(rng() % 6'000));
+  const auto before = lists_.Snapshot();
+  const Contents contents = Read(*before);
+  lists_.StartPacking();
+  lists_.Compact(69, deleted_, &removed_);
+  Append(6'000, 10);
+  lists_.StartPacking();
+  lists_.PackSome(deleted_, &removed_);
+  EXPECT_FALSE(lists_.IsPacking()) << "so few take one step";
+  Append(6'010, 500);
+  EXPECT_EQ(Read(*before), contents);
+  PackAll(&removed_);
+  EXPECT_EQ(Read(*lists_.Snapshot()), model_);
+  EXPECT_EQ(lists_.size(), model_.size());
 }
 
 TEST_P(InvertedListsTest, ReadersScanWhileTheWriterAppends) {

@@ -150,6 +150,19 @@ TEST(CodeErrors, AreRoundedUpAndNoMore) {
   }
 }
 
+TEST(CodeErrors, ShrinksAndGrowsAgain) {
+  CodeErrors errors;
+  constexpr Slot kSlots = 50'000, kKept = 3'000;
+  for (Slot slot = 0; slot < kSlots; ++slot) errors.Set(slot, 2);
+  EXPECT_EQ(errors.memory_bytes(), kSlots * 2);
+  errors.Shrink(kKept);
+  EXPECT_EQ(errors.memory_bytes(), kKept * 2);
+  for (Slot slot = 0; slot < kKept; ++slot) ASSERT_EQ(errors.Get(slot), 2);
+  EXPECT_EQ(errors.Get(kSlots - 5'000), 0) << "its memory is still there";
+  for (Slot slot = kKept; slot < kSlots; ++slot) errors.Set(slot, 4);
+  for (Slot slot = kKept; slot < kSlots; ++slot) ASSERT_EQ(errors.Get(slot), 4);
+}
+
 TEST(CodeErrors, ARaisedOneNeverFalls) {
   CodeErrors errors;
   errors.Set(3, 2);

@@ -1,10 +1,13 @@
 #include "server/engine/slot_table.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <string>
+#include <vector>
 
 namespace tessera {
 namespace {
@@ -26,6 +29,40 @@ TEST(SlotTable, KeepsWhatWasSetAcrossChunks) {
     Slot stored;
     std::memcpy(&stored, table.vector(slot), sizeof(stored));
     ASSERT_EQ(stored, slot);
+  }
+}
+
+size_t ResidentBytes() {
+  size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST(SlotTable, GivesMemoryBackWhenItShrinks) {
+  constexpr size_t kVectorBytes = 512;
+  constexpr Slot kSlots = 100'000, kKept = 10'000;
+  SlotTable table(kVectorBytes);
+  const auto fill = [&](Slot begin, Slot end) {
+    for (Slot slot = begin; slot < end; ++slot) {
+      const std::vector<std::byte> vector(kVectorBytes, static_cast<std::byte>(slot));
+      table.Set(slot, PointId(uint64_t{slot}), vector.data());
+    }
+  };
+  fill(0, kSlots);
+  EXPECT_FALSE(table.Shrink(kSlots - 100)) << "so little is not worth it";
+  EXPECT_EQ(table.id(kSlots - 1), PointId(uint64_t{kSlots - 1}));
+  const size_t full = ResidentBytes();
+  EXPECT_TRUE(table.Shrink(kKept));
+  const size_t released = full - ResidentBytes();
+  EXPECT_GE(released, (kSlots - kKept) * kVectorBytes * 8 / 10);
+  EXPECT_EQ(table.vector(kSlots - 1)[7], std::byte{0});
+  for (Slot slot = 0; slot < kKept; ++slot) {
+    ASSERT_EQ(table.id(slot), PointId(uint64_t{slot}));
+    ASSERT_EQ(table.vector(slot)[kVectorBytes - 1], static_cast<std::byte>(slot));
+  }
+  fill(kKept, kSlots);
+  for (Slot slot = 0; slot < kSlots; ++slot) {
+    ASSERT_EQ(table.vector(slot)[3], static_cast<std::byte>(slot));
   }
 }
 
