@@ -104,7 +104,6 @@ struct InvertedLists::Impl {
         chunks((nlist + ListChunk::kLists - 1) / ListChunk::kLists),
         shared(chunks.size(), false),
         rooms(nlist),
-        pack_next(nlist),
         codeword_norms(CodewordNorms(tables->codebook->quantizer())),
         errors(std::make_shared<CodeErrors>()),
         meter(std::make_shared<std::atomic<size_t>>(0)) {
@@ -184,8 +183,8 @@ struct InvertedLists::Impl {
   std::vector<size_t> moved_scratch;
   bool replacing = false;  // what is appended has been in the lists, and older snapshots show it
   size_t size = 0;
-  size_t packed_size = 0;  // when the lists were last packed anew, or that began
-  size_t pack_next;        // the first list that the packing under way has not come to
+  size_t packed_size = 0;    // when the lists were last packed anew, or that began
+  size_t pack_next = nlist;  // the first list that the packing under way has not come to
   // The room of all lists, with what packings hold for lists that have left them. A partly filled
   // last block that lies elsewhere is not counted.
   size_t held_blocks = 0;

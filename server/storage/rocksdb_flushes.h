@@ -26,7 +26,13 @@ class FlushWatch final : public rocksdb::EventListener {
                             bool* auto_recovery) override {
     *auto_recovery = false;
   }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status*) override {
+    failed_.store(true);
+  }
   void OnMemTableSealed(const rocksdb::MemTableInfo&) override { sealed_.store(true); }
+
+  // Whether RocksDB has failed to write, and takes no more writes.
+  bool failed() const { return failed_.load(); }
 
   // To be called before what may begin a flush. Costs nothing while none is under way, and waits
   // only for families that were not written to since it began. Gives up when stopped() says so,
@@ -35,6 +41,7 @@ class FlushWatch final : public rocksdb::EventListener {
 
  private:
   std::atomic<bool> sealed_{false};  // since no flush was under way
+  std::atomic<bool> failed_{false};
 };
 
 }  // namespace tessera

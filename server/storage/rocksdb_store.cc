@@ -362,11 +362,14 @@ absl::Status RocksDbStore::Compact(Family family, std::string_view begin, std::s
 }
 
 absl::Status RocksDbStore::Checkpoint(const std::string& directory) {
+  // RocksDB would sync a log whose writing has failed, which an assertion of it forbids.
+  if (read_only()) return ReadOnlyStatus();
   if (free_disk_bytes_min_ > 0) {
     RETURN_IF_ERROR(CheckFreeBytes(root_, free_disk_bytes_min_ + LogBytes(root_), "checkpoint"));
   }
   AwaitFlush();
-  return MakeCheckpoint(*db_, directory, root_);
+  absl::Status status = MakeCheckpoint(*db_, directory, root_);
+  return !status.ok() && flushes_->failed() ? BecomeReadOnly(std::move(status)) : status;
 }
 
 absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenCheckpoint(const std::string& directory) {
