@@ -10,12 +10,11 @@ namespace tessera {
 namespace {
 
 constexpr size_t kBlocksAtOnce = 16;
-constexpr size_t kQueriesAtOnce = 4;  // the kernel shares loads among as many
 
 void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
                 QueryScan* const* queries, size_t n, const SlotSet& deleted) {
-  LutScanQuery scans[kQueriesAtOnce];
-  size_t begins[kQueriesAtOnce];
+  LutScanQuery scans[kScanQueriesAtOnce];
+  size_t begins[kScanQueriesAtOnce];
   for (size_t b = 0; b < num_blocks; b += kBlocksAtOnce) {
     const size_t count = std::min(kBlocksAtOnce, num_blocks - b);
     for (size_t i = 0; i < n; ++i) {
@@ -91,8 +90,8 @@ void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list) {
 
 void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,
               size_t n, const SlotSet& deleted) {
-  for (size_t q = 0; q < n; q += kQueriesAtOnce) {
-    const size_t count = std::min(kQueriesAtOnce, n - q);
+  for (size_t q = 0; q < n; q += kScanQueriesAtOnce) {
+    const size_t count = std::min(kScanQueriesAtOnce, n - q);
     ScanBlocks(shape, list.blocks, list.num_blocks, queries + q, count, deleted);
     if (list.tail != nullptr) ScanBlocks(shape, list.tail, 1, queries + q, count, deleted);
   }

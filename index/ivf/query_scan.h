@@ -12,6 +12,9 @@ namespace tessera {
 struct InvertedList;
 class ListsSnapshot;
 
+// The scan's kernel shares blocks among so many queries.
+inline constexpr size_t kScanQueriesAtOnce = 4;
+
 // One query's candidates while lists are scanned: the best so far by their codes, thinned out
 // whenever there are about twice as many as wanted. Does not own its arrays.
 struct QueryScan {

@@ -37,9 +37,6 @@ constexpr size_t kSharedTimes = 4 * kSettleTimes;
 // Queries that go one after the other are prepared together.
 constexpr size_t kQueriesAlone = 32;
 
-// The scan's kernel shares blocks among so many queries.
-constexpr size_t kQueriesAtOnce = 4;
-
 // How far a masked search has come.
 struct MaskedProgress {
   size_t scanned = 0;  // lists
@@ -326,9 +323,9 @@ class Batch {
   // Scans a list for scratch_.probes[begin, end).
   void ScanForProbes(size_t list, size_t begin, size_t end) {
     const InvertedList& l = lists_.list(list);
-    QueryScan* scans[kQueriesAtOnce];
-    for (size_t at = begin; at < end; at += kQueriesAtOnce) {
-      const size_t n = std::min(kQueriesAtOnce, end - at);
+    QueryScan* scans[kScanQueriesAtOnce];
+    for (size_t at = begin; at < end; at += kScanQueriesAtOnce) {
+      const size_t n = std::min(kScanQueriesAtOnce, end - at);
       for (size_t i = 0; i < n; ++i) {
         FetchForProbe(at + n + i);
         const Probe& probe = scratch_.probes[at + i];
@@ -345,8 +342,8 @@ class Batch {
   // What the i-th probe needs of its query, and the one some probes behind it.
   void FetchForProbe(size_t i) {
     const std::vector<Probe>& probes = scratch_.probes;
-    if (i + kQueriesAtOnce < probes.size()) {
-      __builtin_prefetch(&scratch_.scans[probes[i + kQueriesAtOnce].query]);
+    if (i + kScanQueriesAtOnce < probes.size()) {
+      __builtin_prefetch(&scratch_.scans[probes[i + kScanQueriesAtOnce].query]);
     }
     if (i >= probes.size()) return;
     const LutScanQuery& scan = scratch_.scans[probes[i].query].scan;

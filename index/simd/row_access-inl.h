@@ -22,8 +22,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // Which rows ahead to fetch, and how much of each.
 struct PrefetchPlan {
-  // Gathered rows: more lines than a core can have under way, so that it never idles; a quarter of
-  // the smallest first-level cache. Half as many cost a third more time a row.
+  // Gathered rows: more lines than a core can have under way, so that it never idles.
   static constexpr size_t kGatheredBytesAhead = 128 * kCacheLineBytes;
   // Contiguous rows: the hardware foresees them, but with 64-byte loads not far enough. Short rows
   // gain less than the instructions cost.
