@@ -8,7 +8,6 @@
 #include "index/base/buffer.h"
 #include "index/base/check.h"
 #include "index/cluster/gemm.h"
-#include "index/cluster/seed.h"
 #include "index/simd/argmin.h"
 #include "index/simd/pq_encode.h"
 #include "index/simd/select_least.h"
@@ -19,8 +18,6 @@ namespace {
 // Fewer centroids are compared with one and all.
 constexpr size_t kGroupedFrom = 2048;
 constexpr size_t kGroupSize = 64;  // on average
-constexpr size_t kIterations = 8;
-constexpr size_t kCentroidsPerGroupSampled = 64;
 // Vectors searched for together, so that each group meets some tens of them in one matrix product.
 constexpr size_t kBlockVectors = 1024;
 // Pairs of vector and centroid whose inner products are held at once.
@@ -60,32 +57,19 @@ struct GroupedCentroids::Scratch {
 
 GroupedCentroids::GroupedCentroids(MatrixView centroids, Executor& executor)
     : centroids_(centroids), all_(centroids) {
-  if (centroids.rows >= kGroupedFrom) FormGroups(executor);
+  if (centroids.rows >= kGroupedFrom) Group(executor);
 }
 
-void GroupedCentroids::FormGroups(Executor& executor) {
-  const size_t groups = centroids_.rows / kGroupSize;
-  const size_t used = std::min(centroids_.rows, groups * kCentroidsPerGroupSampled);
-  const MatrixView sample = centroids_.Rows(0, used);
-  Random random(1);
-  heads_ = SeedCentroids(sample, groups, random, executor);
-  std::vector<uint32_t> assignments(used);
-  for (size_t i = 0; i < kIterations; ++i) {
-    NearestCentroids(heads_).Assign(sample, executor, assignments.data(), nullptr);
-    const Members members(assignments, groups);
-    MoveToMeans(sample, members, executor, &heads_);
-    RepairEmptyClusters(sample, members, random, &heads_);
-  }
-  assignments.resize(centroids_.rows);
-  NearestCentroids(heads_).Assign(centroids_, executor, assignments.data(), nullptr);
-  members_ = std::make_unique<Members>(assignments, groups);
-  head_half_norms_ = HalfNorms(heads_);
+void GroupedCentroids::Group(Executor& executor) {
+  groups_ =
+      std::make_unique<RowGroups>(FormGroups(centroids_, centroids_.rows / kGroupSize, executor));
+  head_half_norms_ = HalfNorms(groups_->heads);
   packed_ = Matrix(centroids_.rows, centroids_.cols);
   const std::vector<float> half_norms = HalfNorms(centroids_);
   packed_half_norms_.reserve(half_norms.size());
-  for (size_t g = 0; g < groups; ++g) {
-    const std::span<const uint32_t> ids = members_->of(g);
-    float* out = packed_.data() + members_->first(g) * centroids_.cols;
+  for (size_t g = 0; g < groups(); ++g) {
+    const std::span<const uint32_t> ids = groups_->members.of(g);
+    float* out = packed_.data() + groups_->members.first(g) * centroids_.cols;
     for (size_t j = 0; j < ids.size(); ++j) {
       const float* row = centroids_.row(ids[j]).data();
       for (size_t t = 0; t < centroids_.cols; ++t) out[t * ids.size() + j] = row[t];
@@ -95,18 +79,18 @@ void GroupedCentroids::FormGroups(Executor& executor) {
 }
 
 size_t GroupedCentroids::memory_bytes() const {
-  return all_.memory_bytes() + (heads_.rows() * heads_.cols() + packed_.rows() * packed_.cols() +
-                                heads_.rows() + 2 * packed_.rows()) *
-                                   sizeof(float);
+  return all_.memory_bytes() +
+         (groups() * (centroids_.cols + 1) + packed_.rows() * packed_.cols() + 2 * packed_.rows()) *
+             sizeof(float);
 }
 
 void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
-  const size_t groups = heads_.rows();
+  const size_t groups = this->groups();
   const size_t probed = GroupsProbed(groups);
   for (std::vector<uint32_t>& rows : scratch->probed) rows.clear();
   for (size_t begin = 0; begin < block.rows; begin += kTileRows) {
     const size_t count = std::min(kTileRows, block.rows - begin);
-    InnerProducts(block.Rows(begin, count), heads_, scratch->dots.data(), groups);
+    InnerProducts(block.Rows(begin, count), groups_->heads, scratch->dots.data(), groups);
     for (size_t i = 0; i < count; ++i) {
       float* costs = scratch->dots.data() + i * groups;
       for (size_t g = 0; g < groups; ++g) costs[g] = head_half_norms_[g] - costs[g];
@@ -120,9 +104,9 @@ void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
 
 void GroupedCentroids::SearchGroup(MatrixView block, size_t group, std::span<const uint32_t> rows,
                                    Scratch* scratch) const {
-  const std::span<const uint32_t> ids = members_->of(group);
+  const std::span<const uint32_t> ids = groups_->members.of(group);
   if (ids.empty()) return;
-  const size_t first = members_->first(group);
+  const size_t first = groups_->members.first(group);
   const float* candidates = packed_.data() + first * centroids_.cols;
   for (size_t begin = 0; begin < rows.size(); begin += kTileRows) {
     const size_t count = std::min(kTileRows, rows.size() - begin);
@@ -154,7 +138,7 @@ void GroupedCentroids::AssignBlock(MatrixView block, Scratch* scratch, uint32_t*
   ChooseGroups(block, scratch);
   std::fill_n(scratch->costs, block.rows, std::numeric_limits<float>::infinity());
   std::fill_n(scratch->best, block.rows, 0);
-  for (size_t g = 0; g < heads_.rows(); ++g) {
+  for (size_t g = 0; g < groups(); ++g) {
     if (!scratch->probed[g].empty()) SearchGroup(block, g, scratch->probed[g], scratch);
   }
   for (size_t i = 0; i < block.rows; ++i) {
@@ -175,7 +159,7 @@ void GroupedCentroids::Assign(MatrixView vectors, Executor& executor, uint32_t* 
   }
   size_t group_size_max = 0;
   for (size_t g = 0; g < groups(); ++g) {
-    group_size_max = std::max(group_size_max, members_->of(g).size());
+    group_size_max = std::max(group_size_max, groups_->members.of(g).size());
   }
   executor.ParallelFor(vectors.rows, kBlockVectors, [&](size_t begin, size_t end) {
     const auto scratch = std::make_unique<Scratch>(vectors.cols, groups(), group_size_max);

@@ -10,7 +10,7 @@
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/cluster/assign.h"
-#include "index/cluster/members.h"
+#include "index/cluster/groups.h"
 
 namespace tessera {
 
@@ -33,13 +33,14 @@ class GroupedCentroids {
   void Assign(MatrixView vectors, Executor& executor, uint32_t* lists,
               float* squared_distances) const;
 
-  size_t groups() const { return heads_.rows(); }  // 0: every centroid is compared with
+  // 0: every centroid is compared with.
+  size_t groups() const { return groups_ == nullptr ? 0 : groups_->heads.rows(); }
   size_t memory_bytes() const;
 
  private:
   struct Scratch;
 
-  void FormGroups(Executor& executor);
+  void Group(Executor& executor);
   void AssignBlock(MatrixView block, Scratch* scratch, uint32_t* lists,
                    float* squared_distances) const;
   void ChooseGroups(MatrixView block, Scratch* scratch) const;
@@ -48,10 +49,9 @@ class GroupedCentroids {
 
   MatrixView centroids_;
   NearestCentroids all_;
-  Matrix heads_;  // the centroid of each group
+  std::unique_ptr<RowGroups> groups_;  // of the centroids
   std::vector<float> head_half_norms_;
-  std::unique_ptr<Members> members_;  // the centroids of each group
-  Matrix packed_;                     // the centroids, group by group, each group transposed
+  Matrix packed_;  // the centroids, group by group, each group transposed
   std::vector<float> packed_half_norms_;
 };
 
