@@ -1,25 +1,18 @@
 #include "index/ivf/coarse_quantizer.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
-#include "index/base/check.h"
-#include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/ivf/query_scan.h"
-#include "index/quantize/product_quantizer.h"
 #include "index/simd/convert.h"
 #include "index/simd/lut_scan_select.h"
 
 namespace tessera {
 namespace {
 
-constexpr size_t kBlock = kLutScanBlockVectors;
 // Below this many, comparing all centroids exactly costs about as much as finding candidates.
 constexpr size_t kQuantizeMin = 512;
-constexpr uint32_t kCoarseSubquantizers = 32;
-constexpr size_t kBlocksAtOnce = 16;
 
 template <class T>
 void Grow(AlignedBuffer<T>& buffer, size_t size) {
@@ -59,88 +52,7 @@ CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
   const VectorsView floats{reinterpret_cast<const std::byte*>(centroids.data),
                            ElementType::kFloat32, centroids.rows, centroids.cols};
   if (!ConvertVectors(floats, ElementType::kFloat16, half_.data()).ok()) half_ = {};
-  if (codebook_->nlist() >= kQuantizeMin) QuantizeCentroids();
-}
-
-void CoarseQuantizer::QuantizeCentroids() {
-  const MatrixView centroids = codebook_->centroids();
-  const size_t n = centroids.rows, dim = centroids.cols;
-  mean_.assign(dim, 0.0f);
-  std::vector<double> sums(dim, 0.0);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t d = 0; d < dim; ++d) sums[d] += centroids.row(i)[d];
-  }
-  for (size_t d = 0; d < dim; ++d) mean_[d] = static_cast<float>(sums[d] / static_cast<double>(n));
-  Matrix centered(n, dim);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t d = 0; d < dim; ++d) centered.row(i)[d] = centroids.row(i)[d] - mean_[d];
-  }
-  ProductQuantizerOptions options;
-  options.subquantizers =
-      static_cast<uint32_t>(std::min<size_t>(kCoarseSubquantizers, (dim + 1) / 2));
-  options.iterations = 10;
-  InlineExecutor executor;
-  const auto quantizer = ProductQuantizer::Train(centered, options, executor, nullptr);
-  TESSERA_CHECK(quantizer.ok());  // the options are ours, the centroids finite
-
-  const LutScanShape shape{options.subquantizers, 4};
-  lut_ = LutScanTables(shape, quantizer->sub_dimension(), quantizer->codewords(0));
-  std::vector<uint8_t> codes(n * quantizer->code_bytes());
-  quantizer->Encode(centered, codes.data());
-  blocks_ = AlignedBuffer<uint8_t>((n + kBlock - 1) / kBlock * shape.block_bytes());
-  std::vector<float> decoded(dim);
-  for (size_t i = 0; i < n; ++i) {
-    const uint8_t* code = &codes[i * quantizer->code_bytes()];
-    uint8_t* block = blocks_.data() + i / kBlock * shape.block_bytes();
-    if (i % kBlock == 0) LutScanClear(shape, block);
-    float bias = 0;
-    if (metric_ == Metric::kL2) {
-      quantizer->Decode(code, decoded.data());
-      for (float x : decoded) bias += x * x;
-    }
-    LutScanPut(shape, block, i % kBlock, code, bias, static_cast<Slot>(i));
-  }
-}
-
-void CoarseQuantizer::ScanCodes(const float* queries, size_t n, size_t wanted, Scratch& scratch,
-                                QueryScan* scans) const {
-  const LutScanShape& shape = lut_.shape();
-  const size_t dim = codebook_->dimension();
-  Grow(scratch.tables, kQueriesAtOnce * shape.tables_bytes());
-  Grow(scratch.entries, shape.tables_bytes());
-  Grow(scratch.padded, lut_.padded_dimension());
-  float* padded = scratch.padded.data();
-  std::fill(padded + dim, padded + lut_.padded_dimension(), 0.0f);
-  LutScanQuery kernel[kQueriesAtOnce];
-  for (size_t q = 0; q < n; ++q) {
-    // For inner products the mean changes nothing in the order of the centroids.
-    const float* query = queries + q * dim;
-    const float factor = metric_ == Metric::kL2 ? -2.0f : -1.0f;
-    for (size_t d = 0; d < dim; ++d) {
-      padded[d] = metric_ == Metric::kL2 ? query[d] - mean_[d] : query[d];
-    }
-    uint8_t* tables = scratch.tables.data() + q * shape.tables_bytes();
-    scans[q].keep = wanted;
-    kernel[q] = scans[q].scan;
-    kernel[q].tables = tables;
-    kernel[q].threshold = std::numeric_limits<float>::infinity();
-    lut_.Build(padded, factor, tables, &kernel[q].scale, &kernel[q].offset, scratch.entries.data());
-  }
-  const size_t blocks = blocks_.size() / shape.block_bytes();
-  for (size_t b = 0; b < blocks; b += kBlocksAtOnce) {
-    LutScan(shape, blocks_.data() + b * shape.block_bytes(), std::min(kBlocksAtOnce, blocks - b),
-            kernel, n);
-    for (size_t q = 0; q < n; ++q) {
-      if (kernel[q].count < QueryScan::CutAt(wanted)) continue;
-      scans[q].scan = kernel[q];
-      scans[q].CutIfFull();
-      kernel[q] = scans[q].scan;
-    }
-  }
-  for (size_t q = 0; q < n; ++q) {
-    scans[q].scan = kernel[q];
-    scans[q].Finish();
-  }
+  if (centroids.rows >= kQuantizeMin) codes_ = CentroidCodes(centroids, metric_);
 }
 
 VectorsView CoarseQuantizer::Stored() const {
@@ -204,20 +116,20 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
                               Neighbor* lists) const {
   const size_t nlist = codebook_->nlist();
   const size_t wanted = Wanted(nprobe, nlist);
-  const bool exact = blocks_.size() == 0 || wanted == nlist;
+  const bool exact = codes_.empty() || wanted == nlist;
   const size_t room = exact ? nlist + kLutScanSlack : QueryScan::Capacity(wanted);
-  Grow(scratch.distances, kQueriesAtOnce * room);
-  Grow(scratch.slots, kQueriesAtOnce * room);
-  for (size_t begin = 0; begin < n; begin += kQueriesAtOnce) {
-    const size_t count = std::min(kQueriesAtOnce, n - begin);
+  Grow(scratch.distances, CentroidCodes::kQueriesAtOnce * room);
+  Grow(scratch.slots, CentroidCodes::kQueriesAtOnce * room);
+  for (size_t begin = 0; begin < n; begin += CentroidCodes::kQueriesAtOnce) {
+    const size_t count = std::min(CentroidCodes::kQueriesAtOnce, n - begin);
     const float* some = queries + begin * codebook_->dimension();
-    QueryScan scans[kQueriesAtOnce];
+    QueryScan scans[CentroidCodes::kQueriesAtOnce];
     for (size_t q = 0; q < count; ++q) {
       scans[q].scan.distances = scratch.distances.data() + q * room;
       scans[q].scan.slots = scratch.slots.data() + q * room;
       scans[q].scan.count = exact ? nlist : 0;
     }
-    if (!exact) ScanCodes(some, count, wanted, scratch, scans);
+    if (!exact) codes_.Scan(some, count, wanted, scratch.codes, scans);
     for (size_t q = 0; q < count; ++q) {
       Compare(some + q * codebook_->dimension(), nprobe, scratch, scans[q],
               lists + (begin + q) * nprobe);
@@ -227,7 +139,7 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
 
 void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratch,
                                    Neighbor* lists) const {
-  if (blocks_.size() == 0 || n == codebook_->nlist()) {
+  if (codes_.empty() || n == codebook_->nlist()) {
     Nearest(query, 1, n, scratch, lists);
     return;
   }
@@ -236,12 +148,10 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
   QueryScan scan;
   scan.scan.distances = scratch.distances.data();
   scan.scan.slots = scratch.slots.data();
-  ScanCodes(query, 1, n, scratch, &scan);
+  codes_.Scan(query, 1, n, scratch.codes, &scan);
   for (size_t i = 0; i < n; ++i) lists[i] = {scan.scan.distances[i], scan.scan.slots[i]};
 }
 
-size_t CoarseQuantizer::memory_bytes() const {
-  return half_.size() + mean_.size() * sizeof(float) + lut_.memory_bytes() + blocks_.size();
-}
+size_t CoarseQuantizer::memory_bytes() const { return half_.size() + codes_.memory_bytes(); }
 
 }  // namespace tessera

@@ -10,11 +10,10 @@
 
 #include "index/base/buffer.h"
 #include "index/base/types.h"
+#include "index/ivf/centroid_codes.h"
 #include "index/ivf/codebook.h"
 #include "index/ivf/query_scan.h"
 #include "index/simd/exact.h"
-#include "index/simd/lut_scan.h"
-#include "index/simd/lut_scan_tables.h"
 
 namespace tessera {
 
@@ -26,17 +25,12 @@ namespace tessera {
 // of the last to be probed.
 class CoarseQuantizer {
  public:
-  // Queries that share the reading of codes.
-  static constexpr size_t kQueriesAtOnce = 4;
-
   // Lists that come in order: enough for a threshold to settle on.
   static constexpr size_t kSortedFirst = 12;
 
   // Memory that searches reuse; one thread at a time.
   struct Scratch {
-    AlignedBuffer<uint8_t> tables;
-    AlignedBuffer<float> entries;
-    AlignedBuffer<float> padded;
+    CentroidCodes::Scratch codes;
     AlignedBuffer<float> distances;
     AlignedBuffer<Slot> slots;
     std::vector<const std::byte*> rows;
@@ -66,13 +60,9 @@ class CoarseQuantizer {
   size_t memory_bytes() const;
 
  private:
-  void QuantizeCentroids();
   // The centroids as they are compared exactly.
   VectorsView Stored() const;
   ExactScorer& ScorerOf(const float* query, Scratch& scratch) const;
-  // Leaves `wanted` candidates of each of n queries (at most kQueriesAtOnce) in scans[i].
-  void ScanCodes(const float* queries, size_t n, size_t wanted, Scratch& scratch,
-                 QueryScan* scans) const;
   // Compares the candidates with the query, and keeps the nprobe nearest.
   void Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
                Neighbor* lists) const;
@@ -80,10 +70,7 @@ class CoarseQuantizer {
   std::shared_ptr<const Codebook> codebook_;
   Metric metric_;                  // L2 or INNER_PRODUCT
   AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
-  // Of the centroids less their mean; empty if they are few.
-  std::vector<float> mean_;
-  LutScanTables lut_;
-  AlignedBuffer<uint8_t> blocks_;
+  CentroidCodes codes_;            // empty if the centroids are few
 };
 
 }  // namespace tessera

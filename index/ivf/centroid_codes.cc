@@ -1,0 +1,337 @@
+#include "index/ivf/centroid_codes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <span>
+
+#include "index/base/check.h"
+#include "index/base/executor.h"
+#include "index/base/prefetch.h"
+#include "index/cluster/groups.h"
+#include "index/cluster/random.h"
+#include "index/quantize/product_quantizer.h"
+#include "index/simd/lut_scan_select.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kBlock = kLutScanBlockVectors;
+constexpr size_t kBlocksAtOnce = 16;
+constexpr uint32_t kSubquantizers = 32;
+constexpr size_t kIterations = 10;
+
+constexpr size_t kGroupSize = 128;
+// How many groups it takes to find a share of the centroids wanted is measured when the groups are
+// made, by sample queries, for kWantedLeast centroids and each of its doubles. Vectors without
+// structure need most groups: from a half of them on, all are scanned.
+constexpr size_t kWantedLeast = 32;
+constexpr size_t kSamples = 64;
+constexpr double kShareFound = 0.99;
+// A query may be unlike the samples: it goes on to further groups for as long as the last fifth of
+// those scanned, or more, held one in kWorthwhile of what it wants.
+constexpr size_t kLastFifth = 5;
+constexpr size_t kWorthwhile = 25;
+
+// Writes the code of a row, of which `less_mean` is given, into a lane.
+class BlockWriter {
+ public:
+  BlockWriter(Metric metric, const ProductQuantizer& quantizer, const LutScanShape& shape)
+      : metric_(metric),
+        quantizer_(quantizer),
+        shape_(shape),
+        code_(quantizer.code_bytes()),
+        decoded_(quantizer.dimension()) {}
+
+  void Put(std::span<const float> less_mean, Slot id, uint8_t* block, size_t lane) {
+    quantizer_.Encode({less_mean.data(), 1, less_mean.size()}, code_.data());
+    float bias = 0;
+    if (metric_ == Metric::kL2) {
+      quantizer_.Decode(code_.data(), decoded_.data());
+      for (float x : decoded_) bias += x * x;
+    }
+    LutScanPut(shape_, block, lane, code_.data(), bias, id);
+  }
+
+ private:
+  Metric metric_;
+  const ProductQuantizer& quantizer_;
+  LutScanShape shape_;
+  std::vector<uint8_t> code_;
+  std::vector<float> decoded_;
+};
+
+Matrix LessMean(MatrixView rows, std::span<const float> mean) {
+  Matrix centered(rows.rows, rows.cols);
+  for (size_t i = 0; i < rows.rows; ++i) {
+    for (size_t d = 0; d < rows.cols; ++d) centered.row(i)[d] = rows.row(i)[d] - mean[d];
+  }
+  return centered;
+}
+
+std::vector<float> MeanOf(MatrixView rows) {
+  std::vector<double> sums(rows.cols, 0.0);
+  for (size_t i = 0; i < rows.rows; ++i) {
+    for (size_t d = 0; d < rows.cols; ++d) sums[d] += rows.row(i)[d];
+  }
+  std::vector<float> mean(rows.cols);
+  for (size_t d = 0; d < rows.cols; ++d) {
+    mean[d] = static_cast<float>(sums[d] / static_cast<double>(rows.rows));
+  }
+  return mean;
+}
+
+// Queries like those of the vectors that lie around the centroids: each is as far from a centroid
+// as its next neighbour of the same group is, in the direction from a centroid to another.
+Matrix SampleQueries(MatrixView centroids, const RowGroups& groups) {
+  Random random(2);
+  Matrix queries(kSamples, centroids.cols);
+  for (size_t i = 0; i < kSamples; ++i) {
+    const auto any = [&] { return centroids.row(random.Below(centroids.rows)); };
+    std::span<const uint32_t> group;
+    while (group.size() < 2) group = groups.members.of(random.Below(groups.members.clusters()));
+    const uint32_t id = group[random.Below(group.size())];
+    const std::span<const float> centroid = centroids.row(id), from = any(), to = any();
+    const auto squared_distance = [&](std::span<const float> a, std::span<const float> b) {
+      double sum = 0;
+      for (size_t d = 0; d < a.size(); ++d) sum += double{a[d] - b[d]} * double{a[d] - b[d]};
+      return sum;
+    };
+    double next = std::numeric_limits<double>::infinity();
+    for (uint32_t other : group) {
+      if (other != id) next = std::min(next, squared_distance(centroid, centroids.row(other)));
+    }
+    const double length = std::sqrt(squared_distance(from, to));
+    const auto scale = static_cast<float>(length > 0 ? std::sqrt(next) / length : 0);
+    for (size_t d = 0; d < centroids.cols; ++d) {
+      queries.row(i)[d] = centroid[d] + scale * (to[d] - from[d]);
+    }
+  }
+  return queries;
+}
+
+size_t BlocksFor(size_t rows) { return (rows + kBlock - 1) / kBlock; }
+
+template <class T>
+void Grow(AlignedBuffer<T>& buffer, size_t size) {
+  if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
+}
+
+}  // namespace
+
+CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t grouped_from)
+    : metric_(metric), dim_(centroids.cols), mean_(MeanOf(centroids)) {
+  const size_t n = centroids.rows;
+  const Matrix centered = LessMean(centroids, mean_);
+  ProductQuantizerOptions options;
+  options.subquantizers = static_cast<uint32_t>(std::min<size_t>(kSubquantizers, (dim_ + 1) / 2));
+  options.iterations = kIterations;
+  InlineExecutor executor;
+  const auto quantizer = ProductQuantizer::Train(centered, options, executor, nullptr);
+  TESSERA_CHECK(quantizer.ok());  // the options are ours, the centroids finite
+  const LutScanShape shape{options.subquantizers, 4};
+  lut_ = LutScanTables(shape, quantizer->sub_dimension(), quantizer->codewords(0));
+  BlockWriter writer(metric, *quantizer, shape);
+
+  const auto fill = [&](const Matrix& rows, std::span<const uint32_t> ids, uint8_t* block) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      uint8_t* at = block + i / kBlock * shape.block_bytes();
+      if (i % kBlock == 0) LutScanClear(shape, at);
+      writer.Put(rows.row(ids[i]), ids[i], at, i % kBlock);
+    }
+  };
+  std::vector<uint32_t> all(n);
+  std::iota(all.begin(), all.end(), 0);
+  if (n < grouped_from) {
+    blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
+    fill(centered, all, blocks_.data());
+    return;
+  }
+  const RowGroups groups = FormGroups(centered, n / kGroupSize, executor);
+  const size_t count = groups.heads.rows();
+  group_begins_.push_back(0);
+  for (size_t g = 0; g < count; ++g) {
+    const size_t blocks = BlocksFor(groups.members.of(g).size());
+    group_begins_.push_back(group_begins_.back() + static_cast<uint32_t>(blocks));
+  }
+  blocks_ = AlignedBuffer<uint8_t>(group_begins_.back() * shape.block_bytes());
+  for (size_t g = 0; g < count; ++g) {
+    fill(centered, groups.members.of(g), blocks_.data() + group_begins_[g] * shape.block_bytes());
+  }
+  head_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(count) * shape.block_bytes());
+  fill(groups.heads, std::span<const uint32_t>(all).first(count), head_blocks_.data());
+  MeasureGroups(centroids, groups);
+}
+
+void CentroidCodes::MeasureGroups(MatrixView centroids, const RowGroups& groups) {
+  const size_t count = groups.heads.rows();
+  std::vector<uint32_t> group_of(centroids.rows);
+  for (uint32_t g = 0; g < count; ++g) {
+    for (uint32_t id : groups.members.of(g)) group_of[id] = g;
+  }
+  const Matrix queries = SampleQueries(centroids, groups);
+  Scratch scratch;
+  GrowHeads(scratch);
+  const size_t room = QueryScan::Capacity(centroids.rows);
+  AlignedBuffer<float> distances(room);
+  AlignedBuffer<Slot> ids(room);
+  std::vector<uint32_t> rank(count);
+  for (size_t wanted = kWantedLeast; wanted < centroids.rows; wanted *= 2) {
+    std::vector<size_t> found(count);  // by the rank of the group
+    size_t total = 0;
+    for (size_t q = 0; q < kSamples; ++q) {
+      QueryScan scan;
+      scan.scan.distances = distances.data();
+      scan.scan.slots = ids.data();
+      Prepare(queries.row(q).data(), 1, wanted, scratch, &scan);
+      ScanBlocks(0, group_begins_.back(), &scan, 1);
+      scan.Finish();
+      const LutScanQuery heads = ScanHeads(scan.scan, scratch);
+      std::vector<Neighbor> order;
+      for (size_t i = 0; i < count; ++i) order.push_back({heads.distances[i], heads.slots[i]});
+      std::sort(order.begin(), order.end());
+      for (uint32_t i = 0; i < count; ++i) rank[order[i].slot] = i;
+      for (size_t i = 0; i < scan.scan.count; ++i) ++found[rank[group_of[ids[i]]]];
+      total += scan.scan.count;
+    }
+    size_t needed = 0, covered = 0;
+    while (static_cast<double>(covered) < kShareFound * static_cast<double>(total)) {
+      covered += found[needed++];
+    }
+    if (needed > count / 2) return;
+    groups_needed_.push_back(static_cast<uint32_t>(needed));
+  }
+}
+
+void CentroidCodes::GrowHeads(Scratch& scratch) const {
+  const size_t room = BlocksFor(group_begins_.size()) * kBlock + kLutScanSlack;
+  Grow(scratch.head_distances, room);
+  Grow(scratch.heads, room);
+}
+
+LutScanQuery CentroidCodes::ScanHeads(const LutScanQuery& query, Scratch& scratch) const {
+  LutScanQuery heads = query;
+  heads.distances = scratch.head_distances.data();
+  heads.slots = scratch.heads.data();
+  heads.threshold = std::numeric_limits<float>::infinity();
+  heads.count = 0;
+  LutScan(lut_.shape(), head_blocks_.data(), head_blocks_.size() / lut_.shape().block_bytes(),
+          &heads, 1);
+  return heads;
+}
+
+size_t CentroidCodes::GroupsFor(size_t wanted) const {
+  size_t level = 0;
+  while (level < groups_needed_.size() && (kWantedLeast << level) < wanted) ++level;
+  return level < groups_needed_.size() ? groups_needed_[level] : 0;
+}
+
+void CentroidCodes::Prepare(const float* queries, size_t n, size_t wanted, Scratch& scratch,
+                            QueryScan* scans) const {
+  const LutScanShape& shape = lut_.shape();
+  Grow(scratch.tables, kQueriesAtOnce * shape.tables_bytes());
+  Grow(scratch.entries, shape.tables_bytes());
+  Grow(scratch.padded, lut_.padded_dimension());
+  float* padded = scratch.padded.data();
+  std::fill(padded + dim_, padded + lut_.padded_dimension(), 0.0f);
+  for (size_t q = 0; q < n; ++q) {
+    // For inner products the mean changes nothing in the order of the centroids.
+    const float* query = queries + q * dim_;
+    const float factor = metric_ == Metric::kL2 ? -2.0f : -1.0f;
+    for (size_t d = 0; d < dim_; ++d) {
+      padded[d] = metric_ == Metric::kL2 ? query[d] - mean_[d] : query[d];
+    }
+    uint8_t* tables = scratch.tables.data() + q * shape.tables_bytes();
+    LutScanQuery& scan = scans[q].scan;
+    scans[q].keep = wanted;
+    scan.tables = tables;
+    scan.threshold = std::numeric_limits<float>::infinity();
+    scan.count = 0;
+    lut_.Build(padded, factor, tables, &scan.scale, &scan.offset, scratch.entries.data());
+  }
+}
+
+size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const {
+  const LutScanShape& shape = lut_.shape();
+  LutScanQuery kernel[kQueriesAtOnce];
+  for (size_t q = 0; q < n; ++q) kernel[q] = scans[q].scan;
+  size_t found = 0;
+  for (size_t b = begin; b < end; b += kBlocksAtOnce) {
+    for (size_t q = 0; q < n; ++q) found -= kernel[q].count;
+    LutScan(shape, blocks_.data() + b * shape.block_bytes(), std::min(kBlocksAtOnce, end - b),
+            kernel, n);
+    for (size_t q = 0; q < n; ++q) {
+      found += kernel[q].count;
+      if (kernel[q].count < QueryScan::CutAt(scans[q].keep)) continue;
+      scans[q].scan = kernel[q];
+      scans[q].CutIfFull();
+      kernel[q] = scans[q].scan;
+    }
+  }
+  for (size_t q = 0; q < n; ++q) scans[q].scan = kernel[q];
+  return found;
+}
+
+std::span<const Slot> CentroidCodes::NextGroups(const LutScanQuery& query, size_t wanted,
+                                                float* nearer, Scratch& scratch) const {
+  const size_t groups = group_begins_.size() - 1;
+  LutScanQuery heads = ScanHeads(query, scratch);
+  float farthest = std::numeric_limits<float>::infinity();
+  const size_t wanted_max = wanted + wanted / 8;
+  if (wanted_max < groups) {
+    heads.count = KeepSmallest(heads.distances, heads.slots, groups, wanted, wanted_max, &farthest);
+  }
+  size_t next = 0;
+  for (size_t i = 0; i < heads.count; ++i) {
+    heads.slots[next] = heads.slots[i];
+    next += heads.distances[i] > *nearer ? 1 : 0;
+  }
+  *nearer = farthest;
+  return {heads.slots, next};
+}
+
+void CentroidCodes::FetchGroup(size_t group) const {
+  const size_t block_bytes = lut_.shape().block_bytes();
+  const uint8_t* end = blocks_.data() + group_begins_[group + 1] * block_bytes;
+  for (const uint8_t* at = blocks_.data() + group_begins_[group] * block_bytes; at < end;
+       at += kCacheLineBytes) {
+    __builtin_prefetch(at);
+  }
+}
+
+void CentroidCodes::ScanGroups(size_t needed, Scratch& scratch, QueryScan* scan) const {
+  GrowHeads(scratch);
+  float nearer = -std::numeric_limits<float>::infinity();
+  const size_t first = needed - needed / kLastFifth;
+  for (size_t wanted = first; nearer < std::numeric_limits<float>::infinity();) {
+    const std::span<const Slot> groups = NextGroups(scan->scan, wanted, &nearer, scratch);
+    size_t found = 0;
+    for (size_t i = 0; i < groups.size(); ++i) {
+      if (i + 1 < groups.size()) FetchGroup(groups[i + 1]);
+      found += ScanBlocks(group_begins_[groups[i]], group_begins_[groups[i] + 1], scan, 1);
+    }
+    if (wanted > first && found < scan->keep / kWorthwhile + 1) return;
+    scan->Finish();  // so that what is found next is nearer than those wanted so far
+    wanted = wanted == first ? needed + 1 : wanted + wanted / 2;
+  }
+}
+
+void CentroidCodes::Scan(const float* queries, size_t n, size_t wanted, Scratch& scratch,
+                         QueryScan* scans) const {
+  Prepare(queries, n, wanted, scratch, scans);
+  const size_t groups = GroupsFor(wanted);
+  if (groups == 0) {
+    ScanBlocks(0, blocks_.size() / lut_.shape().block_bytes(), scans, n);
+  } else {
+    for (size_t q = 0; q < n; ++q) ScanGroups(groups, scratch, &scans[q]);
+  }
+  for (size_t q = 0; q < n; ++q) scans[q].Finish();
+}
+
+size_t CentroidCodes::memory_bytes() const {
+  return mean_.size() * sizeof(float) + lut_.memory_bytes() + blocks_.size() + head_blocks_.size() +
+         (group_begins_.size() + groups_needed_.size()) * sizeof(uint32_t);
+}
+
+}  // namespace tessera

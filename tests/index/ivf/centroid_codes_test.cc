@@ -1,0 +1,100 @@
+#include "index/ivf/centroid_codes.h"
+
+#include <tuple>
+
+#include "tests/index/ivf/ivf_test_util.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kDim = 21;
+
+// Rows around few centres, some farther from them than others.
+Matrix Clustered(size_t rows, uint64_t seed) {
+  const Matrix centres = test::RandomVectors(200, kDim, 77);
+  Matrix result = test::RandomVectors(rows, kDim, seed);
+  for (size_t i = 0; i < rows; ++i) {
+    const float spread = 0.1f + 0.1f * static_cast<float>(i % 5);
+    for (size_t d = 0; d < kDim; ++d) {
+      result.row(i)[d] = centres.row(i * 31 % 200)[d] + spread * result.row(i)[d];
+    }
+  }
+  return result;
+}
+
+// Metric, and whether the centroids lie in clusters.
+class CentroidCodesTest : public testing::TestWithParam<std::tuple<Metric, bool>> {
+ protected:
+  CentroidCodesTest()
+      : centroids_(Rows(6000, 1)),
+        queries_(Rows(20, 2)),
+        whole_(centroids_, std::get<0>(GetParam()), 6001),
+        grouped_(centroids_, std::get<0>(GetParam()), 6000) {}
+
+  static Matrix Rows(size_t rows, uint64_t seed) {
+    return std::get<1>(GetParam()) ? Clustered(rows, seed) : test::RandomVectors(rows, kDim, seed);
+  }
+
+  // What Scan leaves of `n` queries from the q-th on.
+  std::vector<std::vector<Slot>> Scan(const CentroidCodes& codes, size_t q, size_t n,
+                                      size_t wanted) {
+    const size_t room = QueryScan::Capacity(wanted);
+    AlignedBuffer<float> distances(n * room);
+    AlignedBuffer<Slot> slots(n * room);
+    std::vector<QueryScan> scans(n);
+    for (size_t i = 0; i < n; ++i) {
+      scans[i].scan.distances = distances.data() + i * room;
+      scans[i].scan.slots = slots.data() + i * room;
+    }
+    codes.Scan(queries_.row(q).data(), n, wanted, scratch_, scans.data());
+    std::vector<std::vector<Slot>> found;
+    for (const QueryScan& s : scans) {
+      found.emplace_back(s.scan.slots, s.scan.slots + s.scan.count);
+    }
+    return found;
+  }
+
+  Matrix centroids_, queries_;
+  CentroidCodes whole_, grouped_;  // of the same codes
+  CentroidCodes::Scratch scratch_;
+};
+
+TEST_P(CentroidCodesTest, GroupsMissFew) {
+  for (size_t wanted : {1, 10, 33, 100, 1000}) {
+    size_t hits = 0;
+    for (size_t q = 0; q < queries_.rows(); ++q) {
+      const std::vector<Slot> found = Scan(grouped_, q, 1, wanted)[0];
+      ASSERT_EQ(found.size(), wanted);
+      const std::set<Slot> different(found.begin(), found.end());
+      ASSERT_EQ(different.size(), wanted);
+      ASSERT_LT(*different.rbegin(), centroids_.rows());
+      const std::vector<Slot> expected = Scan(whole_, q, 1, wanted)[0];
+      for (Slot slot : expected) hits += different.count(slot);
+    }
+    EXPECT_GE(static_cast<double>(hits), 0.97 * static_cast<double>(wanted * queries_.rows()))
+        << wanted;
+  }
+}
+
+TEST_P(CentroidCodesTest, QueriesTogetherFindWhatTheyFindAlone) {
+  for (const CentroidCodes* codes : {&whole_, &grouped_}) {
+    const std::vector<std::vector<Slot>> together = Scan(*codes, 3, 4, 50);
+    for (size_t i = 0; i < 4; ++i) EXPECT_EQ(together[i], Scan(*codes, 3 + i, 1, 50)[0]);
+  }
+}
+
+TEST_P(CentroidCodesTest, AllAreFoundIfAllAreWanted) {
+  for (const CentroidCodes* codes : {&whole_, &grouped_}) {
+    const std::vector<Slot> found = Scan(*codes, 0, 1, centroids_.rows())[0];
+    const std::set<Slot> different(found.begin(), found.end());
+    EXPECT_EQ(found.size(), centroids_.rows());
+    EXPECT_EQ(different.size(), centroids_.rows());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(MetricsAndData, CentroidCodesTest,
+                         testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct),
+                                          testing::Bool()));
+
+}  // namespace
+}  // namespace tessera
