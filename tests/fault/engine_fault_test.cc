@@ -30,7 +30,7 @@ class EngineFaultTest : public testing::TestWithParam<std::string> {
     const std::string data_dir = dir_.path() + "/data";
     std::filesystem::remove_all(data_dir);
     std::filesystem::create_directories(data_dir);
-    ChildProcess child({TESSERA_ENGINE_FAULTS, data_dir, GetParam(), std::to_string(operation)});
+    ChildProcess child({TESSERA_PROGRAM, data_dir, GetParam(), std::to_string(operation)});
     const int state = child.Wait();
     const uint64_t acknowledged = child.LastNumber(0);
     CheckEnd(state);

@@ -34,7 +34,7 @@ class SplitFaultTest : public testing::TestWithParam<std::string> {
   bool RunWithFaultAt(uint64_t operation) {
     std::filesystem::remove_all(data_dir_);
     std::filesystem::copy(prepared_, data_dir_, std::filesystem::copy_options::recursive);
-    ChildProcess child({TESSERA_SPLIT_FAULTS, data_dir_, GetParam(), std::to_string(operation)});
+    ChildProcess child({TESSERA_PROGRAM, data_dir_, GetParam(), std::to_string(operation)});
     const int state = child.Wait();
     const uint64_t acknowledged = child.LastNumber(0);
     // As in engine_fault_test.
