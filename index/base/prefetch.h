@@ -1,11 +1,7 @@
 #ifndef TESSERA_INDEX_BASE_PREFETCH_H_
 #define TESSERA_INDEX_BASE_PREFETCH_H_
 
-#include <cstddef>
-
 namespace tessera {
-
-inline constexpr size_t kCacheLineBytes = 64;
 
 // Has the line of `address` come into the second-level cache. For much data that comes from memory:
 // a core can have more lines under way to there than to the first level, and takes them over in a

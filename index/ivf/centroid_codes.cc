@@ -8,7 +8,7 @@
 
 #include "index/base/check.h"
 #include "index/base/executor.h"
-#include "index/base/prefetch.h"
+#include "index/base/memory_units.h"
 #include "index/cluster/groups.h"
 #include "index/cluster/random.h"
 #include "index/quantize/product_quantizer.h"

@@ -8,6 +8,7 @@
 
 #include "index/base/buffer.h"
 #include "index/base/check.h"
+#include "index/base/memory_units.h"
 #include "index/ivf/code_errors.h"
 #include "index/ivf/lists_snapshot.h"
 
@@ -15,7 +16,6 @@ namespace tessera {
 namespace {
 
 constexpr size_t kBlock = kLutScanBlockVectors;
-constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 size_t BlocksFor(size_t vectors) { return (vectors + kBlock - 1) / kBlock; }
 

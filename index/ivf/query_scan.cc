@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "index/base/memory_units.h"
 #include "index/base/prefetch.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/lut_scan_select.h"

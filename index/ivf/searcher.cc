@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "index/base/buffer.h"
+#include "index/base/memory_units.h"
 #include "index/base/prefetch.h"
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "index/base/memory_units.h"
 #include "index/base/prefetch.h"
 #include "index/simd/rows.h"
 
