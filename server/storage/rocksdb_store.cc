@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +21,7 @@
 #include "server/storage/rocksdb_files.h"
 #include "server/storage/rocksdb_flushes.h"
 #include "server/storage/rocksdb_iterator.h"
+#include "server/storage/rocksdb_logs.h"
 #include "server/storage/rocksdb_options.h"
 #include "server/storage/rocksdb_status.h"
 #include "server/storage/rocksdb_store_env.h"
@@ -93,6 +95,8 @@ class RocksDbStore final : public Store {
   absl::Status Lock();
   absl::Status CheckMark(uint64_t mark, const std::string& logs) const;
   absl::Status WriteBatch(RocksDbBatch& batch, Durability durability);
+  // Not RocksDB's SyncWAL: rocksdb_logs.h has the reason.
+  absl::Status SyncLogs() { return Map(logs_->Sync(), "sync the log"); }
   absl::Status MultiGetChunk(Family family, const rocksdb::ReadOptions& options,
                              std::span<const std::string> keys,
                              std::span<std::optional<std::string>> values);
@@ -122,6 +126,8 @@ class RocksDbStore final : public Store {
   const size_t free_disk_bytes_min_;
   const std::function<void(std::string_view)> log_;
   const std::shared_ptr<FlushWatch> flushes_ = std::make_shared<FlushWatch>();
+  const std::shared_ptr<LogWatch> logs_ = std::make_shared<LogWatch>();
+  std::unique_ptr<rocksdb::Env> env_;  // outlives db_
   std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;
   FamilyHandles families_{};
@@ -183,7 +189,8 @@ void RocksDbStore::Adopt(rocksdb::DB* db,
 absl::Status RocksDbStore::OpenDb(const RocksDbOptions& options, rocksdb::Env* env) {
   MakeCache(options.block_cache_bytes);
   rocksdb::DBOptions db_options = MakeDbOptions(options);
-  db_options.env = env;
+  env_ = rocksdb::NewCompositeEnv(WatchLogs(env->GetFileSystem(), root_, logs_));
+  db_options.env = env_.get();
   // In a store that has been written to, a family that is missing was lost with the manifest's end;
   // made anew, it would be empty.
   ASSIGN_OR_RETURN(const uint64_t mark, HighWater::Read(HighWaterPath()));
@@ -253,7 +260,7 @@ absl::Status RocksDbStore::WriteBatch(RocksDbBatch& batch, Durability durability
 absl::Status RocksDbStore::Sync() {
   if (read_only()) return ReadOnlyStatus();
   const uint64_t mark = db_->GetLatestSequenceNumber();
-  absl::Status status = Map(db_->SyncWAL(), "sync the log");
+  absl::Status status = SyncLogs();
   if (status.ok()) status = high_water_->Raise(mark);
   return status.ok() ? status : BecomeReadOnly(std::move(status));
 }
@@ -362,14 +369,16 @@ absl::Status RocksDbStore::Compact(Family family, std::string_view begin, std::s
 }
 
 absl::Status RocksDbStore::Checkpoint(const std::string& directory) {
-  // RocksDB would sync a log whose writing has failed, which an assertion of it forbids.
   if (read_only()) return ReadOnlyStatus();
   if (free_disk_bytes_min_ > 0) {
     RETURN_IF_ERROR(CheckFreeBytes(root_, free_disk_bytes_min_ + LogBytes(root_), "checkpoint"));
   }
   AwaitFlush();
   absl::Status status = MakeCheckpoint(*db_, directory, root_);
-  return !status.ok() && flushes_->failed() ? BecomeReadOnly(std::move(status)) : status;
+  // Logs that are not the newest are linked, and may not have been synced.
+  if (status.ok()) status = SyncLogs();
+  const bool failed = flushes_->failed() || logs_->failed();
+  return !status.ok() && failed ? BecomeReadOnly(std::move(status)) : status;
 }
 
 absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenCheckpoint(const std::string& directory) {
@@ -384,7 +393,7 @@ absl::Status RocksDbStore::Flush() {
   AwaitFlush();
   const std::vector<rocksdb::ColumnFamilyHandle*> families(families_.begin(), families_.end());
   RETURN_IF_ERROR(Map(db_->Flush(rocksdb::FlushOptions(), families), "flush"));
-  RETURN_IF_ERROR(Map(db_->SyncWAL(), "sync the log"));
+  RETURN_IF_ERROR(SyncLogs());
   return high_water_->Sync();
 }
 
