@@ -63,6 +63,9 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
     UseLists(std::move(lists_), parts);
     defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
   }
+  // Else the disk of a server that is often restarted would never be compacted.
+  const KeyRange all = CollectionRange(id_);
+  dead_records_.store(store_.ApproximateDeletions(Family::kPoints, all.begin, all.end));
   Publish();
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/table_properties.h>
 
 #include <algorithm>
 #include <array>
@@ -76,6 +77,8 @@ class RocksDbStore final : public Store {
   std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
                                       const StoreSnapshot* snapshot, bool bulk) override;
   uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override;
+  uint64_t ApproximateDeletions(Family family, std::string_view begin,
+                                std::string_view end) override;
   StoreUsage Usage() override;
   absl::Status Compact(Family family, std::string_view begin, std::string_view end,
                        std::atomic<bool>* cancelled) override;
@@ -338,6 +341,18 @@ uint64_t RocksDbStore::ApproximateBytes(Family family, std::string_view begin,
   const rocksdb::Status status =
       db_->GetApproximateSizes(options, handle(family), &range, 1, &bytes);
   return status.ok() ? bytes : 0;
+}
+
+uint64_t RocksDbStore::ApproximateDeletions(Family family, std::string_view begin,
+                                            std::string_view end) {
+  const rocksdb::Range range(ToSlice(begin), ToSlice(end));
+  rocksdb::TablePropertiesCollection tables;
+  const rocksdb::Status status =
+      db_->GetPropertiesOfTablesInRange(handle(family), &range, 1, &tables);
+  uint64_t deletions = 0;
+  if (!status.ok()) return deletions;
+  for (const auto& [name, properties] : tables) deletions += properties->num_deletions;
+  return deletions;
 }
 
 StoreUsage RocksDbStore::Usage() {

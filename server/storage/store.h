@@ -98,6 +98,10 @@ class Store {
   // An estimate of the bytes on disk of the keys in [begin, end).
   virtual uint64_t ApproximateBytes(Family family, std::string_view begin,
                                     std::string_view end) = 0;
+  // Of the keys in [begin, end), or near them, how many deletions are on disk still, beside what
+  // they deleted. Those since the start that a log has yet may be left out.
+  virtual uint64_t ApproximateDeletions(Family family, std::string_view begin,
+                                        std::string_view end) = 0;
   virtual StoreUsage Usage() = 0;
 
   // Rewrites the files of [begin, end) without what has been deleted or overwritten, beside reads

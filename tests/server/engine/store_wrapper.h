@@ -39,6 +39,10 @@ class StoreWrapper : public Store {
   uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override {
     return store_->ApproximateBytes(family, begin, end);
   }
+  uint64_t ApproximateDeletions(Family family, std::string_view begin,
+                                std::string_view end) override {
+    return store_->ApproximateDeletions(family, begin, end);
+  }
   StoreUsage Usage() override { return store_->Usage(); }
   absl::Status Compact(Family family, std::string_view begin, std::string_view end,
                        std::atomic<bool>* cancelled) override {

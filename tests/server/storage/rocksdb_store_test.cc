@@ -263,6 +263,23 @@ TEST_F(RocksDbStoreTest, CompactReturnsTheSpaceOfWhatWasReplaced) {
   EXPECT_EQ(Get(Family::kPoints, "key"), value);
 }
 
+TEST_F(RocksDbStoreTest, DeletionsAreCountedUntilTheyAreCompacted) {
+  for (int i = 0; i < 300; ++i) Put(Family::kPoints, "key " + std::to_string(i), "value");
+  ASSERT_EQ(store_->Close(), absl::OkStatus());
+  Reopen();
+  auto batch = store_->NewBatch();
+  for (int i = 0; i < 100; ++i) batch->Delete(Family::kPoints, "key " + std::to_string(i));
+  ASSERT_EQ(store_->Commit(*batch, Durability::kSync), absl::OkStatus());
+  ASSERT_EQ(store_->Close(), absl::OkStatus());
+  Reopen();
+  EXPECT_EQ(store_->ApproximateDeletions(Family::kPoints, "a", "z"), 100u);
+  EXPECT_EQ(store_->ApproximateDeletions(Family::kPoints, "x", "z"), 0u);
+  EXPECT_EQ(store_->ApproximateDeletions(Family::kIds, "a", "z"), 0u);
+  std::atomic<bool> cancelled{false};
+  ASSERT_EQ(store_->Compact(Family::kPoints, "a", "z", &cancelled), absl::OkStatus());
+  EXPECT_EQ(store_->ApproximateDeletions(Family::kPoints, "a", "z"), 0u);
+}
+
 TEST_F(RocksDbStoreTest, UsageAndApproximateBytesFollowTheData) {
   const StoreUsage before = store_->Usage();
   std::string value(1'000, '\0');
