@@ -72,8 +72,9 @@ class EngineFaultTest : public testing::TestWithParam<std::string> {
 TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
   const uint64_t step = FromEnvironment("TESSERA_FAULT_STEP", 0);
   int fired = 0;
+  const uint64_t first = FromEnvironment("TESSERA_FAULT_FIRST", 1);
   const uint64_t end = FromEnvironment("TESSERA_FAULT_END", kLastOperation);
-  uint64_t operation = FromEnvironment("TESSERA_FAULT_FIRST", 1);
+  uint64_t operation = first;
   for (; operation < end && !HasFailure(); operation += step > 0 ? step : 1 + operation / 4) {
     SCOPED_TRACE(absl::StrCat(GetParam(), " at operation ", operation));
     if (!RunWithFaultAt(operation)) break;
@@ -82,6 +83,7 @@ TEST_P(EngineFaultTest, LosesNothingAndStaysWhole) {
   std::cout << fired << " faults (" << GetParam() << "), the last at operation " << operation
             << std::endl;
   EXPECT_LT(operation, kLastOperation) << "the fault always fired: the run has no end";
+  if (first != 1 || end != kLastOperation) return;  // a part: the others may have met more
   EXPECT_GE(fired, 12) << "too few faults to mean anything";
   EXPECT_GE(acknowledged_, 50u) << "too few writes to mean anything";
 }

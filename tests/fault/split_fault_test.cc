@@ -81,8 +81,9 @@ TEST_P(SplitFaultTest, LeavesAStoreThatIsWhole) {
   moved_at_the_end_ = MovedCentroids();
   ASSERT_GT(moved_at_the_end_, 0u) << "no list was split";
   int fired = 0;
+  const uint64_t first = FromEnvironment("TESSERA_FAULT_FIRST", 1);
   const uint64_t end = FromEnvironment("TESSERA_FAULT_END", kLastOperation);
-  uint64_t operation = FromEnvironment("TESSERA_FAULT_FIRST", 1);
+  uint64_t operation = first;
   for (; operation < end && !HasFailure(); operation += step > 0 ? step : 1 + operation / 6) {
     SCOPED_TRACE(absl::StrCat(GetParam(), " at operation ", operation));
     if (!RunWithFaultAt(operation)) break;
@@ -91,6 +92,7 @@ TEST_P(SplitFaultTest, LeavesAStoreThatIsWhole) {
   std::cout << fired << " faults (" << GetParam() << "), the last at operation " << operation
             << "; " << moved_at_the_end_ << " centroids move, and had moved in " << with_moves_
             << " runs" << std::endl;
+  if (first != 1 || end != kLastOperation) return;  // a part: the others may have met more
   EXPECT_GT(with_moves_, 0) << "no run was met after the first centroid had moved";
   EXPECT_GE(fired, 12) << "too few faults to mean anything";
 }
