@@ -8,7 +8,9 @@
 #include "absl/time/clock.h"
 #include "client/cpp/vectors.h"
 #include "gtest/gtest.h"
+#include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/ivf/list_balance.h"
 #include "server/fsck/fsck.h"
 #include "tests/integration/requests.h"
 
@@ -19,6 +21,8 @@ constexpr char kCollection[] = "crash";
 constexpr char kCopy[] = "copy";
 constexpr int kWriters = 3;
 constexpr size_t kSearchesThroughLists = 30;
+constexpr absl::Duration kListWorkComes = absl::Seconds(5);
+constexpr absl::Duration kSplitEnds = absl::Seconds(20);
 
 }  // namespace
 
@@ -120,7 +124,46 @@ bool CrashHarness::SleepBeside(const absl::StatusOr<v1::Operation>& operation, b
   return now.ok() && now->state() == v1::RUNNING;
 }
 
+bool CrashHarness::ListsAskFor(Beside beside) {
+  v1::GetListStatisticsRequest request;
+  request.set_collection_name(kCollection);
+  request.set_page_size(10'000);
+  const auto lists = client().GetListStatistics(request);
+  if (!lists.ok() || lists->nlist() == 0) return false;
+  if (beside == Beside::kSplit) {
+    return lists->points_max() > ListSizeMax(lists->points(), lists->nlist());
+  }
+  return std::any_of(lists->lists().begin(), lists->lists().end(), [](const auto& list) {
+    const uint64_t entries = list.points() + list.dead_entries();
+    return list.dead_entries() * 100 > entries * limits::kListDeadPercentMax;
+  });
+}
+
+bool CrashHarness::AwaitListWork(Beside beside) {
+  const absl::Time deadline = absl::Now() + kListWorkComes;
+  while (!ListsAskFor(beside)) {
+    if (absl::Now() > deadline || !server_->running()) return false;
+  }
+  // A compaction takes no longer than a look at the lists.
+  if (beside == Beside::kCompaction) return true;
+  if (met_.splits_killed > 0) absl::SleepFor(absl::Microseconds(Random(30'000)));
+  return ListsAskFor(beside);
+}
+
+// A restart goes on with lists that are too long. Some cannot be made shorter.
+void CrashHarness::ExpectSplitGoesOn() {
+  if (!std::exchange(split_killed_, false)) return;
+  const absl::Time deadline = absl::Now() + kSplitEnds;
+  while (ListsAskFor(Beside::kSplit)) {
+    if (absl::Now() > deadline) return;
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  ++met_.splits_resumed;
+}
+
 void CrashHarness::WriteAndKill(Beside beside) {
+  if (beside == Beside::kSplit) Drift();
+  writers_[0]->SetOnlyStreams(beside == Beside::kSplit);
   std::atomic<size_t> acknowledged = 0;
   std::vector<std::thread> threads;
   for (auto& writer : writers_) {
@@ -132,14 +175,20 @@ void CrashHarness::WriteAndKill(Beside beside) {
   while (acknowledged < enough && absl::Now() < deadline && server_->running()) {
     absl::SleepFor(absl::Microseconds(200));
   }
-  if (beside != Beside::kNothing) {
-    size_t& count = beside == Beside::kTraining     ? met_.trainings
-                    : beside == Beside::kActivation ? met_.activations
-                    : beside == Beside::kSnapshot   ? met_.snapshots
-                                                    : met_.restores;
-    count += SleepBeside(StartBeside(beside), count > 0, absl::Milliseconds(150));
+  if (beside == Beside::kSplit || beside == Beside::kCompaction) {
+    const bool met = AwaitListWork(beside);
+    split_killed_ = met && beside == Beside::kSplit;
+    (beside == Beside::kSplit ? met_.splits_killed : met_.compactions_killed) += met;
+  } else {
+    if (beside != Beside::kNothing) {
+      size_t& count = beside == Beside::kTraining     ? met_.trainings
+                      : beside == Beside::kActivation ? met_.activations
+                      : beside == Beside::kSnapshot   ? met_.snapshots
+                                                      : met_.restores;
+      count += SleepBeside(StartBeside(beside), count > 0, absl::Milliseconds(150));
+    }
+    absl::SleepFor(absl::Microseconds(Random(10'000)));
   }
-  absl::SleepFor(absl::Microseconds(Random(10'000)));
   EXPECT_TRUE(server_->running()) << "it died by itself\n" << server_->LogTail();
   server_->Kill();
   for (std::thread& thread : threads) thread.join();
@@ -247,6 +296,7 @@ void CrashHarness::ExpectEverythingThere() {
   EXPECT_NE(collection.state(), v1::TRAINING);
   ASSERT_OK(settings_.Reconcile(collection));
   ASSERT_NO_FATAL_FAILURE(ExpectOneCodebook(collection));
+  ASSERT_NO_FATAL_FAILURE(ExpectSplitGoesOn());
   ASSERT_NO_FATAL_FAILURE(ExpectGetFindsThem());
   ASSERT_NO_FATAL_FAILURE(ExpectSearchFindsThem(collection));
   ASSERT_NO_FATAL_FAILURE(ExpectCopyWholeOrAbsent());

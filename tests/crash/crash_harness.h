@@ -23,7 +23,15 @@ namespace tessera {
 class CrashHarness {
  public:
   // What runs beside the writers when the server is killed.
-  enum class Beside { kNothing, kTraining, kActivation, kSnapshot, kRestore };
+  enum class Beside {
+    kNothing,
+    kTraining,
+    kActivation,
+    kSnapshot,
+    kRestore,
+    kSplit,       // of lists that have grown long
+    kCompaction,  // of lists that dead entries have gathered in
+  };
 
   // Starts a server and makes the collection.
   CrashHarness(uint64_t seed, v1::VectorPlacement placement);
@@ -66,6 +74,9 @@ class CrashHarness {
     size_t kept_repeated = 0;
     size_t settings_acknowledged = 0;
     size_t splits = 0;  // cycles in which centroids of the codebook in use moved
+    size_t splits_killed = 0;
+    size_t splits_resumed = 0;  // of those, the ones that were done after the restart
+    size_t compactions_killed = 0;
   };
   Met met() const;
 
@@ -75,6 +86,11 @@ class CrashHarness {
   uint64_t Random(uint64_t below) { return random_() % below; }
   absl::StatusOr<v1::Operation> StartBeside(Beside beside);
   absl::StatusOr<v1::Operation> StartCodebookChange(bool train);
+  // Whether the lists ask for that work, which is then under way: nobody is told of it.
+  bool ListsAskFor(Beside beside);
+  // Waits for such a moment; whether it is still one.
+  bool AwaitListWork(Beside beside);
+  void ExpectSplitGoesOn();
   // Sleeps for a random part of `longest`; whether the operation still runs then.
   bool SleepBeside(const absl::StatusOr<v1::Operation>& operation, bool met_before,
                    absl::Duration longest);
@@ -98,6 +114,7 @@ class CrashHarness {
   uint32_t codebook_before_ = 0;
   uint32_t codebook_after_ = 0;
   bool codebook_trained_ = false;  // else activated
+  bool split_killed_ = false;      // by the last kill
   // What was in use after the kill before, and its content, which moves when lists are split.
   uint32_t codebook_version_ = 0;
   std::string codebook_hash_;

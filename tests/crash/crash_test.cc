@@ -3,6 +3,7 @@
 // shows that acknowledgements come after the write to the log and that recovery is right; that the
 // log is synced as well is the store's own tests' matter.
 #include <iostream>
+#include <iterator>
 #include <random>
 
 #include "absl/strings/str_cat.h"
@@ -28,7 +29,8 @@ class CrashTest : public testing::TestWithParam<v1::VectorPlacement> {
 // Of ten cycles two are killed again while they recover.
 void RunCycle(CrashHarness& harness, uint64_t cycle) {
   constexpr Beside kBesides[] = {Beside::kActivation, Beside::kTraining, Beside::kSnapshot,
-                                 Beside::kRestore, Beside::kNothing};
+                                 Beside::kRestore,    Beside::kSplit,    Beside::kCompaction,
+                                 Beside::kNothing};
   const bool recovery = cycle % 5 == 4;
   if (cycle % 10 == 2) {
     ASSERT_NO_FATAL_FAILURE(harness.TakeKnownSnapshot());
@@ -39,7 +41,7 @@ void RunCycle(CrashHarness& harness, uint64_t cycle) {
   if (cycle % 5 == 2) harness.Drift();
   // Nothing is trained yet in the first.
   ASSERT_NO_FATAL_FAILURE(
-      harness.WriteAndKill(cycle == 0 ? Beside::kNothing : kBesides[cycle % 5]));
+      harness.WriteAndKill(cycle == 0 ? Beside::kNothing : kBesides[cycle % std::size(kBesides)]));
   if (recovery) {
     ASSERT_NO_FATAL_FAILURE(harness.KillDuringRecovery());
   }
@@ -72,8 +74,10 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
             << " codebooks were in use after all), " << met.snapshots << " snapshots, "
             << met.restores << " restores, " << met.restores_in_place << " restores in place, "
             << met.recoveries << " recoveries; " << met.settings_acknowledged
-            << " changes of settings acknowledged; lists were split in " << met.splits << " cycles"
-            << std::endl;
+            << " changes of settings acknowledged; lists were split in " << met.splits
+            << " cycles, and killed while they were in " << met.splits_killed << " ("
+            << met.splits_resumed << " done after the restart), while they were compacted in "
+            << met.compactions_killed << std::endl;
   EXPECT_GT(met.trainings, 0u) << "no kill met a training";
   EXPECT_GT(met.activations, 0u) << "no kill met an activation of a codebook";
   EXPECT_GT(met.lost_repeated + met.kept_repeated, 0u) << "no request was sent again";
@@ -82,6 +86,9 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
   EXPECT_GT(met.restores + met.restores_in_place, 0u) << "no kill met a restore";
   EXPECT_GE(met.recoveries, cycles_ / 5) << "too few kills met a recovery";
   EXPECT_GT(met.splits, 0u) << "no list was split";
+  EXPECT_GT(met.splits_killed, 0u) << "no kill met a split of lists";
+  EXPECT_GT(met.splits_resumed, 0u) << "no split went on after a restart";
+  EXPECT_GT(met.compactions_killed, 0u) << "no kill met a compaction of lists";
   EXPECT_GT(met.checks_of_codebooks, 0u) << "no restart met a codebook";
   EXPECT_GT(met.requests_lost + met.requests_kept, 0u) << "no kill met a request in flight";
 }

@@ -181,7 +181,7 @@ absl::Status CrashWriter::Repeat(Client& client, std::atomic<size_t>& acknowledg
 void CrashWriter::Run(Client& client, std::atomic<size_t>& acknowledged) {
   last_error_ = Repeat(client, acknowledged);
   while (last_error_.ok()) {
-    const uint64_t kind = random_() % 10;
+    const uint64_t kind = only_streams_ ? 0 : random_() % 10;
     if (kind < 4) {
       last_error_ = WriteStream(client, acknowledged);
     } else if (kind < 7) {

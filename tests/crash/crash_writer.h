@@ -46,6 +46,8 @@ class CrashWriter {
   // What it writes from now on gathers in one place, where it has written nothing before. Before or
   // after a run.
   void MoveOn() { moves_.push_back(next_version_); }
+  // Whether it only writes, over streams: as much as it can. Before or after a run.
+  void SetOnlyStreams(bool only_streams) { only_streams_ = only_streams; }
 
   // Odd writers name their points by strings.
   v1::PointId Id(uint64_t point) const;
@@ -105,7 +107,8 @@ class CrashWriter {
   const std::string collection_;
   std::mt19937_64 random_;
   uint64_t next_version_ = 1;
-  std::vector<uint64_t> moves_;    // the first version at each place
+  std::vector<uint64_t> moves_;  // the first version at each place
+  bool only_streams_ = false;
   PointVersions state_;            // acknowledged
   std::deque<Request> in_flight_;  // sent and not answered, oldest first
   // Of those that the last crash met, the ones with an id that are still to be sent again.
