@@ -97,7 +97,8 @@ class LogFile final : public FSWritableFileWrapper {
   }
   IOStatus RangeSync(uint64_t offset, uint64_t bytes, const IOOptions& options,
                      IODebugContext* debug) override {
-    return watch_->Note(FSWritableFileWrapper::RangeSync(offset, bytes, options, debug));
+    return ToldIfNewest(
+        watch_->Note(FSWritableFileWrapper::RangeSync(offset, bytes, options, debug)));
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     return ToldIfNewest(
