@@ -47,8 +47,8 @@ class PowerCutTest : public testing::Test {
   }
 
   void Cycle(const std::string& fault, uint64_t operation, uint64_t seed) {
-    ChildProcess child({TESSERA_PROGRAM, data_dir_, fault, std::to_string(operation),
-                        std::to_string(seed)});
+    ChildProcess child(
+        {TESSERA_PROGRAM, data_dir_, fault, std::to_string(operation), std::to_string(seed)});
     const int state = child.Wait();
     ASSERT_TRUE(WIFEXITED(state)) << "signal " << WTERMSIG(state);
     ASSERT_TRUE(WEXITSTATUS(state) == kPowerCutExitCode || WEXITSTATUS(state) == 0)
