@@ -98,8 +98,8 @@ class Store {
   // An estimate of the bytes on disk of the keys in [begin, end).
   virtual uint64_t ApproximateBytes(Family family, std::string_view begin,
                                     std::string_view end) = 0;
-  // Of the keys in [begin, end), or near them, how many deletions are on disk still, beside what
-  // they deleted. Those since the start that a log has yet may be left out.
+  // How many deletions of keys in [begin, end), or near them, lie on disk beside what they deleted.
+  // Those that only the log has yet are left out.
   virtual uint64_t ApproximateDeletions(Family family, std::string_view begin,
                                         std::string_view end) = 0;
   virtual StoreUsage Usage() = 0;
