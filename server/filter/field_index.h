@@ -60,6 +60,9 @@ class FieldIndex {
         },
         tree_);
   }
+  // Slots in which the key leads somewhere, and to null.
+  const Roaring& exists() const { return *exists_; }
+  const Roaring& nulls() const { return *nulls_; }
   // Slots that hold some value but null.
   const Roaring& valued() const { return *valued_; }
   // Slots that hold some value but null that is not among the values, or not as it is.
@@ -68,6 +71,7 @@ class FieldIndex {
   size_t memory_bytes() const;
 
  private:
+  friend class FieldContentsReader;
   using Bitmap = std::shared_ptr<const Roaring>;
   FieldIndex() = default;
 

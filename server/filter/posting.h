@@ -6,6 +6,7 @@
 #include <memory>
 #include <roaring/roaring.hh>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "index/base/types.h"
@@ -23,6 +24,15 @@ class Posting {
       one_ = slots[0];
     } else if (slots.size() > 1) {
       many_ = std::make_shared<const Roaring>(slots.size(), slots.data());
+    }
+  }
+
+  explicit Posting(Roaring slots) {
+    const uint64_t size = slots.cardinality();
+    if (size == 1) {
+      one_ = slots.minimum();
+    } else if (size > 1) {
+      many_ = std::make_shared<const Roaring>(std::move(slots));
     }
   }
 
@@ -49,14 +59,7 @@ class Posting {
     AddTo(&slots);
     for (Slot slot : removed) slots.remove(slot);
     slots.addMany(added.size(), added.data());
-    Posting changed;
-    const size_t size = slots.cardinality();
-    if (size == 1) {
-      changed.one_ = slots.minimum();
-    } else if (size > 1) {
-      changed.many_ = std::make_shared<const Roaring>(std::move(slots));
-    }
-    return changed;
+    return Posting(std::move(slots));
   }
   size_t memory_bytes() const {
     return sizeof(*this) + (many_ == nullptr ? 0 : many_->getSizeInBytes() + sizeof(Roaring));

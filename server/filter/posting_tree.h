@@ -30,7 +30,7 @@ class PostingTree {
   PostingTree() = default;
   // `entries` are sorted; an entry may come more than once.
   explicit PostingTree(std::span<const Entry> entries) {
-    Leaf leaf;
+    Builder builder;
     std::vector<Slot> slots;
     for (size_t i = 0; i < entries.size();) {
       const size_t begin = i;
@@ -38,13 +38,12 @@ class PostingTree {
       for (; i < entries.size() && entries[i].first == entries[begin].first; ++i) {
         if (slots.empty() || slots.back() != entries[i].second) slots.push_back(entries[i].second);
       }
-      leaf.Append(entries[begin].first, Posting(slots));
-      if (leaf.keys.size() == kLeafKeys / 2 || i == entries.size()) {
-        AppendLeaf(std::exchange(leaf, Leaf()));
-      }
+      builder.Append(entries[begin].first, Posting(slots));
     }
-    AppendBranches(0);
+    *this = builder.Finish();
   }
+  // Makes a tree of keys that come in order, with the slots of each.
+  class Builder;
 
   // The tree without `removed` and then with `added`; both are sorted.
   PostingTree With(std::span<const Entry> removed, std::span<const Entry> added) const {
@@ -288,6 +287,25 @@ class PostingTree {
 
   std::vector<std::shared_ptr<const Leaf>> leaves_;
   std::vector<std::shared_ptr<const Branch>> branches_;  // of leaves_, in their order
+};
+
+template <class Key>
+class PostingTree<Key>::Builder {
+ public:
+  // `key` comes after all others; the posting is not empty.
+  void Append(const Key& key, Posting posting) {
+    leaf_.Append(key, std::move(posting));
+    if (leaf_.keys.size() == kLeafKeys / 2) tree_.AppendLeaf(std::exchange(leaf_, Leaf()));
+  }
+  PostingTree Finish() {
+    tree_.AppendLeaf(std::exchange(leaf_, Leaf()));
+    tree_.AppendBranches(0);
+    return std::exchange(tree_, PostingTree());
+  }
+
+ private:
+  PostingTree tree_;
+  Leaf leaf_;
 };
 
 }  // namespace tessera
