@@ -55,6 +55,8 @@ CollectionInfo Collection::Info() const {
   for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
     info.disk_bytes += store_.ApproximateBytes(family, range.begin, range.end);
   }
+  const KeyRange index_parts = IndexPartRange(id_);
+  info.disk_bytes += store_.ApproximateBytes(Family::kMeta, index_parts.begin, index_parts.end);
   info.codebook_version = now->codebook_version;
   info.sequence = sequence_.load();
   info.create_time_ms = create_time_ms_;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -82,6 +83,7 @@ class Collection {
   struct Hooks {
     std::function<void()> lists_need_work;  // there is work for Maintain()
     std::function<void()> wrote_async;      // Store::Sync() is to be called within kAsyncSyncMsMax
+    std::function<void(const std::string&)> log;  // may be empty
   };
 
   // A collection whose catalog record is in the store already; Recover() fills it.
@@ -161,6 +163,12 @@ class Collection {
   // Rewrites what is on disk without such records, beside searches and writes. Long.
   absl::Status CompactDisk(std::atomic<bool>* cancelled);
 
+  // Writes what the payload indexes hold into the store, beside searches and writes, so that a
+  // start need not read payloads, if that is worth its work: an index has come or gone, or many
+  // points have been written since; fewer are enough without a write since `quiet_since`. Leaves it
+  // once go_on() is false. One thread at a time.
+  void KeepIndexContents(absl::Time quiet_since, const std::function<bool()>& go_on);
+
   // Trains a codebook on the points and installs it. Long: run as an operation.
   absl::Status Train(const TrainRequest& request, Operations::Context& operation);
   // FAILED_PRECONDITION if Train could not even start with these parameters now.
@@ -204,6 +212,9 @@ class Collection {
   void PutCatalog(uint32_t codebook_version, const CollectionSettings& settings,
                   StoreBatch& batch) const;
   absl::Status Missing() const;
+  void Log(const std::string& message) const {
+    if (hooks_.log) hooks_.log(message);
+  }
 
   // Writes (collection_write.cc). What they touch belongs to the queue's turn.
   absl::StatusOr<WriteResult> UpsertExpected(const UpsertBatch& batch,
@@ -285,11 +296,23 @@ class Collection {
                                 IndexChanges* changes) const;
   absl::Status CheckNewPayloadIndex(const PayloadIndexSpec& spec) const;
   absl::Status RecoverPayloadIndexes();
+  absl::Status BuildIndexesAnew(const std::vector<PayloadIndexSpec>& specs);
   absl::Status ForEachPayload(
       const StoreSnapshot* snapshot,
       const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const;
   absl::StatusOr<FieldColumn> ReadColumn(const PayloadIndexBuild& build,
                                          Operations::Context& operation) const;
+
+  // What is stored of them (collection_index_contents.cc).
+  bool AreIndexContentsDue(absl::Time quiet_since) const;
+  absl::Status StoreIndexContents(const std::function<bool()>& go_on);
+  void RecordIndexChanges(uint64_t sequence, std::span<const Slot> new_slots,
+                          std::span<const Slot> died, StoreBatch& batch);
+  absl::Status RecoverIndexContents(const std::vector<PayloadIndexSpec>& specs,
+                                    std::vector<PayloadIndexSpec>* missing);
+  absl::Status ReadChangedPayloads(
+      const Roaring& changed, std::map<std::string, std::shared_ptr<const FieldIndex>>* fields);
+  absl::Status CheckRecoveredIndexes(const std::vector<bool>& live);
 
   // Filters (collection_filter.cc).
   absl::StatusOr<std::vector<PointId>> MatchingIds(const Filter& filter) const;
@@ -484,6 +507,8 @@ class Collection {
   RequestLedger ledger_;
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 
+  bool records_index_changes_ = false;  // their contents are stored, or are being stored
+
   uint64_t view_version_ = 0;
   // Views before view_, each kept until no search holds it: to free one takes longer than most
   // searches, so that is left to the writer.
@@ -491,6 +516,13 @@ class Collection {
   std::atomic<bool> has_old_views_{false};
 
   Rebalancing rebalancing_;  // belongs to the thread that calls Maintain
+
+  std::atomic<uint64_t> index_changes_{0};  // slots recorded since the contents were stored
+  // Belong to the thread that stores the contents of indexes. Which are stored; none: something is,
+  // but nothing of use.
+  std::optional<std::vector<PayloadIndexSpec>> stored_indexes_{std::in_place};
+  uint32_t index_contents_number_ = 0;
+  absl::Time index_contents_retry_ = absl::InfinitePast();  // the last attempt has failed
 
   mutable FilterCache filter_cache_;
   WriteQueue queue_;

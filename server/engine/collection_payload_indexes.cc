@@ -1,5 +1,6 @@
-// Payload indexes: definitions in the store, contents in memory. Built from a snapshot of the store
-// while writes go on, kept up to date by the commits, and built again at a start.
+// Payload indexes: built from a snapshot of the store while writes go on, and kept up to date by
+// the commits. Their definitions are in the store; collection_index_contents.cc puts there what
+// they hold.
 #include <algorithm>
 #include <utility>
 
@@ -155,6 +156,7 @@ absl::Status Collection::PlanIndexChanges(std::span<PendingWrite* const> group,
 absl::Status Collection::RecoverPayloadIndexes() {
   const KeyRange range = PayloadIndexRange(id_);
   auto it = store_.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  std::vector<PayloadIndexSpec> specs;
   for (; it->Valid(); it->Next()) {
     std::string_view key;
     PayloadIndexSpec spec;
@@ -162,15 +164,17 @@ absl::Status Collection::RecoverPayloadIndexes() {
     RETURN_IF_ERROR(DecodePayloadIndex(it->key(), it->value(), &spec.type));
     spec.key = FieldPath(key);
     indexes_ = WithBuilding(*indexes_, spec);
+    specs.push_back(std::move(spec));
   }
   RETURN_IF_ERROR(it->status());
-  if (indexes_->fields.empty()) return absl::OkStatus();
-  std::vector<PayloadIndexSpec> specs;
+  std::vector<PayloadIndexSpec> missing;
+  RETURN_IF_ERROR(RecoverIndexContents(specs, &missing));
+  return missing.empty() ? absl::OkStatus() : BuildIndexesAnew(missing);
+}
+
+absl::Status Collection::BuildIndexesAnew(const std::vector<PayloadIndexSpec>& specs) {
   std::vector<FieldColumn> columns;
-  for (const auto& [key, field] : indexes_->fields) {
-    specs.push_back(field.index->spec());
-    columns.emplace_back(specs.back().type);
-  }
+  for (const PayloadIndexSpec& spec : specs) columns.emplace_back(spec.type);
   RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
     const nlohmann::json payload = ParsePayload(record.payload);
     for (size_t i = 0; i < specs.size(); ++i) columns[i].Add(specs[i], payload, slot);
@@ -178,7 +182,7 @@ absl::Status Collection::RecoverPayloadIndexes() {
   }));
   for (size_t i = 0; i < specs.size(); ++i) {
     columns[i].Sort();
-    indexes_ = WithBuilt(*indexes_, specs[i].key.text(), std::move(columns[i]));
+    indexes_ = WithReady(*indexes_, std::make_shared<FieldIndex>(specs[i], columns[i]));
   }
   return absl::OkStatus();
 }

@@ -57,6 +57,7 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   }
   const std::vector<bool>& live = read_points ? points_seen : codes_seen;
   RecoverFreeSlots(live);
+  RETURN_IF_ERROR(CheckRecoveredIndexes(live));
   if (codebook_ != nullptr) {
     lists_->Append(encoded.vectors, encoded.slots.data());
     const EncodedSlots* const parts[] = {&encoded};

@@ -357,6 +357,7 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
     }
   }
   PlanLedger(group, *plan.batch);
+  RecordIndexChanges(plan.sequence, plan.new_slots, plan.died, *plan.batch);
   IndexChanges index_changes(*indexes_);
   const std::string counter_key = CounterKey(id_);
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);

@@ -41,6 +41,8 @@ absl::Status CheckPageSize(size_t page_size) {
 }
 
 constexpr absl::Duration kDiskMaintenancePeriod = absl::Seconds(1);
+// A server that is told to stop is killed after some ten seconds.
+constexpr absl::Duration kStoreOnCloseMost = absl::Seconds(3);
 
 using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
 
@@ -153,7 +155,8 @@ class EngineImpl final : public Engine {
     return std::make_shared<Collection>(
         *store_, executor_, record,
         Collection::Hooks{.lists_need_work = [this] { list_maintenance_.Wake(); },
-                          .wrote_async = [this] { unsynced_.store(true); }});
+                          .wrote_async = [this] { unsynced_.store(true); },
+                          .log = [this](const std::string& message) { Log(message); }});
   }
   bool MaintainLists();
   bool MaintainDisk();
@@ -304,11 +307,18 @@ absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
     RETURN_IF_ERROR(it->status());
   }
   auto it = store_->Scan(Family::kMeta, "", "", nullptr, /*bulk=*/false);
-  for (; it->Valid(); it->Next()) {
+  while (it->Valid()) {
     const std::optional<uint32_t> id = CollectionOfMetaKey(it->key());
-    if (!id.has_value() || known.contains(*id)) continue;
-    batch->Delete(Family::kMeta, it->key());
-    orphans = true;
+    if (!id.has_value()) {
+      it->Next();
+      continue;
+    }
+    const KeyRange range = KindOfMetaKey(it->key());
+    if (!known.contains(*id)) {
+      batch->DeleteRange(Family::kMeta, range.begin, range.end);
+      orphans = true;
+    }
+    it->Seek(range.end);
   }
   RETURN_IF_ERROR(it->status());
   return orphans ? store_->Commit(*batch, Durability::kSync) : absl::OkStatus();
@@ -340,6 +350,7 @@ bool EngineImpl::MaintainDisk() {
     if (collection->IsSplitDue(absl::Now()) || collection->HasSpareSlots()) {
       list_maintenance_.Wake();
     }
+    collection->KeepIndexContents(quiet_since, [this] { return !closing_.load(); });
     if (!collection->HasSpareDisk(quiet_since)) continue;
     if (absl::Status status = collection->CompactDisk(&closing_); !status.ok()) {
       if (!absl::IsCancelled(status))
@@ -358,6 +369,12 @@ absl::Status EngineImpl::Close() {
   absl::MutexLock lock(&catalog_mutex_);
   if (closed_) return absl::OkStatus();
   closed_ = true;
+  // So that the next start reads as little as it can; what is not stored it finds without.
+  const absl::Time deadline = absl::Now() + kStoreOnCloseMost;
+  const auto collections = collections_.load();
+  for (const auto& [name, collection] : *collections) {
+    collection->KeepIndexContents(absl::InfiniteFuture(), [&] { return absl::Now() < deadline; });
+  }
   return store_->Close();
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
+#include "server/engine/index_contents.h"
 #include "server/engine/records.h"
 
 namespace tessera {
@@ -131,6 +132,38 @@ absl::Status MovePayloadIndex(std::string_view key, std::string_view value, uint
   return absl::OkStatus();
 }
 
+absl::Status MoveIndexContents(std::string_view key, std::string_view value, uint32_t id,
+                               std::string* new_key, std::string* new_value) {
+  IndexContentsRecord record;
+  RETURN_IF_ERROR(DecodeIndexContents(key, value, &record));
+  *new_key = IndexContentsKey(id);
+  EncodeIndexContents(*new_key, record, new_value);
+  return absl::OkStatus();
+}
+
+absl::Status MoveIndexPart(std::string_view key, std::string_view value, uint32_t id,
+                           std::string* new_key, std::string* new_value) {
+  IndexPartKeyParts parts;
+  std::string_view part;
+  RETURN_IF_ERROR(ParseIndexPartKey(key, &parts));
+  RETURN_IF_ERROR(DecodeIndexPart(key, value, &part));
+  parts.collection_id = id;
+  *new_key = IndexPartKey(parts);
+  EncodeIndexPart(*new_key, part, new_value);
+  return absl::OkStatus();
+}
+
+absl::Status MoveIndexChanges(std::string_view key, std::string_view value, uint32_t id,
+                              std::string* new_key, std::string* new_value) {
+  uint64_t sequence = 0;
+  IndexChangesRecordView record;
+  RETURN_IF_ERROR(ParseIndexChangesKey(key, &sequence));
+  RETURN_IF_ERROR(DecodeIndexChanges(key, value, &record));
+  *new_key = IndexChangesKey(id, sequence);
+  EncodeIndexChanges(*new_key, record, new_value);
+  return absl::OkStatus();
+}
+
 absl::Status MoveRequest(std::string_view key, std::string_view value, uint32_t id,
                          std::string* new_key, std::string* new_value) {
   std::string_view request_id;
@@ -145,19 +178,21 @@ absl::Status MoveRequest(std::string_view key, std::string_view value, uint32_t 
 using Move = absl::Status (*)(std::string_view key, std::string_view value, uint32_t id,
                               std::string* new_key, std::string* new_value);
 
-// A range of the family meta that is small enough for one batch.
+// A range of the family meta.
 absl::Status CopyMeta(const KeyRange& range, Move move, const CopiedCollection& from,
                       const CopiedCollection& to) {
-  auto batch = to.store.NewBatch();
   auto it = from.store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
   std::string key;
   std::string value;
-  for (; it->Valid(); it->Next()) {
-    RETURN_IF_ERROR(move(it->key(), it->value(), to.id, &key, &value));
-    batch->Put(Family::kMeta, key, value);
+  while (it->Valid()) {
+    auto batch = to.store.NewBatch();
+    for (; it->Valid() && batch->bytes() < kBatchBytes; it->Next()) {
+      RETURN_IF_ERROR(move(it->key(), it->value(), to.id, &key, &value));
+      batch->Put(Family::kMeta, key, value);
+    }
+    RETURN_IF_ERROR(to.store.Commit(*batch, Durability::kAsync));
   }
-  RETURN_IF_ERROR(it->status());
-  return to.store.Commit(*batch, Durability::kAsync);
+  return it->status();
 }
 
 }  // namespace
@@ -188,6 +223,10 @@ absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection
   RETURN_IF_ERROR(CopyLastCodebook(from, to));
   RETURN_IF_ERROR(CopyMeta(PayloadIndexRange(from.id), MovePayloadIndex, from, to));
   RETURN_IF_ERROR(CopyMeta(RequestRange(from.id), MoveRequest, from, to));
+  const KeyRange contents = KindOfMetaKey(IndexContentsKey(from.id));
+  RETURN_IF_ERROR(CopyMeta(contents, MoveIndexContents, from, to));
+  RETURN_IF_ERROR(CopyMeta(IndexPartRange(from.id), MoveIndexPart, from, to));
+  RETURN_IF_ERROR(CopyMeta(IndexChangesRange(from.id), MoveIndexChanges, from, to));
   const KeyRange range = CollectionRange(from.id);
   std::string key;
   std::string value;
@@ -236,6 +275,7 @@ void DeleteCollectionRecords(uint32_t id, StoreBatch& batch) {
   batch.Delete(Family::kMeta, CounterKey(id));
   batch.Delete(Family::kMeta, SettingsKey(id));
   batch.Delete(Family::kMeta, LastCodebookKey(id));
+  DeleteIndexContents(id, batch);
   for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id)}) {
     batch.DeleteRange(Family::kMeta, meta.begin, meta.end);
   }

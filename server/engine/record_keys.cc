@@ -19,6 +19,9 @@ constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
 constexpr std::string_view kRequestPrefix = "request/";
 constexpr std::string_view kSettingsPrefix = "settings/";
 constexpr std::string_view kLastCodebookPrefix = "last_codebook/";
+constexpr std::string_view kIndexContentsPrefix = "index_contents/";
+constexpr std::string_view kIndexPartPrefix = "index_part/";
+constexpr std::string_view kIndexChangesPrefix = "index_changes/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
@@ -109,6 +112,57 @@ absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field)
   return absl::OkStatus();
 }
 
+std::string IndexContentsKey(uint32_t collection_id) {
+  std::string key(kIndexContentsPrefix);
+  AppendBigEndian(collection_id, &key);
+  return key;
+}
+
+std::string IndexPartKey(const IndexPartKeyParts& parts) {
+  std::string key(kIndexPartPrefix);
+  AppendBigEndian(parts.collection_id, &key);
+  AppendBigEndian(parts.number, &key);
+  AppendBigEndian(parts.field, &key);
+  AppendBigEndian(parts.part, &key);
+  return key;
+}
+
+KeyRange IndexPartRange(uint32_t collection_id) {
+  std::string prefix(kIndexPartPrefix);
+  AppendBigEndian(collection_id, &prefix);
+  return PrefixRange(std::move(prefix));
+}
+
+absl::Status ParseIndexPartKey(std::string_view key, IndexPartKeyParts* parts) {
+  constexpr size_t kHead = kIndexPartPrefix.size();
+  if (!key.starts_with(kIndexPartPrefix) || key.size() != kHead + 16) return Damaged("meta", key);
+  *parts = {ReadBigEndian<uint32_t>(key, kHead), ReadBigEndian<uint32_t>(key, kHead + 4),
+            ReadBigEndian<uint32_t>(key, kHead + 8), ReadBigEndian<uint32_t>(key, kHead + 12)};
+  return absl::OkStatus();
+}
+
+std::string IndexChangesKey(uint32_t collection_id, uint64_t sequence) {
+  std::string key(kIndexChangesPrefix);
+  AppendBigEndian(collection_id, &key);
+  AppendBigEndian(sequence, &key);
+  return key;
+}
+
+KeyRange IndexChangesRange(uint32_t collection_id) {
+  std::string prefix(kIndexChangesPrefix);
+  AppendBigEndian(collection_id, &prefix);
+  return PrefixRange(std::move(prefix));
+}
+
+absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence) {
+  constexpr size_t kHead = kIndexChangesPrefix.size() + 4;
+  if (!key.starts_with(kIndexChangesPrefix) || key.size() != kHead + 8) {
+    return Damaged("meta", key);
+  }
+  *sequence = ReadBigEndian<uint64_t>(key, kHead);
+  return absl::OkStatus();
+}
+
 std::string SettingsKey(uint32_t collection_id) {
   std::string key(kSettingsPrefix);
   AppendBigEndian(collection_id, &key);
@@ -155,6 +209,10 @@ std::optional<uint32_t> CollectionOfMetaKey(std::string_view key) {
   const size_t slash = key.find('/');
   if (slash == std::string_view::npos || key.size() < slash + 1 + sizeof(uint32_t)) return {};
   return ReadBigEndian<uint32_t>(key, slash + 1);
+}
+
+KeyRange KindOfMetaKey(std::string_view key) {
+  return PrefixRange(std::string(key.substr(0, key.find('/') + 1 + sizeof(uint32_t))));
 }
 
 KeyRange CollectionRange(uint32_t collection_id) {

@@ -46,6 +46,21 @@ absl::Status ParseAliasKey(std::string_view key, std::string_view* alias);
 std::string PayloadIndexKey(uint32_t collection_id, std::string_view field);
 KeyRange PayloadIndexRange(uint32_t collection_id);
 absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field);
+// What the contents of a collection's payload indexes are, as far as they are stored; a part of
+// them; and which slots a group of writes touched, by the sequence number after it.
+std::string IndexContentsKey(uint32_t collection_id);
+struct IndexPartKeyParts {
+  uint32_t collection_id;
+  uint32_t number;  // of the contents
+  uint32_t field;
+  uint32_t part;
+};
+std::string IndexPartKey(const IndexPartKeyParts& parts);
+KeyRange IndexPartRange(uint32_t collection_id);
+absl::Status ParseIndexPartKey(std::string_view key, IndexPartKeyParts* parts);
+std::string IndexChangesKey(uint32_t collection_id, uint64_t sequence);
+KeyRange IndexChangesRange(uint32_t collection_id);
+absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence);
 // What has been set of a collection beyond its catalog record.
 std::string SettingsKey(uint32_t collection_id);
 // The highest version that a codebook of the collection was given.
@@ -59,6 +74,8 @@ absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
 // The collection that a key of kMeta belongs to; none for those of the whole store. Such a key has
 // the collection's id behind its first '/'.
 std::optional<uint32_t> CollectionOfMetaKey(std::string_view key);
+// All keys of the same kind as such a key, and of the same collection.
+KeyRange KindOfMetaKey(std::string_view key);
 
 // The keys of one collection in any family but kMeta. `collection_id` is at most kCollectionIdMax.
 using limits::kCollectionIdMax;

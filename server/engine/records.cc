@@ -33,6 +33,9 @@ enum class RecordKind : uint8_t {
   kSettings = 12,
   kCentroid = 13,
   kLastCodebook = 14,
+  kIndexContents = 15,
+  kIndexPart = 16,
+  kIndexChanges = 17,
 };
 
 constexpr uint8_t kRecordVersion = 1;
@@ -72,6 +75,12 @@ const char* Name(RecordKind kind) {
       return "centroid";
     case RecordKind::kLastCodebook:
       return "last codebook";
+    case RecordKind::kIndexContents:
+      return "index contents";
+    case RecordKind::kIndexPart:
+      return "index part";
+    case RecordKind::kIndexChanges:
+      return "index changes";
   }
   return "unknown";
 }
@@ -361,6 +370,75 @@ absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
   uint8_t number = 0;
   const bool ok = reader.body().ReadU8(&number) && number >= 1 && number <= 5;
   *type = static_cast<PayloadIndexType>(number);
+  return reader.Finish(ok);
+}
+
+void EncodeIndexContents(std::string_view key, const IndexContentsRecord& record,
+                         std::string* value) {
+  ValueWriter writer(RecordKind::kIndexContents, key, value);
+  writer.Write(record.number);
+  writer.Write(record.sequence);
+  writer.Write(record.slot_end);
+  for (const IndexContentsRecord::Field& field : record.fields) {
+    TESSERA_CHECK(!field.key.empty() && field.key.size() <= limits::kFieldPathBytesMax);
+    writer.Write(static_cast<uint8_t>(field.type));
+    writer.Write(field.parts);
+    writer.Write(static_cast<uint16_t>(field.key.size()));
+    writer.WriteBytes(field.key);
+  }
+  writer.Finish();
+}
+
+absl::Status DecodeIndexContents(std::string_view key, std::string_view value,
+                                 IndexContentsRecord* record) {
+  ValueReader reader(RecordKind::kIndexContents, key, value);
+  RETURN_IF_ERROR(reader.status());
+  ByteReader& body = reader.body();
+  record->fields.clear();
+  bool ok = body.ReadU32(&record->number) && body.ReadU64(&record->sequence) &&
+            body.ReadU64(&record->slot_end) && record->slot_end <= limits::kPointsPerCollectionMax;
+  while (ok && !body.AtEnd()) {
+    IndexContentsRecord::Field field;
+    uint8_t type = 0;
+    uint16_t key_bytes = 0;
+    std::string_view text;
+    ok = record->fields.size() < limits::kPayloadIndexesMax && body.ReadU8(&type) && type >= 1 &&
+         type <= 5 && body.ReadU32(&field.parts) && body.ReadU16(&key_bytes) && key_bytes >= 1 &&
+         key_bytes <= limits::kFieldPathBytesMax && body.ReadBytes(key_bytes, &text);
+    field.type = static_cast<PayloadIndexType>(type);
+    field.key = std::string(text);
+    record->fields.push_back(std::move(field));
+  }
+  return reader.Finish(ok);
+}
+
+void EncodeIndexPart(std::string_view key, std::string_view part, std::string* value) {
+  ValueWriter writer(RecordKind::kIndexPart, key, value);
+  writer.WriteBytes(part);
+  writer.Finish();
+}
+
+absl::Status DecodeIndexPart(std::string_view key, std::string_view value, std::string_view* part) {
+  ValueReader reader(RecordKind::kIndexPart, key, value);
+  RETURN_IF_ERROR(reader.status());
+  *part = reader.Rest();
+  return reader.Finish(true);
+}
+
+void EncodeIndexChanges(std::string_view key, const IndexChangesRecordView& record,
+                        std::string* value) {
+  ValueWriter writer(RecordKind::kIndexChanges, key, value);
+  writer.Write(record.before);
+  writer.WriteBytes(record.slots);
+  writer.Finish();
+}
+
+absl::Status DecodeIndexChanges(std::string_view key, std::string_view value,
+                                IndexChangesRecordView* record) {
+  ValueReader reader(RecordKind::kIndexChanges, key, value);
+  RETURN_IF_ERROR(reader.status());
+  const bool ok = reader.body().ReadU64(&record->before);
+  if (ok) record->slots = reader.Rest();
   return reader.Finish(ok);
 }
 

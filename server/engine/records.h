@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "index/base/types.h"
@@ -66,6 +67,39 @@ absl::Status DecodeAlias(std::string_view key, std::string_view value,
 void EncodePayloadIndex(std::string_view key, PayloadIndexType type, std::string* value);
 absl::Status DecodePayloadIndex(std::string_view key, std::string_view value,
                                 PayloadIndexType* type);
+
+// Of the contents of a collection's payload indexes: which parts they have.
+struct IndexContentsRecord {
+  struct Field {
+    PayloadIndexType type = PayloadIndexType::kKeyword;
+    uint32_t parts = 0;
+    std::string key;
+
+    friend bool operator==(const Field&, const Field&) = default;
+  };
+  uint32_t number = 0;    // in the keys of the parts; never given twice
+  uint64_t sequence = 0;  // of the collection when they were so
+  uint64_t slot_end = 0;  // slots in them are below it
+  std::vector<Field> fields;
+};
+void EncodeIndexContents(std::string_view key, const IndexContentsRecord& record,
+                         std::string* value);
+absl::Status DecodeIndexContents(std::string_view key, std::string_view value,
+                                 IndexContentsRecord* record);
+
+// A part, as server/filter/field_contents.h has them.
+void EncodeIndexPart(std::string_view key, std::string_view part, std::string* value);
+absl::Status DecodeIndexPart(std::string_view key, std::string_view value, std::string_view* part);
+
+// Of a group of writes, after which the collection has the sequence number in the key.
+struct IndexChangesRecordView {
+  uint64_t before = 0;     // the sequence number before it
+  std::string_view slots;  // as server/filter/slot_code.h has them
+};
+void EncodeIndexChanges(std::string_view key, const IndexChangesRecordView& record,
+                        std::string* value);
+absl::Status DecodeIndexChanges(std::string_view key, std::string_view value,
+                                IndexChangesRecordView* record);
 
 // What a collection has beyond its catalog record: missing as long as it is all as by default.
 struct SettingsRecordView {

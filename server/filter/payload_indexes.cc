@@ -129,6 +129,16 @@ std::shared_ptr<const PayloadIndexes> WithBuilt(const PayloadIndexes& indexes,
   return changed;
 }
 
+std::shared_ptr<const PayloadIndexes> WithReady(const PayloadIndexes& indexes,
+                                                std::shared_ptr<const FieldIndex> index) {
+  auto changed = std::make_shared<PayloadIndexes>(indexes);
+  IndexedField& field = changed->fields.at(index->spec().key.text());
+  field.index = std::move(index);
+  field.removed = nullptr;
+  field.ready = true;
+  return changed;
+}
+
 std::shared_ptr<const PayloadIndexes> WithoutField(const PayloadIndexes& indexes,
                                                    const std::string& key) {
   auto changed = std::make_shared<PayloadIndexes>(indexes);

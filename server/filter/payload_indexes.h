@@ -53,6 +53,9 @@ std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes
 // The indexes with a field's index, of `column` and what was written since it was added.
 std::shared_ptr<const PayloadIndexes> WithBuilt(const PayloadIndexes& indexes,
                                                 const std::string& key, FieldColumn column);
+// The indexes with a field's index as it is, for points that nobody has written since it was made.
+std::shared_ptr<const PayloadIndexes> WithReady(const PayloadIndexes& indexes,
+                                                std::shared_ptr<const FieldIndex> index);
 std::shared_ptr<const PayloadIndexes> WithoutField(const PayloadIndexes& indexes,
                                                    const std::string& key);
 

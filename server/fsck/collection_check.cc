@@ -55,7 +55,9 @@ void CollectionCheck::Run() {
     Report(Wrong(absl::StrCat("codebook ", catalog_.codebook_version,
                               ", which the catalog names, is missing or damaged")));
   }
+  Report(indexes_.Read(store_, catalog_.id, sequence_));
   Walk(Family::kPoints, "points", &CollectionCheck::CheckPoint);
+  Report(indexes_.Compare());
   findings_.report().points += places_.size();
   Walk(Family::kIds, "ids", &CollectionCheck::CheckId);
   Walk(Family::kCodes, "codes", &CollectionCheck::CheckCode);
@@ -86,6 +88,7 @@ absl::Status CollectionCheck::CheckCounter() {
   CounterRecord counter;
   RETURN_IF_ERROR(DecodeCounter(key, *value, &counter));
   next_slot_ = counter.next_slot;
+  sequence_ = counter.sequence;
   return absl::OkStatus();
 }
 
@@ -175,10 +178,12 @@ absl::Status CollectionCheck::CheckPoint(std::string_view key, std::string_view 
       return Wrong(absl::StrCat(point, ": a component of the vector is no number"));
     }
   }
-  if (record.payload.empty()) return absl::OkStatus();
-  const absl::Status payload = ValidatePayload(record.payload);
-  if (payload.ok()) return absl::OkStatus();
-  return Wrong(absl::StrCat(point, ": the payload: ", payload.message()));
+  if (!record.payload.empty()) {
+    const absl::Status payload = ValidatePayload(record.payload);
+    if (!payload.ok()) return Wrong(absl::StrCat(point, ": the payload: ", payload.message()));
+  }
+  indexes_.AddPoint(parts.slot, record.payload);
+  return absl::OkStatus();
 }
 
 absl::Status CollectionCheck::CheckId(std::string_view key, std::string_view value) {

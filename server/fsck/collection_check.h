@@ -13,6 +13,7 @@
 #include "index/ivf/codebook.h"
 #include "server/engine/records.h"
 #include "server/fsck/findings.h"
+#include "server/fsck/index_check.h"
 #include "server/storage/store.h"
 
 namespace tessera {
@@ -20,7 +21,7 @@ namespace tessera {
 // Checks the records of one collection, and that they fit together: every point has one id record
 // that leads to it, every id record leads to its point, every point of a trained collection has one
 // code of the codebook in use, which stands for its vector, and all of them are what the catalog
-// says. Not thread-safe.
+// says; what is stored of payload indexes is what the payloads say. Not thread-safe.
 class CollectionCheck {
  public:
   CollectionCheck(Store& store, const CatalogRecord& catalog, Findings& findings)
@@ -53,6 +54,7 @@ class CollectionCheck {
   const CatalogRecord& catalog_;
   Findings& findings_;
   uint64_t next_slot_ = 0;
+  uint64_t sequence_ = 0;
   uint32_t last_version_ = ~uint32_t{0};      // that a codebook was given; unknown before format 2
   std::shared_ptr<const Codebook> codebook_;  // the one in use, with what has moved of it
   std::vector<uint32_t> moved_lists_;
@@ -60,6 +62,7 @@ class CollectionCheck {
   std::shared_ptr<const Codebook> last_codebook_;
   uint32_t last_codebook_version_ = 0;
   absl::flat_hash_map<Slot, Place> places_;
+  IndexCheck indexes_;
 };
 
 }  // namespace tessera

@@ -68,6 +68,24 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
     RETURN_IF_ERROR(ParsePayloadIndexKey(key, &field));
     return DecodePayloadIndex(key, value, &type);
   }
+  if (key == IndexContentsKey(id)) {
+    IndexContentsRecord record;
+    return DecodeIndexContents(key, value, &record);
+  }
+  const KeyRange parts = IndexPartRange(id);
+  if (key >= parts.begin && key < parts.end) {
+    IndexPartKeyParts part_key;
+    std::string_view part;
+    RETURN_IF_ERROR(ParseIndexPartKey(key, &part_key));
+    return DecodeIndexPart(key, value, &part);
+  }
+  const KeyRange changes = IndexChangesRange(id);
+  if (key >= changes.begin && key < changes.end) {
+    uint64_t sequence = 0;
+    IndexChangesRecordView record;
+    RETURN_IF_ERROR(ParseIndexChangesKey(key, &sequence));
+    return DecodeIndexChanges(key, value, &record);
+  }
   const KeyRange requests = RequestRange(id);
   if (key >= requests.begin && key < requests.end) {
     RequestRecord record;

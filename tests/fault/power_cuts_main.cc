@@ -47,7 +47,8 @@ void Train(Engine& engine, uint32_t nlist) {
   AwaitEnd(engine, engine.Train({.collection = RandomWrites::kCollection, .nlist = nlist}));
 }
 
-// What is no write of a point, and may fail: too few points to train, no snapshot to restore.
+// What is no write of a point, and may fail: too few points to train, no snapshot to restore, an
+// index that is there.
 void WorkBetween(Engine& engine, uint64_t choice) {
   const auto snapshots = engine.snapshots().List("", 10);
   const bool has_snapshot = snapshots.ok() && !snapshots->empty();
@@ -65,6 +66,15 @@ void WorkBetween(Engine& engine, uint64_t choice) {
       return AwaitEnd(
           engine, engine.snapshots().Restore(
                       {.snapshot_id = (*snapshots)[0].id, .collection = kCopy, .replace = true}));
+    case 5:
+    case 6:
+      return AwaitEnd(engine,
+                      engine.CreatePayloadIndex(
+                          RandomWrites::kCollection,
+                          {FieldPath("n"), choice / 25 % 2 == 0 ? PayloadIndexType::kInteger
+                                                                : PayloadIndexType::kFloat}));
+    case 7:
+      return engine.DropPayloadIndex(RandomWrites::kCollection, "n").IgnoreError();
     default:
       return;
   }

@@ -60,6 +60,12 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<std::string_view>(key, value, DecodeCentroid, EncodeCentroid);
     case 14:
       return RoundTrip<uint32_t>(key, value, DecodeLastCodebook, EncodeLastCodebook);
+    case 15:
+      return RoundTrip<IndexContentsRecord>(key, value, DecodeIndexContents, EncodeIndexContents);
+    case 16:
+      return RoundTrip<std::string_view>(key, value, DecodeIndexPart, EncodeIndexPart);
+    case 17:
+      return RoundTrip<IndexChangesRecordView>(key, value, DecodeIndexChanges, EncodeIndexChanges);
     default:
       return RoundTrip<SettingsRecordView>(key, value, DecodeSettings, EncodeSettings);
   }
@@ -91,6 +97,10 @@ void ParseKeys(std::string_view key) {
   if (ParsePayloadIndexKey(key, &field).ok()) FUZZ_CHECK(key.ends_with(field) && !field.empty());
   std::string_view request_id;
   if (ParseRequestKey(key, &request_id).ok()) FUZZ_CHECK(key.ends_with(request_id));
+  IndexPartKeyParts part;
+  if (ParseIndexPartKey(key, &part).ok()) FUZZ_CHECK(IndexPartKey(part) == key);
+  uint64_t sequence = 0;
+  if (ParseIndexChangesKey(key, &sequence).ok()) FUZZ_CHECK(key.size() == 26);
   uint32_t collection_id = 0;
   if (ParseCatalogKey(key, &collection_id).ok()) FUZZ_CHECK(CatalogKey(collection_id) == key);
 }
@@ -100,7 +110,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 14);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 17);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

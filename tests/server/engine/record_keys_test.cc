@@ -23,6 +23,13 @@ TEST(RecordKeysTest, GoldenBytes) {
   EXPECT_EQ(Hex(CounterKey(0x01020304)), "636f756e7465722f01020304");
   EXPECT_EQ(Hex(LastCodebookKey(0x01020304)), "6c6173745f636f6465626f6f6b2f01020304");
   EXPECT_EQ(CollectionOfMetaKey(LastCodebookKey(0x01020304)), 0x01020304u);
+  EXPECT_EQ(Hex(IndexContentsKey(7)), "696e6465785f636f6e74656e74732f00000007");
+  EXPECT_EQ(Hex(IndexPartKey({7, 2, 1, 0x01020304})),
+            "696e6465785f706172742f00000007000000020000000101020304");
+  EXPECT_EQ(Hex(IndexChangesKey(7, 0x0102)),
+            "696e6465785f6368616e6765732f000000070000000000000102");
+  EXPECT_EQ(CollectionOfMetaKey(IndexPartKey({7, 2, 1, 0})), 7u);
+  EXPECT_EQ(Hex(KindOfMetaKey(IndexPartKey({7, 2, 1, 0})).end), "696e6465785f706172742f00000008");
   EXPECT_EQ(Hex(CodebookKey(7, 0xA0B0C0D0)), "00000007a0b0c0d0");
   EXPECT_EQ(Hex(IdKey(7, uint64_t{0x0102030405060708})), "00000007000102030405060708");
   EXPECT_EQ(Hex(IdKey(7, PointId("ab"))), "00000007016162");
@@ -48,6 +55,16 @@ TEST(RecordKeysTest, ParseGivesBackWhatWasAppended) {
     EXPECT_EQ(parts.collection_id, 9u);
     EXPECT_EQ(ToPointId(parts.id), id);
   }
+
+  IndexPartKeyParts part;
+  ASSERT_TRUE(ParseIndexPartKey(IndexPartKey({1, 0x80000002, 3, 4}), &part).ok());
+  EXPECT_EQ(part.collection_id, 1u);
+  EXPECT_EQ(part.number, 0x80000002);
+  EXPECT_EQ(part.field, 3u);
+  EXPECT_EQ(part.part, 4u);
+  uint64_t sequence = 0;
+  ASSERT_TRUE(ParseIndexChangesKey(IndexChangesKey(1, ~uint64_t{1}), &sequence).ok());
+  EXPECT_EQ(sequence, ~uint64_t{1});
 
   PointKeyParts point;
   ASSERT_TRUE(ParsePointKey(PointKey(3, 0x80000005), &point).ok());

@@ -93,6 +93,29 @@ std::vector<Case> MetaCases() {
       [](K k, V v) { EncodePayloadIndex(k, PayloadIndexType::kDatetime, v); },
       Decoder(DecodePayloadIndex));
   add(
+      "index contents", IndexContentsKey(7),
+      "010200000005000000000000002c0100000000000004010000000300612e620102010000010063619e2292",
+      [](K k, V v) {
+        EncodeIndexContents(k,
+                            {.number = 2,
+                             .sequence = 5,
+                             .slot_end = 300,
+                             .fields = {{PayloadIndexType::kDatetime, 1, "a.b"},
+                                        {PayloadIndexType::kKeyword, 258, "c"}}},
+                            v);
+      },
+      Decoder(DecodeIndexContents));
+  add(
+      "index part", IndexPartKey({7, 2, 1, 0}), "010100cb942897",
+      [](K k, V v) { EncodeIndexPart(k, std::string_view("\x01\x00", 2), v); },
+      Decoder(DecodeIndexPart));
+  add(
+      "index changes", IndexChangesKey(7, 6), "010500000000000000024a46daee",
+      [](K k, V v) {
+        EncodeIndexChanges(k, {.before = 5, .slots = std::string_view("\x02", 1)}, v);
+      },
+      Decoder(DecodeIndexChanges));
+  add(
       "settings", SettingsKey(7), "010203000000000000007b2261223a317d2b28ab9b",
       [](K k, V v) {
         EncodeSettings(
