@@ -68,11 +68,13 @@ absl::Status Collection::StoreIndexContents(const std::function<bool()>& go_on) 
     record.slot_end = slots_.end();
     changes = index_changes_.exchange(0, std::memory_order_relaxed);
     // What is committed from here on is not in them.
-    records_index_changes_ = !ready.empty();
+    records_index_changes_ = true;
     if (!ready.empty()) return absl::OkStatus();
     auto batch = store_.NewBatch();
     DeleteIndexContents(id_, *batch);
-    return store_.Commit(*batch, Durability::kAsync);
+    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kAsync));
+    records_index_changes_ = false;
+    return absl::OkStatus();
   });
   if (status.ok() && !ready.empty()) {
     status = WriteIndexParts(store_, id_, indexes, go_on, &record);

@@ -152,7 +152,9 @@ absl::Status WriteIndexParts(Store& store, uint32_t collection_id,
     }));
     record->fields.push_back({index->spec().type, parts, index->spec().key.text()});
   }
-  return commit();
+  RETURN_IF_ERROR(commit());
+  // What leads to the parts may come into another log: a power cut must not leave that alone.
+  return store.Sync();
 }
 
 void PutIndexContents(uint32_t collection_id, const IndexContentsRecord& record,

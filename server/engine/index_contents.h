@@ -39,8 +39,8 @@ absl::StatusOr<StoredIndexes> ReadStoredIndexes(Store& store, uint32_t collectio
                                                 uint64_t sequence,
                                                 std::span<const PayloadIndexSpec> specs);
 
-// Writes the parts of contents: record.number is new, and record.fields is filled. They count once
-// PutIndexContents is committed. CANCELLED once go_on() is false.
+// Puts the parts of contents on disk: record.number is new, and record.fields is filled. They count
+// once PutIndexContents is committed. CANCELLED once go_on() is false.
 absl::Status WriteIndexParts(Store& store, uint32_t collection_id,
                              std::span<const std::shared_ptr<const FieldIndex>> indexes,
                              const std::function<bool()>& go_on, IndexContentsRecord* record);
