@@ -6,9 +6,9 @@
 #include <cstring>
 #include <utility>
 
-#include "index/base/buffer.h"
 #include "index/base/check.h"
 #include "index/base/memory_units.h"
+#include "index/ivf/block_codes.h"
 #include "index/ivf/code_errors.h"
 #include "index/ivf/lists_snapshot.h"
 
@@ -18,24 +18,6 @@ namespace {
 constexpr size_t kBlock = kLutScanBlockVectors;
 
 size_t BlocksFor(size_t vectors) { return (vectors + kBlock - 1) / kBlock; }
-
-// Memory of blocks, counted while it lives: snapshots may hold it longer than the lists do.
-class Extent {
- public:
-  Extent(size_t bytes, std::shared_ptr<std::atomic<size_t>> meter)
-      : buffer_(bytes), meter_(std::move(meter)) {
-    meter_->fetch_add(bytes, std::memory_order_relaxed);
-  }
-  ~Extent() { meter_->fetch_sub(buffer_.size(), std::memory_order_relaxed); }
-  Extent(const Extent&) = delete;
-  Extent& operator=(const Extent&) = delete;
-
-  uint8_t* data() { return buffer_.data(); }
-
- private:
-  AlignedBuffer<uint8_t> buffer_;
-  std::shared_ptr<std::atomic<size_t>> meter_;
-};
 
 // Rows that go into the lists, sorted by list; without vectors there are none.
 struct NewRows {
@@ -123,8 +105,8 @@ struct InvertedLists::Impl {
     return chunks[c]->lists[i % ListChunk::kLists];
   }
 
-  std::shared_ptr<Extent> NewExtent(size_t blocks) const {
-    return std::make_shared<Extent>(blocks * block_bytes, meter);
+  std::shared_ptr<BlockMemory> NewExtent(size_t blocks) const {
+    return std::make_shared<BlockMemory>(blocks, block_bytes, meter);
   }
   // How many blocks are packed in one step: they fill a huge page.
   size_t BlocksPerPacking() const { return std::max<size_t>(1, kHugePageBytes / block_bytes); }
@@ -243,7 +225,7 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
     auto extent = NewExtent(capacity);
     if (full_before > 0) std::memcpy(extent->data(), l.blocks, full_before * block_bytes);
     const uint8_t* old_tail = Block(l, full_before);
-    std::shared_ptr<const void> old_owner = l.blocks_owner;
+    std::shared_ptr<const BlockMemory> old_owner = l.blocks_owner;
     if (l.size % kBlock != 0 && tail_in_place) {
       l.tail = old_tail;
       l.tail_owner = old_owner;
@@ -264,7 +246,7 @@ void InvertedLists::Impl::AppendToList(uint32_t index, const EncodedVectors& vec
     const size_t lane = l.size % kBlock;
     const size_t take = std::min(n - row, kBlock - lane);
     uint8_t* block;
-    std::shared_ptr<Extent> tail;
+    std::shared_ptr<BlockMemory> tail;
     if (lane + take == kBlock) {
       block = room.blocks + l.num_blocks * block_bytes;
     } else {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "index/base/types.h"
+#include "index/ivf/block_codes.h"
 #include "index/ivf/coarse_quantizer.h"
 #include "index/ivf/code_errors.h"
 #include "index/ivf/codebook.h"
@@ -40,8 +41,8 @@ struct alignas(64) InvertedList {
   float reach = 0;          // no vector is farther from the centroid, but for rounding
 
   // Keep the memory alive.
-  std::shared_ptr<const void> blocks_owner;
-  std::shared_ptr<const void> tail_owner;
+  std::shared_ptr<const BlockMemory> blocks_owner;
+  std::shared_ptr<const BlockMemory> tail_owner;
 };
 
 // Lists are held in chunks, so that a new snapshot copies only the chunks that have changed.

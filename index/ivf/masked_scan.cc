@@ -9,15 +9,18 @@
 namespace tessera {
 namespace {
 
-constexpr size_t kBlocksAtOnce = 16;  // as many as QueryScan has room for
+constexpr size_t kBlocksAtOnce = kEntryLanesBlocks;  // as many as QueryScan has room for
 
-void ScanBlocksMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                      const SlotMask& mask, QueryScan* query, MaskedScan* found) {
+// lanes_of(memory, blocks, n, lanes) says which lanes of `n` blocks count.
+template <class LanesOf>
+void ScanBlocksMasked(const LutScanShape& shape, const BlockMemory* memory, const uint8_t* blocks,
+                      size_t num_blocks, const LanesOf& lanes_of, QueryScan* query,
+                      MaskedScan* found) {
   uint32_t lanes[kBlocksAtOnce];
   for (size_t begin = 0; begin < num_blocks; begin += kBlocksAtOnce) {
     const size_t n = std::min(kBlocksAtOnce, num_blocks - begin);
     const uint8_t* some = blocks + begin * shape.block_bytes();
-    MaskLanes(shape, some, n, mask, lanes);
+    lanes_of(memory, some, n, lanes);
     for (size_t b = 0; b < n; ++b) {
       found->met += static_cast<size_t>(std::popcount(lanes[b]));
       found->blocks += lanes[b] != 0 ? 1 : 0;
@@ -27,14 +30,38 @@ void ScanBlocksMasked(const LutScanShape& shape, const uint8_t* blocks, size_t n
   }
 }
 
+template <class LanesOf>
+MaskedScan ScanMasked(const LutScanShape& shape, const InvertedList& list, const LanesOf& lanes_of,
+                      QueryScan* query) {
+  MaskedScan found;
+  ScanBlocksMasked(shape, list.blocks_owner.get(), list.blocks, list.num_blocks, lanes_of, query,
+                   &found);
+  if (list.tail != nullptr) {
+    ScanBlocksMasked(shape, list.tail_owner.get(), list.tail, 1, lanes_of, query, &found);
+  }
+  return found;
+}
+
 }  // namespace
 
 MaskedScan ScanListMasked(const LutScanShape& shape, const InvertedList& list, const SlotMask& mask,
                           QueryScan* query) {
-  MaskedScan found;
-  ScanBlocksMasked(shape, list.blocks, list.num_blocks, mask, query, &found);
-  if (list.tail != nullptr) ScanBlocksMasked(shape, list.tail, 1, mask, query, &found);
-  return found;
+  return ScanMasked(
+      shape, list,
+      [&](const BlockMemory*, const uint8_t* blocks, size_t n, uint32_t* lanes) {
+        MaskLanes(shape, blocks, n, mask, lanes);
+      },
+      query);
+}
+
+MaskedScan ScanListFiltered(const LutScanShape& shape, const InvertedList& list,
+                            const EntryFilter& filter, const SlotSet& deleted, QueryScan* query) {
+  return ScanMasked(
+      shape, list,
+      [&](const BlockMemory* memory, const uint8_t* blocks, size_t n, uint32_t* lanes) {
+        EntryLanes(filter, shape, *memory, blocks, n, deleted, lanes);
+      },
+      query);
 }
 
 }  // namespace tessera

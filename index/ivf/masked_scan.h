@@ -4,6 +4,8 @@
 #include <cstddef>
 
 #include "index/base/slot_mask.h"
+#include "index/base/slot_set.h"
+#include "index/ivf/entry_filter.h"
 #include "index/ivf/query_scan.h"
 #include "index/simd/lut_scan.h"
 
@@ -19,6 +21,9 @@ struct MaskedScan {
 // passed over after a look at its slots.
 MaskedScan ScanListMasked(const LutScanShape& shape, const InvertedList& list, const SlotMask& mask,
                           QueryScan* query);
+// The same of the entries that a filter allows, after a look at their codes.
+MaskedScan ScanListFiltered(const LutScanShape& shape, const InvertedList& list,
+                            const EntryFilter& filter, const SlotSet& deleted, QueryScan* query);
 
 }  // namespace tessera
 

@@ -11,6 +11,7 @@
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/ivf/coarse_quantizer.h"
+#include "index/ivf/entry_filter.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/masked_scan.h"
 #include "index/ivf/query_scan.h"
@@ -86,7 +87,7 @@ class Batch {
   void Scan() {
     Allocate();
     const MatrixView queries = Prepared();
-    if (params_.allowed != nullptr) {
+    if (IsMasked(params_)) {
       for (size_t q = 0; q < queries.rows; ++q) {
         Prepare(queries.row(q), q);
         ScanMasked(queries.row(q).data(), q);
@@ -124,10 +125,14 @@ class Batch {
     return std::clamp<size_t>(wanted, 1, std::max<size_t>(lists.size(), 1));
   }
 
+  static bool IsMasked(const IvfSearchParams& params) {
+    return params.allowed != nullptr || params.filter != nullptr;
+  }
+
   static bool SharesLists(const ListsSnapshot& lists, const IvfSearchParams& params, size_t rows) {
     const size_t nprobe = std::min(params.nprobe, lists.nlist());
     const size_t scanned = nprobe * (lists.size() / lists.nlist());
-    return rows > 1 && params.allowed == nullptr && rows * nprobe >= lists.nlist() &&
+    return rows > 1 && !IsMasked(params) && rows * nprobe >= lists.nlist() &&
            scanned >= kSharedTimes * Keep(lists, params);
   }
 
@@ -272,9 +277,15 @@ class Batch {
     QueryScan& scan = scratch_.scans[q];
     for (size_t i = 0; i < lists.size() && progress->met < wanted; ++i) {
       FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
+      if (params_.filter != nullptr && i + 2 < lists.size()) {
+        PrefetchEntryCodes(*params_.filter, lists_, lists[i + 2].slot);
+      }
       const InvertedList& list = lists_.list(lists[i].slot);
       scan.scan.offset = scan.constant + lists[i].distance;
-      const MaskedScan found = ScanListMasked(shape_, list, *params_.allowed, &scan);
+      const MaskedScan found =
+          params_.filter != nullptr
+              ? ScanListFiltered(shape_, list, *params_.filter, deleted_, &scan)
+              : ScanListMasked(shape_, list, *params_.allowed, &scan);
       progress->met += found.met;
       progress->seen += list.size;
       ++progress->scanned;

@@ -16,6 +16,8 @@
 
 namespace tessera {
 
+struct EntryFilter;
+
 // Gives the full vectors of candidates. Thread-safe.
 class VectorSource {
  public:
@@ -40,7 +42,8 @@ struct IvfSearchParams {
   // If set, only these slots can be neighbours, and lists are scanned on, nearest first, until k of
   // them have been met or no list is left.
   const SlotMask* allowed = nullptr;
-  size_t allowed_count = 0;  // slots in it
+  const EntryFilter* filter = nullptr;  // instead of a mask: the same, told by codes
+  size_t allowed_count = 0;             // slots that are allowed
   // Scan as many more lists as make the recall among the allowed what nprobe makes it among all:
   // the neighbours of a part are farther away than those of the whole.
   bool widen = true;
