@@ -17,11 +17,11 @@
 
 namespace tessera {
 
-// The slot codes of the entries of some blocks, in the order of the entries, so that a filtered scan
-// reads them as one stream instead of one by one from all over memory. Each block's are read from
-// the SlotCodes when they are first asked for, and kept as long as the blocks: these never change
-// once readers see them. An entry whose slot has been given to another point since may have that
-// one's code, but then no reader of the block holds the entry for alive.
+// The slot codes of the entries of some blocks, in the order of the entries, so that a filtered
+// scan reads them as one stream instead of one by one from all over memory. Each block's are read
+// from the SlotCodes when they are first asked for, and kept as long as the blocks: these never
+// change once readers see them. An entry whose slot has been given to another point since may have
+// that one's code, but then no reader of the block holds the entry for alive.
 //
 // Thread-safe.
 class BlockCodes {
@@ -33,8 +33,8 @@ class BlockCodes {
   BlockCodes& operator=(const BlockCodes&) = delete;
   ~BlockCodes();
 
-  // The codes of the `count` blocks from the first-th on, which begin at `blocks`. They lie here or,
-  // if codes of as many kinds are kept as may be, in `scratch`, which has room for them.
+  // The codes of the `count` blocks from the first-th on, which begin at `blocks`. They lie here
+  // or, if codes of as many kinds are kept as may be, in `scratch`, which has room for them.
   const uint16_t* Get(const std::shared_ptr<const SlotCodes>& codes, const LutScanShape& shape,
                       const uint8_t* blocks, size_t first, size_t count, uint16_t* scratch);
   // Has them come into the cache if they are kept.

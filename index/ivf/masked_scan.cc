@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "index/ivf/entry_lanes.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/lane_mask.h"
 

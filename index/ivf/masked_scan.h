@@ -3,9 +3,9 @@
 
 #include <cstddef>
 
+#include "index/base/entry_filter.h"
 #include "index/base/slot_mask.h"
 #include "index/base/slot_set.h"
-#include "index/ivf/entry_filter.h"
 #include "index/ivf/query_scan.h"
 #include "index/simd/lut_scan.h"
 

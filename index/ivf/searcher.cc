@@ -11,7 +11,7 @@
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/ivf/coarse_quantizer.h"
-#include "index/ivf/entry_filter.h"
+#include "index/ivf/entry_lanes.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/masked_scan.h"
 #include "index/ivf/query_scan.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "index/base/entry_filter.h"
 #include "index/base/matrix.h"
 #include "index/base/slot_mask.h"
 #include "index/base/slot_set.h"
@@ -15,8 +16,6 @@
 #include "index/ivf/inverted_lists.h"
 
 namespace tessera {
-
-struct EntryFilter;
 
 // Gives the full vectors of candidates. Thread-safe.
 class VectorSource {

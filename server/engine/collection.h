@@ -351,6 +351,9 @@ class Collection {
                                   const IvfSearchParams& params, const FilterMatches& matches,
                                   std::shared_ptr<const SlotsByList> by_list,
                                   std::vector<Slot>* slots, SearchReport* report) const;
+  absl::Status SearchCoded(const CollectionView& view, MatrixView queries,
+                           const IvfSearchParams& params, const FilterMatches& matches,
+                           std::span<std::vector<Neighbor>> results, SearchReport* report) const;
   bool HasListsOf(const CollectionView& view) const;
   absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;

@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kReadSlots = 1024;
 // To read all payloads in their order is this many times faster, for each, than one by one.
 constexpr uint64_t kWalkAdvantage = 8;
+// Fewer points that match are compared one by one, at the most.
+constexpr uint64_t kCodesFrom = 200;
 
 Roaring LiveSlots(const CollectionView& view) {
   Roaring live;
@@ -95,7 +97,12 @@ absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& vie
 absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
     const CollectionView& view, const Filter& filter) const {
   if (std::optional<SlotParts> parts = AnswerByOneIndex(*view.indexes, filter)) {
-    return std::make_shared<const FilterMatches>(std::move(*parts), view.indexes);
+    auto matches = std::make_shared<FilterMatches>(std::move(*parts), view.indexes);
+    // For a search that does not compare all that match.
+    if (view.lists != nullptr && matches->count() > kCodesFrom) {
+      matches->codes = CodesByOneIndex(*view.indexes, filter);
+    }
+    return matches;
   }
   ASSIGN_OR_RETURN(IndexedAnswer answer, AnswerFilter(view, filter));
   const uint64_t open = answer.slots.open.cardinality();

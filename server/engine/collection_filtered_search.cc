@@ -104,6 +104,10 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
   params.widen = request.nprobe == 0;
   const bool gather = vectors_in_memory() && params.widen && GatheringReadsLess(view, matches);
   if (gather && (repeated || matches.count() <= kSortPoints)) {
+    // Until it has been sorted by list, for the searches that ask again.
+    if (matches.codes != nullptr && !repeated && queries.rows == 1) {
+      return SearchCoded(view, queries, params, matches, results, report);
+    }
     const bool sort = repeated || queries.rows > 1;
     ASSIGN_OR_RETURN(const bool done,
                      SearchGathered(view, queries, params, matches, sort, results, report));
@@ -128,7 +132,9 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
                                       SearchReport* report) const {
   static thread_local SlotMask once(0);
   std::shared_ptr<const SlotMask> kept;
-  if (keep) {
+  if (matches.codes != nullptr) {
+    params.filter = matches.codes.get();
+  } else if (keep) {
     kept = matches.mask.Get([&] {
       auto mask = std::make_shared<SlotMask>(view.slot_end);
       matches.InsertInto(mask.get());
@@ -138,7 +144,7 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
     once.Reset(view.slot_end);
     matches.InsertInto(&once);
   }
-  params.allowed = keep ? kept.get() : &once;
+  if (params.filter == nullptr) params.allowed = keep ? kept.get() : &once;
   CollectionVectors vectors(*this);
   IvfSearchStats stats;
   // One by one, so that it is known on which it gave up.

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "index/base/entry_filter.h"
 #include "index/base/slot_mask.h"
 #include "server/engine/slots_by_list.h"
 #include "server/filter/dense_mask.h"
@@ -53,6 +54,10 @@ class FilterMatches {
   // How they were found.
   uint64_t payloads_read = 0;
   std::vector<std::string> unindexed;
+
+  // If set, tells them by the codes of entries, of the same indexes: for what is scanned or
+  // gathered.
+  std::shared_ptr<const EntryFilter> codes;
 
   // What costs more than it saves one search is made from the second on.
   MadeOnce<SlotMask> mask;

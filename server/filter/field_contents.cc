@@ -193,6 +193,7 @@ std::shared_ptr<const FieldIndex> FieldContentsReader::Finish() {
     return nullptr;
   }
   index_->SetSingleValued();
+  index_->MakeCodes();
   return std::exchange(index_, nullptr);
 }
 

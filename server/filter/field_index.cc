@@ -31,12 +31,8 @@ bool OutOfBounds(const Bounds<Key>& bounds, Key key, bool below) {
   return (bounds.lt && key >= *bounds.lt) || (bounds.lte && key > *bounds.lte);
 }
 
-// The slots of the keys that lie within the bounds.
-template <class Key>
-void AddWithin(const PostingTree<Key>& tree, const Bounds<Key>& bounds, SlotParts* slots) {
-  tree.AddRange([&](Key key) { return OutOfBounds(bounds, key, true); },
-                [&](Key key) { return OutOfBounds(bounds, key, false); }, slots);
-}
+// Slots whose codes do not tell: more cost as much to sort and to look up as they save.
+constexpr size_t kSomeSlots = 4'096;
 
 }  // namespace
 
@@ -50,10 +46,19 @@ FieldIndex::FieldIndex(const PayloadIndexSpec& spec, const FieldColumn& column)
   std::visit(
       [&](const auto& entries) {
         using Key = typename std::decay_t<decltype(entries)>::value_type::first_type;
-        tree_ = PostingTree<Key>(entries);
+        tree_.emplace<PostingTree<Key>>(entries);
       },
       column.entries);
   SetSingleValued();
+  MakeCodes();
+}
+
+void FieldIndex::MakeCodes() {
+  std::visit(
+      [&]<class Key>(const PostingTree<Key>& tree) {
+        codes_ = std::make_shared<ValueCodes<Key>>(tree);
+      },
+      tree_);
 }
 
 // At least as many slots have a value in the tree as are valued and have no other: if that many
@@ -72,7 +77,11 @@ std::shared_ptr<const FieldIndex> FieldIndex::With(const FieldColumn& removed,
         using Entries = std::decay_t<decltype(out)>;
         using Key = typename Entries::value_type::first_type;
         const Entries& in = std::get<Entries>(added.entries);
-        changed->tree_ = std::get<PostingTree<Key>>(tree_).With(out, in);
+        const auto& tree = changed->tree_.template emplace<PostingTree<Key>>(
+            std::get<PostingTree<Key>>(tree_).With(out, in));
+        const auto& codes = std::get<std::shared_ptr<ValueCodes<Key>>>(codes_);
+        codes->Add(added.covered, in);
+        changed->codes_ = codes->IsCrowded() ? std::make_shared<ValueCodes<Key>>(tree) : codes;
       },
       removed.entries);
   changed->covered_ = Changed(covered_, removed.covered, added.covered);
@@ -129,48 +138,77 @@ std::optional<SlotParts> FieldIndex::AnswerByParts(const FieldTest& test) const 
   return std::move(held->slots);
 }
 
+std::shared_ptr<const EntryFilter> FieldIndex::AnswerByCodes(const FieldTest& test) const {
+  auto filter = std::make_shared<EntryFilter>();
+  const std::optional<Held> held = HeldBy(test, filter.get());
+  if (!held.has_value()) return nullptr;
+  std::visit([&](const auto& codes) { filter->codes = codes->codes(); }, codes_);
+  if (filter->some.size() > kSomeSlots) return nullptr;
+  filter->Finish();
+  return filter;
+}
+
+template <class Key, class Before, class After>
+void FieldIndex::AddRange(const Before& before, const After& after, Held* held) const {
+  const auto& tree = std::get<PostingTree<Key>>(tree_);
+  if (held->codes == nullptr) return tree.AddRange(before, after, &held->slots);
+  std::get<std::shared_ptr<ValueCodes<Key>>>(codes_)->AllowRange(tree, before, after, held->codes);
+}
+
+// The slots of the keys that lie within the bounds.
 template <class Key>
-void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, SlotParts* slots) const {
+void FieldIndex::AddWithin(const Bounds<Key>& bounds, Held* held) const {
+  AddRange<Key>([&](Key key) { return OutOfBounds(bounds, key, true); },
+                [&](Key key) { return OutOfBounds(bounds, key, false); }, held);
+}
+
+template <class Key>
+void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, Held* held) const {
   const auto& tree = std::get<PostingTree<Key>>(tree_);
   if (!except) {
     for (const Key& key : listed) {
-      if (const Posting* posting = tree.Find(key)) slots->Add(*posting);
+      if (held->codes != nullptr) {
+        std::get<std::shared_ptr<ValueCodes<Key>>>(codes_)->AllowKey(tree, key, held->codes);
+      } else if (const Posting* posting = tree.Find(key)) {
+        held->slots.Add(*posting);
+      }
     }
     return;
   }
   // What lies before, between and after the values that are listed.
   for (size_t i = 0; i <= listed.size(); ++i) {
-    tree.AddRange([&](const Key& key) { return i > 0 && key <= listed[i - 1]; },
-                  [&](const Key& key) { return i < listed.size() && key >= listed[i]; }, slots);
+    AddRange<Key>([&](const Key& key) { return i > 0 && key <= listed[i - 1]; },
+                  [&](const Key& key) { return i < listed.size() && key >= listed[i]; }, held);
   }
 }
 
-std::optional<FieldIndex::Held> FieldIndex::HeldBy(const FieldTest& test) const {
-  if (const auto* match = std::get_if<Match>(&test)) return HeldBy(*match);
-  if (const auto* range = std::get_if<NumberRange>(&test)) return HeldBy(*range);
-  if (const auto* range = std::get_if<DatetimeRange>(&test)) return HeldBy(*range);
-  if (const auto* prefix = std::get_if<Prefix>(&test)) return HeldBy(*prefix);
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const FieldTest& test,
+                                                   EntryFilter* codes) const {
+  const Held held{.codes = codes};
+  if (const auto* match = std::get_if<Match>(&test)) return HeldBy(*match, held);
+  if (const auto* range = std::get_if<NumberRange>(&test)) return HeldBy(*range, held);
+  if (const auto* range = std::get_if<DatetimeRange>(&test)) return HeldBy(*range, held);
+  if (const auto* prefix = std::get_if<Prefix>(&test)) return HeldBy(*prefix, held);
   return std::nullopt;
 }
 
-std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Match& match) const {
-  Held held;
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Match& match, Held held) const {
   const bool keywords = !match.keywords.empty();
   const bool integers = !match.integers.empty();
   const bool bools = !match.bools.empty();
   // Integers beyond 64 bits match nothing, so the values of other types are all that is open.
   switch (spec_.type) {
     case PayloadIndexType::kKeyword:
-      AddListed(match.keywords, match.except && keywords, &held.slots);
+      AddListed(match.keywords, match.except && keywords, &held);
       held.others = integers || bools;
       break;
     case PayloadIndexType::kInteger:
-      AddListed(match.integers, match.except && integers, &held.slots);
+      AddListed(match.integers, match.except && integers, &held);
       held.others = keywords || bools;
       break;
     case PayloadIndexType::kBool: {
       const std::vector<int64_t> listed(match.bools.begin(), match.bools.end());
-      AddListed(listed, match.except && bools, &held.slots);
+      AddListed(listed, match.except && bools, &held);
       held.others = keywords || integers;
       break;
     }
@@ -181,36 +219,32 @@ std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Match& match) const {
   return held;
 }
 
-std::optional<FieldIndex::Held> FieldIndex::HeldBy(const NumberRange& range) const {
-  Held held;
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const NumberRange& range, Held held) const {
   held.others = true;
-  if (const auto* floats = std::get_if<PostingTree<double>>(&tree_)) {
-    AddWithin(*floats, BoundsOfDoubles(range.bounds), &held.slots);
+  if (spec_.type == PayloadIndexType::kFloat) {
+    AddWithin(BoundsOfDoubles(range.bounds), &held);
   }
   if (spec_.type == PayloadIndexType::kInteger) {
-    AddWithin(std::get<PostingTree<int64_t>>(tree_), BoundsOfIntegers(range.bounds), &held.slots);
+    AddWithin(BoundsOfIntegers(range.bounds), &held);
   }
   return held;
 }
 
-std::optional<FieldIndex::Held> FieldIndex::HeldBy(const DatetimeRange& range) const {
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const DatetimeRange& range, Held held) const {
   if (spec_.type == PayloadIndexType::kKeyword) return std::nullopt;
-  Held held;
   held.others = spec_.type != PayloadIndexType::kDatetime;
-  if (!held.others) AddWithin(std::get<PostingTree<int64_t>>(tree_), range.bounds, &held.slots);
+  if (!held.others) AddWithin(range.bounds, &held);
   return held;
 }
 
-std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Prefix& prefix) const {
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const Prefix& prefix, Held held) const {
   if (spec_.type == PayloadIndexType::kDatetime) return std::nullopt;
-  Held held;
-  const auto* tree = std::get_if<PostingTree<std::string>>(&tree_);
-  held.others = tree == nullptr;
+  held.others = spec_.type != PayloadIndexType::kKeyword;
   if (held.others) return held;
   const std::string& text = prefix.text;
-  tree->AddRange([&](const std::string& key) { return key < text; },
-                 [&](const std::string& key) { return key > text && !key.starts_with(text); },
-                 &held.slots);
+  AddRange<std::string>(
+      [&](const std::string& key) { return key < text; },
+      [&](const std::string& key) { return key > text && !key.starts_with(text); }, &held);
   return held;
 }
 
@@ -228,6 +262,7 @@ SlotAnswer FieldIndex::AnswerPresence(Presence presence) const {
 
 size_t FieldIndex::memory_bytes() const {
   size_t bytes = std::visit([](const auto& tree) { return tree.memory_bytes(); }, tree_);
+  bytes += std::visit([](const auto& codes) { return codes->memory_bytes(); }, codes_);
   for (const Bitmap* bitmap : {&covered_, &exists_, &valued_, &nulls_, &others_}) {
     bytes += (*bitmap)->getSizeInBytes();
   }

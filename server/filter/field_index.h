@@ -14,6 +14,7 @@
 #include "server/filter/filter.h"
 #include "server/filter/posting_tree.h"
 #include "server/filter/slot_answer.h"
+#include "server/filter/value_codes.h"
 
 namespace tessera {
 
@@ -40,6 +41,9 @@ class FieldIndex {
   // The same as parts that have no slot in common; nullopt where something is open, or parts are
   // not so.
   std::optional<SlotParts> AnswerByParts(const FieldTest& test) const;
+  // The same, told by codes of slots that have points: only where there are parts. Null where too
+  // many slots' codes do not tell.
+  std::shared_ptr<const EntryFilter> AnswerByCodes(const FieldTest& test) const;
 
   // Calls visit(value, slots) for each value, in order. Bools are the integers 0 and 1.
   using Value = std::variant<int64_t, double, std::string>;
@@ -79,20 +83,31 @@ class FieldIndex {
   struct Held {
     SlotParts slots;
     bool others = false;
+    EntryFilter* codes = nullptr;  // if set, these are asked for instead of slots
   };
   // nullopt: the test is of something else than the values that this index holds.
-  std::optional<Held> HeldBy(const FieldTest& test) const;
-  std::optional<Held> HeldBy(const Match& match) const;
-  std::optional<Held> HeldBy(const NumberRange& range) const;
-  std::optional<Held> HeldBy(const DatetimeRange& range) const;
-  std::optional<Held> HeldBy(const Prefix& prefix) const;
+  std::optional<Held> HeldBy(const FieldTest& test, EntryFilter* codes = nullptr) const;
+  std::optional<Held> HeldBy(const Match& match, Held held) const;
+  std::optional<Held> HeldBy(const NumberRange& range, Held held) const;
+  std::optional<Held> HeldBy(const DatetimeRange& range, Held held) const;
+  std::optional<Held> HeldBy(const Prefix& prefix, Held held) const;
   SlotAnswer AnswerPresence(Presence presence) const;
   template <class Key>
-  void AddListed(const std::vector<Key>& listed, bool except, SlotParts* slots) const;
+  void AddListed(const std::vector<Key>& listed, bool except, Held* held) const;
+  template <class Key, class Before, class After>
+  void AddRange(const Before& before, const After& after, Held* held) const;
+  template <class Key>
+  void AddWithin(const Bounds<Key>& bounds, Held* held) const;
+  // Of the tree.
+  void MakeCodes();
   void SetSingleValued();
 
   PayloadIndexSpec spec_;
   std::variant<PostingTree<int64_t>, PostingTree<double>, PostingTree<std::string>> tree_;
+  // Of its version and of those before it.
+  std::variant<std::shared_ptr<ValueCodes<int64_t>>, std::shared_ptr<ValueCodes<double>>,
+               std::shared_ptr<ValueCodes<std::string>>>
+      codes_;
   Bitmap covered_, exists_, valued_, nulls_, others_;  // as in FieldColumn
   bool single_valued_ = true;                          // no slot is known to have two values
 };

@@ -72,6 +72,19 @@ class Answerer {
   std::vector<std::string>* unindexed_;
 };
 
+// The condition that a filter consists of, if it is on a field; else null.
+const FieldCondition* OnlyCondition(const Filter& filter) {
+  if (!filter.must_not.empty() || filter.must.size() + filter.should.size() != 1) return nullptr;
+  const Condition& condition = filter.must.empty() ? filter.should[0] : filter.must[0];
+  if (const auto* inner = std::get_if<Filter>(&condition.kind)) return OnlyCondition(*inner);
+  return std::get_if<FieldCondition>(&condition.kind);
+}
+
+const FieldIndex* ReadyIndex(const PayloadIndexes& indexes, const FieldCondition& field) {
+  const auto it = indexes.fields.find(field.key.text());
+  return it == indexes.fields.end() || !it->second.ready ? nullptr : it->second.index.get();
+}
+
 }  // namespace
 
 size_t PayloadIndexes::memory_bytes() const {
@@ -89,18 +102,17 @@ absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, con
 }
 
 std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const Filter& filter) {
-  if (!filter.must_not.empty() || filter.must.size() + filter.should.size() != 1) {
-    return std::nullopt;
-  }
-  const Condition& condition = filter.must.empty() ? filter.should[0] : filter.must[0];
-  if (const auto* inner = std::get_if<Filter>(&condition.kind)) {
-    return AnswerByOneIndex(indexes, *inner);
-  }
-  const auto* field = std::get_if<FieldCondition>(&condition.kind);
-  if (field == nullptr) return std::nullopt;
-  const auto it = indexes.fields.find(field->key.text());
-  if (it == indexes.fields.end() || !it->second.ready) return std::nullopt;
-  return it->second.index->AnswerByParts(field->test);
+  const FieldCondition* field = OnlyCondition(filter);
+  const FieldIndex* index = field == nullptr ? nullptr : ReadyIndex(indexes, *field);
+  if (index == nullptr) return std::nullopt;
+  return index->AnswerByParts(field->test);
+}
+
+std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes,
+                                                   const Filter& filter) {
+  const FieldCondition* field = OnlyCondition(filter);
+  const FieldIndex* index = field == nullptr ? nullptr : ReadyIndex(indexes, *field);
+  return index == nullptr ? nullptr : index->AnswerByCodes(field->test);
 }
 
 std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,

@@ -46,6 +46,9 @@ absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, con
 // The slots that match, as parts of an index that have none in common, where one index alone tells;
 // else nullopt.
 std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const Filter& filter);
+// For such a filter, what tells its slots by their codes. Null if nothing does.
+std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes,
+                                                   const Filter& filter);
 
 // The indexes with one more field, which is to be built.
 std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "index/base/entry_filter.h"
 #include "index/base/slot_codes.h"
-#include "index/ivf/entry_filter.h"
 #include "server/filter/posting_tree.h"
 
 namespace tessera {
@@ -88,8 +88,8 @@ class ValueCodes {
   void AllowRange(const PostingTree<Key>& tree, const Before& before, const After& after,
                   EntryFilter* filter) const {
     const auto begin = std::partition_point(bounds_.begin(), bounds_.end(), before);
-    const auto end = std::partition_point(begin, bounds_.end(),
-                                          [&](const Key& bound) { return !after(bound); });
+    const auto end =
+        std::partition_point(begin, bounds_.end(), [&](const Key& bound) { return !after(bound); });
     const auto first = static_cast<size_t>(begin - bounds_.begin());
     const auto last = static_cast<size_t>(end - bounds_.begin());
     if (begin == end) {
@@ -100,7 +100,8 @@ class ValueCodes {
     }
     filter->certain.Insert(Bound(first), Bound(last - 1));
     SlotParts low;
-    tree.AddRange(before, [&](const Key& key) { return key >= *begin; }, &low);
+    tree.AddRange(
+        before, [&](const Key& key) { return key >= *begin; }, &low);
     AllowSome(Between(first), low, filter);
     SlotParts high;
     tree.AddRange([&](const Key& key) { return key <= *(end - 1); }, after, &high);

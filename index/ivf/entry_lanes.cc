@@ -1,12 +1,12 @@
-#include "index/ivf/entry_filter.h"
+#include "index/ivf/entry_lanes.h"
 
 #include <algorithm>
 #include <bit>
-#include <utility>
 
 #include "index/ivf/block_codes.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/query_scan.h"
+#include "index/simd/code_lanes.h"
 
 namespace tessera {
 namespace {
@@ -27,25 +27,15 @@ void ForEachLane(uint32_t lanes, const Visit& visit) {
 
 }  // namespace
 
-bool EntryFilter::AllowsPossible(Slot slot) const {
-  return std::binary_search(some.begin(), some.end(), slot) == allows_some;
-}
-
-void EntryFilter::Negate() {
-  constexpr uint16_t kLast = SlotCodes::kNoSlot - 1;
-  std::swap(certain, possible);
-  certain.Negate(kLast);
-  possible.Negate(kLast);
-  allows_some = !allows_some;
-}
-
 void EntryLanes(const EntryFilter& filter, const LutScanShape& shape, const BlockMemory& memory,
                 const uint8_t* blocks, size_t num_blocks, const SlotSet& deleted, uint32_t* lanes) {
   CodeScratch scratch;
   const uint16_t* codes = memory.Codes(filter.codes, shape, blocks, num_blocks, scratch.codes);
   CodeLanes(codes, num_blocks, filter.certain, lanes);
-  const auto slots = [&](size_t b) { return LutScanSlots(shape, blocks + b * shape.block_bytes()); };
-  if (filter.has_some) {
+  const auto slots = [&](size_t b) {
+    return LutScanSlots(shape, blocks + b * shape.block_bytes());
+  };
+  if (!filter.some.empty()) {
     uint32_t possible[kEntryLanesBlocks];
     CodeLanes(codes, num_blocks, filter.possible, possible);
     for (size_t b = 0; b < num_blocks; ++b) {
@@ -81,9 +71,9 @@ void EntryGatherer::Find(const EntryFilter& filter, const LutScanShape& shape,
     const uint8_t* some = blocks + begin * shape.block_bytes();
     const uint16_t* codes = memory.Codes(filter.codes, shape, some, n, scratch.codes);
     CodeLanes(codes, n, filter.certain, certain);
-    if (filter.has_some) CodeLanes(codes, n, filter.possible, possible);
+    if (!filter.some.empty()) CodeLanes(codes, n, filter.possible, possible);
     for (size_t b = 0; b < n; ++b) {
-      const uint32_t lanes = filter.has_some ? certain[b] | possible[b] : certain[b];
+      const uint32_t lanes = !filter.some.empty() ? certain[b] | possible[b] : certain[b];
       if (lanes == 0) continue;
       const Slot* slots = LutScanSlots(shape, some + b * shape.block_bytes());
       ForEachLane(lanes, [&](int lane) {

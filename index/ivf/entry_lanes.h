@@ -1,39 +1,20 @@
-#ifndef TESSERA_INDEX_IVF_ENTRY_FILTER_H_
-#define TESSERA_INDEX_IVF_ENTRY_FILTER_H_
+#ifndef TESSERA_INDEX_IVF_ENTRY_LANES_H_
+#define TESSERA_INDEX_IVF_ENTRY_LANES_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
-#include "index/base/slot_codes.h"
+#include "index/base/entry_filter.h"
 #include "index/base/slot_set.h"
 #include "index/base/types.h"
-#include "index/simd/code_set.h"
 #include "index/simd/lut_scan.h"
 
 namespace tessera {
 
 class BlockMemory;
 class ListsSnapshot;
-
-// Which entries of the lists are allowed, told by their slots' codes, so that only the lists that
-// are scanned cost anything. Immutable and thread-safe once it is filled; both sets are finished.
-struct EntryFilter {
-  std::shared_ptr<const SlotCodes> codes;
-  CodeSet certain;   // with these codes entries are allowed
-  CodeSet possible;  // with others than these they are not
-  // Whether some codes are possible and not certain: of their slots, those in `some` (sorted) are
-  // allowed, or all others are.
-  bool has_some = false;
-  bool allows_some = true;
-  std::vector<Slot> some;
-
-  bool AllowsPossible(Slot slot) const;
-  // Makes it allow all that it does not, and nothing of what it does.
-  void Negate();
-};
 
 // The most blocks that EntryLanes takes at once.
 inline constexpr size_t kEntryLanesBlocks = 16;
@@ -66,4 +47,4 @@ class EntryGatherer {
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_ENTRY_FILTER_H_
+#endif  // TESSERA_INDEX_IVF_ENTRY_LANES_H_

@@ -1,11 +1,9 @@
-#include "index/simd/code_set.h"
-
-#include <algorithm>
+#include "index/simd/code_lanes.h"
 
 #include "index/simd/dispatch_targets.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "index/simd/code_set.cc"
+#define HWY_TARGET_INCLUDE "index/simd/code_lanes.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
@@ -105,66 +103,9 @@ HWY_EXPORT(LanesOfRanges);
 HWY_EXPORT(LanesOfBits);
 HWY_EXPORT(LanesOfRegisters);
 
-// Up to as many ranges are compared one by one.
-constexpr size_t kCompared = 4;
 constexpr uint16_t kRegisterCodes = 2048;
-constexpr size_t kWordBits = 32;
-constexpr size_t kWords = (size_t{1} << 16) / kWordBits;
 
 }  // namespace
-
-void CodeSet::Insert(uint16_t first, uint16_t last) { ranges_.push_back({first, last}); }
-
-void CodeSet::Finish() {
-  const auto before = [](const Range& a, const Range& b) { return a.first < b.first; };
-  if (!std::is_sorted(ranges_.begin(), ranges_.end(), before)) {
-    std::sort(ranges_.begin(), ranges_.end(), before);
-  }
-  size_t count = 0;
-  for (const Range& range : ranges_) {
-    if (count > 0 && range.first <= uint32_t{ranges_[count - 1].last} + 1) {
-      ranges_[count - 1].last = std::max(ranges_[count - 1].last, range.last);
-    } else {
-      ranges_[count++] = range;
-    }
-  }
-  ranges_.resize(count);
-  words_.clear();
-  if (count <= kCompared) return;
-  words_.resize(kWords);
-  for (const Range& range : ranges_) {
-    for (uint32_t code = range.first; code <= range.last; ++code) {
-      if (code % kWordBits == 0 && code + kWordBits <= uint32_t{range.last} + 1) {
-        words_[code / kWordBits] = ~uint32_t{0};
-        code += kWordBits - 1;
-      } else {
-        words_[code / kWordBits] |= uint32_t{1} << (code % kWordBits);
-      }
-    }
-  }
-}
-
-void CodeSet::Negate(uint16_t last) {
-  Finish();
-  std::vector<Range> others;
-  uint32_t begin = 0;
-  for (const Range& range : ranges_) {
-    if (range.first > begin) {
-      others.push_back({static_cast<uint16_t>(begin), static_cast<uint16_t>(range.first - 1)});
-    }
-    begin = uint32_t{range.last} + 1;
-  }
-  if (begin <= last) others.push_back({static_cast<uint16_t>(begin), last});
-  ranges_ = std::move(others);
-  Finish();
-}
-
-bool CodeSet::Contains(uint16_t code) const {
-  if (!words_.empty()) return (words_[code / kWordBits] >> (code % kWordBits) & 1) != 0;
-  return std::any_of(ranges_.begin(), ranges_.end(), [code](const Range& range) {
-    return range.first <= code && code <= range.last;
-  });
-}
 
 void CodeLanes(const uint16_t* codes, size_t num_blocks, const CodeSet& set, uint32_t* lanes) {
   if (set.words().empty()) {

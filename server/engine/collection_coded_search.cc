@@ -1,0 +1,116 @@
+// Filtered searches that compare what matches in the lists near a query, told by codes beside the
+// lists' entries.
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "index/base/status_macros.h"
+#include "index/ivf/entry_lanes.h"
+#include "index/ivf/lists_snapshot.h"
+#include "server/engine/collection.h"
+
+namespace tessera {
+namespace {
+
+// As in collection_filtered_search.cc: what a filter that goes against the query is to find of what
+// is expected, and lists that are told by their codes alone.
+constexpr size_t kAgainst = 3;
+size_t WithMissed(size_t lists) { return lists + lists / 8; }
+// Where the lists near a query hold too little, so many times as many are looked at before all.
+constexpr size_t kFurtherLists = 4;
+// Lists looked at before it is asked whether they hold enough.
+constexpr size_t kListsAtOnce = 64;
+
+// Takes the slots that match in lists, nearest first.
+class CodedTaker {
+ public:
+  CodedTaker(const CollectionView& view, const EntryFilter& filter, std::vector<Slot>* slots)
+      : view_(view), filter_(filter), slots_(slots) {}
+
+  // Takes the nearest of `lists`, so that `begin` to `end` of them are taken.
+  void Take(std::vector<Neighbor>& lists, size_t begin, size_t end) {
+    const auto at = [&](size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
+    if (end < lists.size()) std::nth_element(at(begin), at(end), lists.end());
+    gatherer().Gather(*view_.lists, {lists.data() + begin, end - begin}, filter_, *view_.dead,
+                      slots_);
+    taken_ += end - begin;
+  }
+  size_t taken() const { return taken_; }
+
+ private:
+  static EntryGatherer& gatherer() {
+    static thread_local EntryGatherer gatherer;
+    return gatherer;
+  }
+
+  const CollectionView& view_;
+  const EntryFilter& filter_;
+  std::vector<Slot>* const slots_;
+  size_t taken_ = 0;
+};
+
+// The slots that match in the lists near the query. Returns how many lists were looked at.
+size_t GatherCoded(const CollectionView& view, std::span<const float> query,
+                   const IvfSearchParams& params, const EntryFilter& filter,
+                   std::vector<Slot>* slots) {
+  const size_t nlist = view.codebook->nlist();
+  const SearchWidth width = MaskedSearchWidth(params, nlist, view.lists->size());
+  static thread_local std::vector<Neighbor> lists;
+  CodedTaker taker(view, filter, slots);
+  NearestLists(*view.lists, query, std::min(nlist, WithMissed(width.lists)), &lists);
+  const size_t nprobe = std::min(width.nprobe, lists.size());
+  taker.Take(lists, 0, nprobe);
+  size_t seen = 0;
+  for (size_t i = 0; i < nprobe; ++i) seen += view.lists->list(lists[i].slot).size;
+  const size_t end =
+      std::clamp(WithMissed(width.ListsAfter(slots->size(), seen)), nprobe, lists.size());
+  taker.Take(lists, nprobe, end);
+  const size_t wanted = width.Wanted(slots->size(), kAgainst);
+  if (slots->size() >= wanted) return taker.taken();
+  // Some more lists, and then all others, as far as it takes.
+  std::vector<bool> done(nlist, false);
+  for (size_t i = 0; i < end; ++i) done[lists[i].slot] = true;
+  if (width.lists < nlist) {
+    NearestLists(*view.lists, query, std::min(nlist, kFurtherLists * width.lists), &lists);
+    std::erase_if(lists, [&](const Neighbor& list) { return done[list.slot]; });
+    for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
+      const size_t next = std::min(lists.size(), begin + width.lists);
+      taker.Take(lists, begin, next);
+      for (; begin < next; ++begin) done[lists[begin].slot] = true;
+    }
+    if (slots->size() >= wanted) return taker.taken();
+  }
+  std::vector<uint32_t> left;
+  for (uint32_t list = 0; list < nlist; ++list) {
+    if (!done[list]) left.push_back(list);
+  }
+  lists.resize(left.size());
+  ListDistances(*view.lists, query, left, lists.data());
+  for (size_t begin = 0; begin < lists.size() && slots->size() < wanted; begin += kListsAtOnce) {
+    taker.Take(lists, begin, std::min(lists.size(), begin + kListsAtOnce));
+  }
+  return taker.taken();
+}
+
+}  // namespace
+
+// Compares each query with the vectors that match and lie in the lists near it.
+absl::Status Collection::SearchCoded(const CollectionView& view, MatrixView queries,
+                                     const IvfSearchParams& params, const FilterMatches& matches,
+                                     std::span<std::vector<Neighbor>> results,
+                                     SearchReport* report) const {
+  static thread_local std::vector<Slot> slots;
+  report->plan = SearchPlan::kMaskedLists;
+  report->exhausted = true;
+  for (size_t q = 0; q < queries.rows; ++q) {
+    slots.clear();
+    report->lists_scanned += GatherCoded(view, queries.row(q), params, *matches.codes, &slots);
+    report->exhausted = report->exhausted && slots.size() == matches.count();
+    report->candidates_reranked += slots.size();
+    RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tessera
