@@ -12,6 +12,7 @@
 
 #include "server/filter/check.h"
 #include "server/filter/evaluate.h"
+#include "tests/server/filter/filter_test_util.h"
 #include "tests/server/filter/random_filters.h"
 
 namespace tessera {
@@ -54,6 +55,21 @@ class Model {
     }
   }
 
+  // Where one index alone tells, the codes of the slots that have payloads do.
+  void ExpectCodesTellTheSame(const Filter& filter) const {
+    if (!AnswerByOneIndex(indexes_, filter).has_value()) return;
+    const std::shared_ptr<const EntryFilter> codes = CodesByOneIndex(indexes_, filter);
+    ASSERT_NE(codes, nullptr);
+    std::vector<Slot> found;
+    for (const auto& [slot, payload] : payloads_) {
+      uint16_t code = 0;
+      codes->codes->Read({&slot, 1}, &code);
+      const bool some = codes->possible.Contains(code) && codes->AllowsPossible(slot);
+      if (codes->certain.Contains(code) || some) found.push_back(slot);
+    }
+    EXPECT_EQ(found, Truth(filter));
+  }
+
   // By evaluating every payload.
   std::vector<Slot> Truth(const Filter& filter) const {
     std::vector<Slot> slots;
@@ -87,6 +103,7 @@ class Model {
 
   // By the parts of one index, if it has an answer.
   std::optional<std::vector<Slot>> ByParts(const Filter& filter) const {
+    ExpectCodesTellTheSame(filter);
     const std::optional<SlotParts> parts = AnswerByOneIndex(indexes_, filter);
     if (!parts.has_value()) return std::nullopt;
     std::vector<Slot> slots;
@@ -185,6 +202,46 @@ TEST(PayloadIndexes, PartsOfOneIndexHoldEachMatchOnce) {
   }
   EXPECT_GT(by_parts, 200u);
   EXPECT_GT(matched_some, 100u);
+}
+
+// More values than there can be bounds, so that ranges end between two; and then many more of them
+// at one end, so that codes are made anew.
+TEST(PayloadIndexes, CodesTellRangesOfManyValues) {
+  const PayloadIndexSpec spec{FieldPath("n"), PayloadIndexType::kInteger};
+  std::vector<int64_t> values;
+  const auto column = [&](size_t count, int64_t step) {
+    FieldColumn added(spec.type);
+    for (size_t i = 0; i < count; ++i) {
+      const auto slot = static_cast<Slot>(values.size());
+      values.push_back(values.empty() ? 0 : values.back() + step);
+      added.Add(spec, Json{{"n", values.back()}}, slot);
+    }
+    added.Sort();
+    return added;
+  };
+  PayloadIndexes indexes;
+  auto index = std::make_shared<const FieldIndex>(spec, column(100'000, 3));
+  for (int turn = 0; turn < 4; ++turn) {
+    indexes.fields["n"] = {index, true, nullptr};
+    std::mt19937_64 random(static_cast<uint64_t>(turn));
+    for (int i = 0; i < 20; ++i) {
+      const auto last = static_cast<uint64_t>(values.back());
+      const auto begin = static_cast<double>(random() % last);
+      const double end = begin + static_cast<double>(random() % (i % 2 == 0 ? 20 : last));
+      const Filter filter = Must(Where("n", NumberRange{{.lt = end, .gte = begin}}));
+      const auto codes = CodesByOneIndex(indexes, filter);
+      if (codes == nullptr) continue;  // too many lie between two bounds
+      for (Slot slot = 0; slot < values.size(); ++slot) {
+        uint16_t code = 0;
+        codes->codes->Read({&slot, 1}, &code);
+        const auto value = static_cast<double>(values[slot]);
+        const bool some = codes->possible.Contains(code) && codes->AllowsPossible(slot);
+        ASSERT_EQ(codes->certain.Contains(code) || some, begin <= value && value < end)
+            << value << " from " << begin << " to " << end;
+      }
+    }
+    index = index->With(FieldColumn(spec.type), column(9'000, 1));
+  }
 }
 
 TEST(PostingTree, KeepsManyValuesThroughChanges) {
