@@ -2,6 +2,7 @@
 // lists' entries.
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,8 @@ size_t WithMissed(size_t lists) { return lists + lists / 8; }
 // Where the lists near a query hold too little, so many times as many are looked at before all.
 constexpr size_t kFurtherLists = 4;
 // Lists looked at before it is asked whether they hold enough.
-constexpr size_t kListsAtOnce = 64;
+constexpr size_t kListsAtOnce = 32;
+constexpr size_t kAll = std::numeric_limits<size_t>::max();
 
 // Takes the slots that match in lists, nearest first.
 class CodedTaker {
@@ -28,13 +30,20 @@ class CodedTaker {
   CodedTaker(const CollectionView& view, const EntryFilter& filter, std::vector<Slot>* slots)
       : view_(view), filter_(filter), slots_(slots) {}
 
-  // Takes the nearest of `lists`, so that `begin` to `end` of them are taken.
-  void Take(std::vector<Neighbor>& lists, size_t begin, size_t end) {
+  // Takes the nearest of `lists`, so that `begin` to `end` of them are taken, but about none once
+  // there are `wanted` slots. Returns where it stopped.
+  size_t Take(std::vector<Neighbor>& lists, size_t begin, size_t end, size_t wanted) {
     const auto at = [&](size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
     if (end < lists.size()) std::nth_element(at(begin), at(end), lists.end());
-    gatherer().Gather(*view_.lists, {lists.data() + begin, end - begin}, filter_, *view_.dead,
-                      slots_);
-    taken_ += end - begin;
+    const size_t step = wanted == kAll ? end - begin : kListsAtOnce;
+    while (begin < end && slots_->size() < wanted) {
+      const size_t next = std::min(end, begin + step);
+      gatherer().Gather(*view_.lists, {lists.data() + begin, next - begin}, filter_, *view_.dead,
+                        slots_);
+      taken_ += next - begin;
+      begin = next;
+    }
+    return begin;
   }
   size_t taken() const { return taken_; }
 
@@ -60,12 +69,12 @@ size_t GatherCoded(const CollectionView& view, std::span<const float> query,
   CodedTaker taker(view, filter, slots);
   NearestLists(*view.lists, query, std::min(nlist, WithMissed(width.lists)), &lists);
   const size_t nprobe = std::min(width.nprobe, lists.size());
-  taker.Take(lists, 0, nprobe);
+  taker.Take(lists, 0, nprobe, kAll);
   size_t seen = 0;
   for (size_t i = 0; i < nprobe; ++i) seen += view.lists->list(lists[i].slot).size;
   const size_t end =
       std::clamp(WithMissed(width.ListsAfter(slots->size(), seen)), nprobe, lists.size());
-  taker.Take(lists, nprobe, end);
+  taker.Take(lists, nprobe, end, kAll);
   const size_t wanted = width.Wanted(slots->size(), kAgainst);
   if (slots->size() >= wanted) return taker.taken();
   // Some more lists, and then all others, as far as it takes.
@@ -75,8 +84,8 @@ size_t GatherCoded(const CollectionView& view, std::span<const float> query,
     NearestLists(*view.lists, query, std::min(nlist, kFurtherLists * width.lists), &lists);
     std::erase_if(lists, [&](const Neighbor& list) { return done[list.slot]; });
     for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
-      const size_t next = std::min(lists.size(), begin + width.lists);
-      taker.Take(lists, begin, next);
+      const size_t next =
+          taker.Take(lists, begin, std::min(lists.size(), begin + width.lists), wanted);
       for (; begin < next; ++begin) done[lists[begin].slot] = true;
     }
     if (slots->size() >= wanted) return taker.taken();
@@ -87,8 +96,8 @@ size_t GatherCoded(const CollectionView& view, std::span<const float> query,
   }
   lists.resize(left.size());
   ListDistances(*view.lists, query, left, lists.data());
-  for (size_t begin = 0; begin < lists.size() && slots->size() < wanted; begin += kListsAtOnce) {
-    taker.Take(lists, begin, std::min(lists.size(), begin + kListsAtOnce));
+  for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
+    begin = taker.Take(lists, begin, std::min(lists.size(), begin + width.lists), wanted);
   }
   return taker.taken();
 }
