@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <set>
 #include <utility>
 
 namespace tessera {
@@ -158,7 +159,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     if (turn.fails()) return turn.error();
     const IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
     if (!status.ok()) return status;
-    state_.files()[name] = {};
+    state_.files()[name] = {.named = state_.Name()};
     *result = std::make_unique<FaultyFile>(std::move(*result), name, state_);
     return status;
   }
@@ -199,7 +200,12 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     if (!status.ok() || file == state_.files().end()) return status;
     FaultState::File renamed = file->second;
     renamed.entry_synced = replaces;
-    if (replaces) state_.replaced().emplace(to, before);
+    renamed.named = state_.Name();
+    if (replaces) {
+      FaultState::Replaced& replaced =
+          state_.replaced().try_emplace(to, FaultState::Replaced{std::move(before)}).first->second;
+      replaced.named = renamed.named;
+    }
     state_.files().erase(file);
     state_.files()[to] = renamed;
     return status;
@@ -266,13 +272,19 @@ bool FaultState::Next() {
   return false;
 }
 
-// A part that is kept is a random number of bytes of each file from where it was synced, and a
-// random half of the names: the kernel writes in its own order.
+// A part that is kept is a random number of bytes of each file from where it was synced, and of the
+// names those that were given first: file systems write names in their order.
 void FaultState::CutPower(bool keeps_part) {
   std::mt19937_64 random(at_);
-  const auto kept = [&] { return keeps_part && random() % 2 == 0; };
+  std::set<uint64_t> unsynced{0};
   for (const auto& [name, file] : files_) {
-    if (!file.entry_synced && !kept()) {
+    if (!file.entry_synced) unsynced.insert(file.named);
+  }
+  for (const auto& [name, replaced] : replaced_) unsynced.insert(replaced.named);
+  const auto last = static_cast<std::ptrdiff_t>(keeps_part ? random() % unsynced.size() : 0);
+  const uint64_t last_kept = *std::next(unsynced.begin(), last);
+  for (const auto& [name, file] : files_) {
+    if (!file.entry_synced && file.named > last_kept) {
       unlink(name.c_str());
       continue;
     }
@@ -280,9 +292,9 @@ void FaultState::CutPower(bool keeps_part) {
     const uint64_t part = keeps_part ? random() % (file.size - file.synced_size + 1) : 0;
     if (truncate(name.c_str(), static_cast<off_t>(file.synced_size + part)) != 0) _exit(1);
   }
-  for (const auto& [name, content] : replaced_) {
-    if (kept()) continue;
-    std::ofstream(name, std::ios::binary | std::ios::trunc) << content;
+  for (const auto& [name, replaced] : replaced_) {
+    if (replaced.named <= last_kept) continue;
+    std::ofstream(name, std::ios::binary | std::ios::trunc) << replaced.content;
   }
   _exit(kPowerCutExitCode);
 }

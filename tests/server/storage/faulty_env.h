@@ -60,10 +60,18 @@ class FaultState {
     uint64_t size = 0;
     uint64_t synced_size = 0;
     bool entry_synced = false;  // its name in the directory
+    uint64_t named = 0;         // when it got that name: see Name
+  };
+  // What was under a name before it was given to another file, and when that was.
+  struct Replaced {
+    std::string content;
+    uint64_t named = 0;
   };
   std::map<std::string, File>& files() { return files_; }
   // What was under the names of files that have been renamed since the directory was synced.
-  std::map<std::string, std::string>& replaced() { return replaced_; }
+  std::map<std::string, Replaced>& replaced() { return replaced_; }
+  // A name is given: how many have been, itself included.
+  uint64_t Name() { return ++names_; }
 
   bool fired() const;
 
@@ -76,7 +84,8 @@ class FaultState {
   mutable absl::Mutex mutex_;
   uint64_t operations_ = 0;
   std::map<std::string, File> files_;
-  std::map<std::string, std::string> replaced_;
+  std::map<std::string, Replaced> replaced_;
+  uint64_t names_ = 0;
 };
 
 // An env on the real file system with the faults of `state`, which must outlive it.
