@@ -24,7 +24,8 @@ namespace {
 
 constexpr char kName[] = "c";
 constexpr size_t kDimension = 8;
-constexpr uint64_t kIds = 2'000;
+constexpr uint64_t kIds = 8'000;
+constexpr uint64_t kValues = 100;  // of the field `a`
 
 absl::Duration StressTime() { return absl::Seconds(FromEnvironment("TESSERA_STRESS_SECONDS", 2)); }
 
@@ -45,6 +46,7 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     spec.metric = Metric::kL2;
     spec.index.vectors = GetParam();
     ASSERT_TRUE(engine_->CreateCollection(spec).ok());
+    ASSERT_EQ(CreateIndex(), absl::OkStatus());
   }
 
   // Calls `body` again and again in a thread of its own, until the time is over.
@@ -82,7 +84,9 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     for (uint64_t i = 0; i < 20; ++i) batch.ids.emplace_back(first + i);
     const std::vector<float> values = Vectors(random, batch.ids.size());
     batch.vectors = View(values);
-    batch.payloads.assign(batch.ids.size(), R"({"a": 1})");
+    for (uint64_t i = 0; i < 20; ++i) {
+      batch.payloads.push_back(absl::StrCat("{\"a\": ", (first + i) % kValues, "}"));
+    }
     return engine_->Upsert(kName, batch).status();
   }
   absl::Status Delete(std::mt19937_64& random) {
@@ -110,6 +114,36 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
       }
     }
     return absl::OkStatus();
+  }
+  // For points whose `a`, which goes by their id, is one value or more.
+  absl::Status SearchFiltered(std::mt19937_64& random) {
+    const uint64_t bound = random() % (kValues / 2);
+    SearchRequest request;
+    request.collection = kName;
+    const std::vector<float> values = Vectors(random, 1 + random() % 2);
+    request.vectors = View(values);
+    request.limit = 10;
+    request.filter.must.push_back(
+        {FieldCondition{FieldPath("a"), NumberRange{{.gte = Number{bound}}}}});
+    const auto result = engine_->Search(request);
+    if (!result.ok()) return result.status();
+    for (const auto& hits : result->hits) {
+      for (const Hit& hit : hits) {
+        if (std::get<uint64_t>(hit.id) % kValues >= bound) continue;
+        return absl::InternalError(absl::StrCat(std::get<uint64_t>(hit.id), " is below ", bound));
+      }
+    }
+    return absl::OkStatus();
+  }
+  absl::Status CreateIndex() {
+    return Await(engine_->CreatePayloadIndex(
+        kName, {.key = FieldPath("a"), .type = PayloadIndexType::kInteger}));
+  }
+  // What was found by an old index must be by a new one, or by payloads while there is none.
+  absl::Status RenewIndex() {
+    absl::SleepFor(absl::Milliseconds(20));
+    if (absl::Status status = engine_->DropPayloadIndex(kName, "a"); !status.ok()) return status;
+    return CreateIndex();
   }
   absl::Status Await(absl::StatusOr<OperationInfo> operation) {
     while (operation.ok() && operation->state == OperationState::kRunning) {
@@ -145,13 +179,15 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
 
 TEST_P(EngineStressTest, AllAtOnce) {
   std::mt19937_64 random(1);
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(Upsert(random).ok());
+  for (int i = 0; i < 400; ++i) ASSERT_TRUE(Upsert(random).ok());
   end_ = absl::Now() + StressTime();
   Repeat("upsert", [&](std::mt19937_64& r) { return Upsert(r); });
   Repeat("upsert", [&](std::mt19937_64& r) { return Upsert(r); });
   Repeat("delete", [&](std::mt19937_64& r) { return Delete(r); });
   Repeat("search", [&](std::mt19937_64& r) { return Search(r); });
   Repeat("search", [&](std::mt19937_64& r) { return Search(r); });
+  Repeat("filtered search", [&](std::mt19937_64& r) { return SearchFiltered(r); });
+  Repeat("payload index", [&](std::mt19937_64&) { return RenewIndex(); });
   Repeat("train", [&](std::mt19937_64& r) {
     return Await(engine_->Train(
         {.collection = kName, .nlist = static_cast<uint32_t>(4 + r() % 12), .seed = r()}));
