@@ -4,8 +4,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/errors.h"
+#include "server/engine/page_token.h"
 #include "server/rpc/codebook_export.h"
 #include "server/rpc/codebook_import.h"
 #include "server/rpc/convert_codebooks.h"
@@ -36,9 +40,28 @@ absl::Status HandleGet(Engine& engine, v1::GetCodebookRequest& request, v1::Code
 absl::Status HandleList(Engine& engine, v1::ListCodebooksRequest& request,
                         v1::ListCodebooksResponse* response) {
   RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  RETURN_IF_ERROR(CheckAtMost("page_size", request.page_size(), limits::kPageSizeMax));
+  const std::string scope = absl::StrCat("codebooks/", request.collection_name(), "/");
+  uint64_t after = 0;
+  if (!request.page_token().empty()) {
+    ASSIGN_OR_RETURN(const std::string key, DecodePageToken(request.page_token(), scope));
+    if (!absl::SimpleAtoi(key.substr(scope.size()), &after)) {
+      return InvalidField("page_token", "is not a token of an earlier page");
+    }
+  }
+  const size_t page = request.page_size() == 0 ? limits::kPageSizeDefault : request.page_size();
   ASSIGN_OR_RETURN(const std::vector<CodebookInfo> infos,
                    engine.ListCodebooks(request.collection_name()));
-  for (const CodebookInfo& info : infos) FromCodebookInfo(info, response->add_codebooks());
+  uint64_t last = 0;
+  for (const CodebookInfo& info : infos) {
+    if (info.version <= after) continue;
+    if (static_cast<size_t>(response->codebooks_size()) == page) {
+      response->set_next_page_token(EncodePageToken(absl::StrCat(scope, last)));
+      break;
+    }
+    FromCodebookInfo(info, response->add_codebooks());
+    last = info.version;
+  }
   return absl::OkStatus();
 }
 

@@ -654,6 +654,12 @@ class ForeignClientTest(unittest.TestCase):
             messages.ListCodebooksRequest(collection_name="words")).codebooks
         self.assertEqual([(c.version, c.current) for c in listed], [(1, False), (2, True)])
         self.assertEqual(len({c.content_hash for c in listed}), 1)
+        page = self.codebooks.List(
+            messages.ListCodebooksRequest(collection_name="words", page_size=1))
+        rest = self.codebooks.List(messages.ListCodebooksRequest(
+            collection_name="words", page_size=1, page_token=page.next_page_token))
+        self.assertEqual(list(page.codebooks) + list(rest.codebooks), list(listed))
+        self.assertEqual(rest.next_page_token, "")
         self.succeeded(self.codebooks.Activate(
             messages.ActivateCodebookRequest(collection_name="words", version=1)))
         self.codebooks.Delete(messages.DeleteCodebookRequest(collection_name="words", version=2))

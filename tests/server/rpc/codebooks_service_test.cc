@@ -102,6 +102,27 @@ TEST_F(CodebooksServiceTest, TrainsAndTellsOfIt) {
   EXPECT_EQ(listed.operations(0).operation_id(), operation.operation_id());
 }
 
+TEST_F(CodebooksServiceTest, VersionsComePageByPage) {
+  for (int i = 0; i < 3; ++i) TrainByCall();
+  v1::ListCodebooksRequest list;
+  list.set_collection_name("words");
+  list.set_page_size(2);
+  v1::ListCodebooksResponse first, rest;
+  ASSERT_TRUE(Call(*codebooks_, &v1::Codebooks::Stub::List, list, &first).ok());
+  ASSERT_EQ(first.codebooks_size(), 2);
+  EXPECT_EQ(first.codebooks(0).version(), 1u);
+  EXPECT_EQ(first.codebooks(1).version(), 2u);
+  list.set_page_token(first.next_page_token());
+  ASSERT_TRUE(Call(*codebooks_, &v1::Codebooks::Stub::List, list, &rest).ok());
+  ASSERT_EQ(rest.codebooks_size(), 1);
+  EXPECT_EQ(rest.codebooks(0).version(), 3u);
+  EXPECT_EQ(rest.next_page_token(), "");
+
+  list.set_page_token(first.next_page_token() + "x");
+  EXPECT_EQ(Call(*codebooks_, &v1::Codebooks::Stub::List, list, &rest).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(CodebooksServiceTest, DecodedCodesAreNearTheVectors) {
   TrainByCall();
   v1::EncodeRequest encode;
