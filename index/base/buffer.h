@@ -49,6 +49,12 @@ class AlignedBuffer {
   size_t size_ = 0;
 };
 
+// Makes room for `size` elements of scratch memory; what it held is lost where it has to grow.
+template <class T>
+void Grow(AlignedBuffer<T>& buffer, size_t size) {
+  if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
+}
+
 }  // namespace tessera
 
 #endif  // TESSERA_INDEX_BASE_BUFFER_H_

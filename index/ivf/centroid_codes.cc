@@ -18,7 +18,6 @@ namespace tessera {
 namespace {
 
 constexpr size_t kBlock = kLutScanBlockVectors;
-constexpr size_t kBlocksAtOnce = 16;
 constexpr uint32_t kSubquantizers = 32;
 constexpr size_t kIterations = 10;
 
@@ -112,11 +111,6 @@ Matrix SampleQueries(MatrixView centroids, const RowGroups& groups) {
 }
 
 size_t BlocksFor(size_t rows) { return (rows + kBlock - 1) / kBlock; }
-
-template <class T>
-void Grow(AlignedBuffer<T>& buffer, size_t size) {
-  if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
-}
 
 }  // namespace
 
@@ -257,9 +251,9 @@ size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, siz
   LutScanQuery kernel[kQueriesAtOnce];
   for (size_t q = 0; q < n; ++q) kernel[q] = scans[q].scan;
   size_t found = 0;
-  for (size_t b = begin; b < end; b += kBlocksAtOnce) {
+  for (size_t b = begin; b < end; b += kScanBlocksAtOnce) {
     for (size_t q = 0; q < n; ++q) found -= kernel[q].count;
-    LutScan(shape, blocks_.data() + b * shape.block_bytes(), std::min(kBlocksAtOnce, end - b),
+    LutScan(shape, blocks_.data() + b * shape.block_bytes(), std::min(kScanBlocksAtOnce, end - b),
             kernel, n);
     for (size_t q = 0; q < n; ++q) {
       found += kernel[q].count;

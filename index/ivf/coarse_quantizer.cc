@@ -14,11 +14,6 @@ namespace {
 // Below this many, comparing all centroids exactly costs about as much as finding candidates.
 constexpr size_t kQuantizeMin = 512;
 
-template <class T>
-void Grow(AlignedBuffer<T>& buffer, size_t size) {
-  if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
-}
-
 // Centroids to compare exactly so that nearly all of the `nprobe` nearest are among them.
 size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + nprobe / 2 + 32); }
 

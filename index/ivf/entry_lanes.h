@@ -9,6 +9,7 @@
 #include "index/base/entry_filter.h"
 #include "index/base/slot_set.h"
 #include "index/base/types.h"
+#include "index/ivf/query_scan.h"
 #include "index/simd/lut_scan.h"
 
 namespace tessera {
@@ -17,7 +18,7 @@ class BlockMemory;
 class ListsSnapshot;
 
 // The most blocks that EntryLanes takes at once.
-inline constexpr size_t kEntryLanesBlocks = 16;
+inline constexpr size_t kEntryLanesBlocks = kScanBlocksAtOnce;
 
 // lanes[b] = which lanes of block b hold an entry that is allowed and not deleted. The blocks lie
 // one after the other in `memory`.

@@ -10,16 +10,14 @@
 namespace tessera {
 namespace {
 
-constexpr size_t kBlocksAtOnce = kEntryLanesBlocks;  // as many as QueryScan has room for
-
 // lanes_of(memory, blocks, n, lanes) says which lanes of `n` blocks count.
 template <class LanesOf>
 void ScanBlocksMasked(const LutScanShape& shape, const BlockMemory* memory, const uint8_t* blocks,
                       size_t num_blocks, const LanesOf& lanes_of, QueryScan* query,
                       MaskedScan* found) {
-  uint32_t lanes[kBlocksAtOnce];
-  for (size_t begin = 0; begin < num_blocks; begin += kBlocksAtOnce) {
-    const size_t n = std::min(kBlocksAtOnce, num_blocks - begin);
+  uint32_t lanes[kScanBlocksAtOnce];
+  for (size_t begin = 0; begin < num_blocks; begin += kScanBlocksAtOnce) {
+    const size_t n = std::min(kScanBlocksAtOnce, num_blocks - begin);
     const uint8_t* some = blocks + begin * shape.block_bytes();
     lanes_of(memory, some, n, lanes);
     for (size_t b = 0; b < n; ++b) {

@@ -10,14 +10,12 @@
 namespace tessera {
 namespace {
 
-constexpr size_t kBlocksAtOnce = 16;
-
 void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
                 QueryScan* const* queries, size_t n, const SlotSet& deleted) {
   LutScanQuery scans[kScanQueriesAtOnce];
   size_t begins[kScanQueriesAtOnce];
-  for (size_t b = 0; b < num_blocks; b += kBlocksAtOnce) {
-    const size_t count = std::min(kBlocksAtOnce, num_blocks - b);
+  for (size_t b = 0; b < num_blocks; b += kScanBlocksAtOnce) {
+    const size_t count = std::min(kScanBlocksAtOnce, num_blocks - b);
     for (size_t i = 0; i < n; ++i) {
       scans[i] = queries[i]->scan;
       begins[i] = scans[i].count;
@@ -34,7 +32,7 @@ void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blo
 }  // namespace
 
 size_t QueryScan::Capacity(size_t keep) {
-  return CutAt(keep) + kBlocksAtOnce * kLutScanBlockVectors + kLutScanSlack;
+  return CutAt(keep) + kScanBlocksAtOnce * kLutScanBlockVectors + kLutScanSlack;
 }
 
 void QueryScan::Settle(size_t begin, const SlotSet& deleted) {

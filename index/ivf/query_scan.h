@@ -14,6 +14,8 @@ class ListsSnapshot;
 
 // The scan's kernel shares blocks among so many queries.
 inline constexpr size_t kScanQueriesAtOnce = 4;
+// Blocks scanned before candidates are thinned out: QueryScan has room for as many.
+inline constexpr size_t kScanBlocksAtOnce = 16;
 
 // One query's candidates while lists are scanned: the best so far by their codes, thinned out
 // whenever there are about twice as many as wanted. Does not own its arrays.

@@ -26,9 +26,6 @@ struct Probe {
   float distance;  // of the list's centroid
 };
 
-// What is expected in the lists near a query is met so many times if the filter goes against it.
-constexpr size_t kAgainst = 3;
-
 // Queries that share a pass over the lists first settle their thresholds, each on its nearest
 // lists, until it has met so many times the candidates that it keeps.
 constexpr size_t kSettleTimes = 4;
@@ -63,11 +60,6 @@ struct Scratch {
   CoarseQuantizer::Scratch coarse;
   Reranker reranker;
 };
-
-template <class T>
-void Grow(AlignedBuffer<T>& buffer, size_t size) {
-  if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
-}
 
 // A search of some queries, small enough that their tables and candidates stay in cache.
 class Batch {
@@ -237,7 +229,7 @@ class Batch {
       scratch_.scans[q].scan.count = 0;
       ++stats_->queries_against;
     } else {
-      ScanFurther(query, q, width.Wanted(progress.met, kAgainst), &progress);
+      ScanFurther(query, q, width.Wanted(progress.met), &progress);
     }
     const bool all = progress.met == params_.allowed_count || progress.scanned == lists_.nlist();
     stats_->lists_scanned += progress.scanned;

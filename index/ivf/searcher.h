@@ -75,6 +75,12 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
 
 // How far a masked search goes; README.md, "Filtered search", says why.
 struct SearchWidth {
+  // What is expected in the lists near a query is met so many times if the filter goes against it:
+  // then nearness to a list tells little about nearness to its vectors.
+  static constexpr size_t kAgainst = 3;
+  // Where the lists near a query hold too little, so many times as many are looked at before all.
+  static constexpr size_t kFurtherLists = 4;
+
   size_t k = 0;
   size_t nprobe = 0;
   size_t allowed = 0;
@@ -87,11 +93,14 @@ struct SearchWidth {
   // Whether the filter goes against the query, whose nearest lists hold so few of the allowed.
   bool Against(size_t in_lists) const { return in_lists < expected / 4; }
   // How many of the allowed are to be met in all, when the lists hold so many: k at least, half of
-  // what was expected, or `against` times that.
-  size_t Wanted(size_t in_lists, size_t against) const {
-    const size_t least = Against(in_lists) ? against * expected : expected / 2;
+  // what was expected, or kAgainst times that.
+  size_t Wanted(size_t in_lists) const {
+    const size_t least = Against(in_lists) ? kAgainst * expected : expected / 2;
     return std::min(std::max(k, least), allowed);
   }
+  // Lists that NearestLists gives: with an eighth more of them, as many of a query's neighbours are
+  // in them as in those that are the nearest.
+  static size_t WithMissed(size_t lists) { return lists + lists / 8; }
 };
 SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size);
 

@@ -14,12 +14,6 @@
 namespace tessera {
 namespace {
 
-// As in collection_filtered_search.cc: what a filter that goes against the query is to find of what
-// is expected, and lists that are told by their codes alone.
-constexpr size_t kAgainst = 3;
-size_t WithMissed(size_t lists) { return lists + lists / 8; }
-// Where the lists near a query hold too little, so many times as many are looked at before all.
-constexpr size_t kFurtherLists = 4;
 // Lists looked at before it is asked whether they hold enough.
 constexpr size_t kListsAtOnce = 32;
 constexpr size_t kAll = std::numeric_limits<size_t>::max();
@@ -67,21 +61,21 @@ size_t GatherCoded(const CollectionView& view, std::span<const float> query,
   const SearchWidth width = MaskedSearchWidth(params, nlist, view.lists->size());
   static thread_local std::vector<Neighbor> lists;
   CodedTaker taker(view, filter, slots);
-  NearestLists(*view.lists, query, std::min(nlist, WithMissed(width.lists)), &lists);
+  NearestLists(*view.lists, query, std::min(nlist, width.WithMissed(width.lists)), &lists);
   const size_t nprobe = std::min(width.nprobe, lists.size());
   taker.Take(lists, 0, nprobe, kAll);
   size_t seen = 0;
   for (size_t i = 0; i < nprobe; ++i) seen += view.lists->list(lists[i].slot).size;
   const size_t end =
-      std::clamp(WithMissed(width.ListsAfter(slots->size(), seen)), nprobe, lists.size());
+      std::clamp(width.WithMissed(width.ListsAfter(slots->size(), seen)), nprobe, lists.size());
   taker.Take(lists, nprobe, end, kAll);
-  const size_t wanted = width.Wanted(slots->size(), kAgainst);
+  const size_t wanted = width.Wanted(slots->size());
   if (slots->size() >= wanted) return taker.taken();
   // Some more lists, and then all others, as far as it takes.
   std::vector<bool> done(nlist, false);
   for (size_t i = 0; i < end; ++i) done[lists[i].slot] = true;
   if (width.lists < nlist) {
-    NearestLists(*view.lists, query, std::min(nlist, kFurtherLists * width.lists), &lists);
+    NearestLists(*view.lists, query, std::min(nlist, width.kFurtherLists * width.lists), &lists);
     std::erase_if(lists, [&](const Neighbor& list) { return done[list.slot]; });
     for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
       const size_t next =

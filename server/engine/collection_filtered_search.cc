@@ -19,14 +19,6 @@ constexpr uint64_t kExactPoints = 3'000;
 constexpr uint64_t kExactPointsOnDisk = 200;
 // Up to as many, it costs less to sort them by list than to scan lists for them once.
 constexpr uint64_t kSortPoints = 20'000;
-// What is expected in the lists near a query is taken so many times if the filter goes against it:
-// then nearness to a list tells little about nearness to its vectors.
-constexpr size_t kAgainst = 3;
-// Where the lists near a query hold too little, so many times as many are looked at before all.
-constexpr size_t kFurtherLists = 4;
-// The lists near a query are told by their codes alone: with an eighth more of them, as many of its
-// neighbours are in them as in those that are the nearest.
-size_t WithMissed(size_t lists) { return lists + lists / 8; }
 // Two cache lines: what to find a vector costs beside reading it, in bytes of codes scanned.
 constexpr size_t kRowBytes = 64;
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
@@ -232,16 +224,16 @@ absl::StatusOr<bool> Collection::GatherNear(const CollectionView& view,
   constexpr size_t kAll = std::numeric_limits<size_t>::max();
   NearestTaker taker(nlist, slots);
   std::vector<Neighbor> lists;
-  NearestLists(*view.lists, query, std::min(nlist, WithMissed(width.lists)), &lists);
+  NearestLists(*view.lists, query, std::min(nlist, width.WithMissed(width.lists)), &lists);
   if (!have(lists)) return false;
   const size_t nprobe = taker.Take(lists, 0, std::min(width.nprobe, lists.size()), kAll, of);
   size_t seen = 0;
   for (size_t i = 0; i < nprobe; ++i) seen += view.lists->list(lists[i].slot).size;
-  const size_t end = WithMissed(width.ListsAfter(slots->size(), seen));
+  const size_t end = width.WithMissed(width.ListsAfter(slots->size(), seen));
   taker.Take(lists, nprobe, std::clamp(end, nprobe, lists.size()), kAll, of);
-  const size_t wanted = width.Wanted(slots->size(), kAgainst);
+  const size_t wanted = width.Wanted(slots->size());
   if (slots->size() < wanted && width.lists < nlist) {
-    NearestLists(*view.lists, query, std::min(nlist, kFurtherLists * width.lists), &lists);
+    NearestLists(*view.lists, query, std::min(nlist, width.kFurtherLists * width.lists), &lists);
     std::erase_if(lists, [&](const Neighbor& list) { return taker.done()[list.slot] != 0; });
     if (!have(lists)) return false;
     for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
