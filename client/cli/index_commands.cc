@@ -16,8 +16,9 @@ namespace tessera::cli {
 namespace {
 
 struct IndexOptions {
-  std::string collection, key, type, filter;
+  std::string collection, key, type, filter, page_token;
   bool wait = false;
+  bool all = false;
   uint32_t limit = 20;
 };
 
@@ -54,23 +55,34 @@ absl::Status RunFacet(Context& context, const IndexOptions& options) {
   v1::FacetRequest request;
   request.set_collection_name(options.collection);
   request.set_key(options.key);
-  request.set_limit(options.limit);
+  request.set_limit(options.all ? limits::kPageSizeMax : options.limit);
+  request.set_page_token(options.page_token);
   if (!options.filter.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
   }
-  ASSIGN_OR_RETURN(const v1::FacetResponse response, context.client().Facet(request));
   Json hits = Json::array();
   Table table({{"VALUE"}, {"POINTS", Align::kRight}});
-  for (const v1::FacetHit& hit : response.hits()) {
-    const v1::FacetValue& value = hit.value();
-    const Json json = ToJson(value);
-    hits.push_back({{"value", json}, {"points", hit.points()}});
-    table.AddRow({value.has_str() ? value.str() : json.dump(), FormatCount(hit.points())});
-  }
+  v1::FacetResponse page;
+  do {
+    ASSIGN_OR_RETURN(page, context.client().Facet(request));
+    for (const v1::FacetHit& hit : page.hits()) {
+      const v1::FacetValue& value = hit.value();
+      const Json json = ToJson(value);
+      hits.push_back({{"value", json}, {"points", hit.points()}});
+      table.AddRow({value.has_str() ? value.str() : json.dump(), FormatCount(hit.points())});
+    }
+    request.set_page_token(page.next_page_token());
+  } while (options.all && !request.page_token().empty());
   if (context.json()) {
-    context.PrintJson(Json{{"key", options.key}, {"hits", hits}, {"indexed", response.indexed()}});
-  } else {
-    context.out() << table.Render();
+    context.PrintJson(Json{{"key", options.key},
+                           {"hits", hits},
+                           {"indexed", page.indexed()},
+                           {"next_page_token", request.page_token()}});
+    return absl::OkStatus();
+  }
+  context.out() << table.Render();
+  if (!request.page_token().empty()) {
+    context.err() << "next page: --page-token " << request.page_token() << "\n";
   }
   return absl::OkStatus();
 }
@@ -103,13 +115,17 @@ void AddIndexCommands(CLI::App& app, Command& selected) {
 
   auto facet_options = std::make_shared<IndexOptions>();
   CLI::App* facet = AddCommand(app, "facet", "Count the points that have each value of a field",
-                               "  tessera facet words category --filter 'senses > 2'");
+                               "  tessera facet words category --filter 'senses > 2'\n"
+                               "  tessera facet words synonyms --limit 5\n"
+                               "  tessera facet words word --all --output json");
   facet->add_option("collection", facet_options->collection, "Collection")->required();
   facet->add_option("key", facet_options->key, "Field")->required();
   facet->add_option("--filter", facet_options->filter, "Only points that match");
-  facet->add_option("--limit", facet_options->limit, "Values, the most frequent first")
+  facet->add_option("--limit", facet_options->limit, "Values a page, the most frequent first")
       ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
       ->capture_default_str();
+  facet->add_option("--page-token", facet_options->page_token, "From the page before");
+  facet->add_flag("--all", facet_options->all, "Go on to the last page");
   Select(facet, selected, facet_options, RunFacet);
 }
 

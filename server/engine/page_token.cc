@@ -16,10 +16,14 @@ namespace {
 
 constexpr uint8_t kKeyVersion = 1;
 constexpr uint8_t kOrderVersion = 2;
+constexpr uint8_t kFacetVersion = 3;
 constexpr uint8_t kAscending = 1;
 constexpr uint8_t kDescending = 2;
 constexpr uint8_t kNumberTag = 0;
 constexpr uint8_t kStringTag = 1;
+constexpr uint8_t kCountedBoolTag = 0;
+constexpr uint8_t kCountedIntegerTag = 1;
+constexpr uint8_t kCountedTextTag = 2;
 
 std::string Seal(uint8_t version, std::string_view rest) {
   ByteWriter writer;
@@ -99,6 +103,27 @@ bool ReadId(ByteReader& reader, PointId* id) {
   return tag == kStringTag && ReadText(reader, limits::kStringIdBytesMax, &text) && !text.empty();
 }
 
+std::string ScopeBytes(const FacetTokenScope& scope) {
+  ByteWriter writer;
+  writer.WriteU32(scope.collection_id);
+  writer.WriteU32(scope.filter);
+  WriteText(scope.key, writer);
+  return writer.Take();
+}
+
+bool ReadCounted(ByteReader& reader, FacetValue* value) {
+  uint8_t tag = 0;
+  if (!reader.ReadU8(&tag)) return false;
+  if (tag == kCountedTextTag) {
+    return ReadText(reader, limits::kPayloadBytesMax, &value->emplace<std::string>());
+  }
+  if (tag == kCountedIntegerTag) return reader.ReadI64(&value->emplace<int64_t>());
+  uint8_t flag = 0;
+  if (tag != kCountedBoolTag || !reader.ReadU8(&flag) || flag > 1) return false;
+  *value = flag == 1;
+  return true;
+}
+
 }  // namespace
 
 std::string EncodePageToken(std::string_view last_key) { return Seal(kKeyVersion, last_key); }
@@ -138,6 +163,37 @@ absl::StatusOr<OrderPosition> DecodeOrderToken(std::string_view token,
     return NotOurs();
   }
   return position;
+}
+
+std::string EncodeFacetToken(const FacetTokenScope& scope, const FacetCount& last) {
+  ByteWriter writer;
+  writer.WriteBytes(ScopeBytes(scope));
+  writer.WriteU64(last.points);
+  if (const auto* flag = std::get_if<bool>(&last.value)) {
+    writer.WriteU8(kCountedBoolTag);
+    writer.WriteU8(*flag ? 1 : 0);
+  } else if (const auto* integer = std::get_if<int64_t>(&last.value)) {
+    writer.WriteU8(kCountedIntegerTag);
+    writer.WriteI64(*integer);
+  } else {
+    writer.WriteU8(kCountedTextTag);
+    WriteText(std::get<std::string>(last.value), writer);
+  }
+  return Seal(kFacetVersion, writer.Take());
+}
+
+absl::StatusOr<FacetCount> DecodeFacetToken(std::string_view token, const FacetTokenScope& scope) {
+  // As of an order: it may hold a payload's string.
+  ASSIGN_OR_RETURN(const std::string rest,
+                   Open(token, kFacetVersion, limits::kOrderedPageTokenBytesMax));
+  const std::string expected = ScopeBytes(scope);
+  if (!std::string_view(rest).starts_with(expected)) return NotOurs();
+  ByteReader reader(std::string_view(rest).substr(expected.size()));
+  FacetCount last;
+  if (!reader.ReadU64(&last.points) || !ReadCounted(reader, &last.value) || !reader.AtEnd()) {
+    return NotOurs();
+  }
+  return last;
 }
 
 }  // namespace tessera

@@ -18,7 +18,12 @@ namespace tessera {
 //   version 1, of a list in the order of keys:     rest := the last page's last key in the store
 //   version 2, of points in the order of a field:  rest := scope | value | id
 //   scope   := collection u32 | order u8 (1 ascending, 2 descending) | index type u8 | filter u32 |
-//   key value   := keyword: text | float: f64 | else: i64 id      := 0x00, number u64 | 0x01, text
+//              key
+//   value   := keyword: text | float: f64 | else: i64
+//   id      := 0x00, number u64 | 0x01, text
+//   version 3, of a field's values by their counts: rest := facet | points u64 | counted
+//   facet   := collection u32 | filter u32 | key
+//   counted := 0x00, bool u8 | 0x01, i64 | 0x02, text
 //   key, text := size u32 | bytes
 //
 // Numbers are little-endian. A decoder accepts exactly what the encoder gave; anything else is
@@ -51,6 +56,18 @@ std::string EncodeOrderToken(const OrderTokenScope& scope, const OrderPosition& 
 // The place, if the token is for this scope.
 absl::StatusOr<OrderPosition> DecodeOrderToken(std::string_view token,
                                                const OrderTokenScope& scope);
+
+// What a token of a field's values is for.
+struct FacetTokenScope {
+  uint32_t collection_id = 0;
+  std::string key;      // of the field
+  uint32_t filter = 0;  // its fingerprint
+};
+
+std::string EncodeFacetToken(const FacetTokenScope& scope, const FacetCount& last);
+
+// The last page's last value, and how many points had it, if the token is for this scope.
+absl::StatusOr<FacetCount> DecodeFacetToken(std::string_view token, const FacetTokenScope& scope);
 
 }  // namespace tessera
 

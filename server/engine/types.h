@@ -270,15 +270,19 @@ struct FacetRequest {
   std::string collection;
   FieldPath key;
   Filter filter;
-  size_t limit = 100;
+  size_t limit = 100;      // values of a page
+  std::string page_token;  // from the page before, of the same key and filter
 };
 struct FacetCount {
   FacetValue value;
   uint64_t points = 0;
+
+  friend bool operator==(const FacetCount&, const FacetCount&) = default;
 };
 struct FacetResult {
   std::vector<FacetCount> counts;  // the most frequent first, ties by value
   bool indexed = false;
+  std::string next_page_token;  // empty: that was all
 };
 
 struct GroupsRequest {

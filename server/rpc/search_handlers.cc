@@ -104,13 +104,15 @@ absl::Status HandleFacet(Engine& engine, v1::FacetRequest& request, v1::FacetRes
   facet.key = FieldPath(request.key());
   ASSIGN_OR_RETURN(facet.filter, ToFilter(request.filter(), "filter"));
   facet.limit = request.limit() == 0 ? limits::kPageSizeDefault : request.limit();
-  ASSIGN_OR_RETURN(const FacetResult result, engine.Facet(facet));
+  facet.page_token = request.page_token();
+  ASSIGN_OR_RETURN(FacetResult result, engine.Facet(facet));
   for (const FacetCount& count : result.counts) {
     v1::FacetHit* hit = response->add_hits();
     FromFacetValue(count.value, hit->mutable_value());
     hit->set_points(count.points);
   }
   response->set_indexed(result.indexed);
+  response->set_next_page_token(std::move(result.next_page_token));
   return absl::OkStatus();
 }
 

@@ -41,10 +41,10 @@ void CheckKeyToken(std::string_view bytes) {
   }
 }
 
-// What EncodeOrderToken puts around its fields.
-std::string Sealed(std::string_view fields) {
+// What EncodeOrderToken (version 2) and EncodeFacetToken (3) put around their fields.
+std::string Sealed(uint8_t version, std::string_view fields) {
   tessera::ByteWriter writer;
-  writer.WriteU8(2);
+  writer.WriteU8(version);
   writer.WriteU32(tessera::Crc32c(fields));
   writer.WriteBytes(fields);
   return absl::WebSafeBase64Escape(writer.Take());
@@ -76,12 +76,31 @@ void CheckOrderToken(std::string_view bytes) {
   FUZZ_CHECK(read.ok() && *read == own);
 }
 
+// A token of a field's values in the order of their counts.
+void CheckFacetToken(std::string_view bytes) {
+  const tessera::FacetTokenScope scope{7, "a.b", 9};
+  const auto last = tessera::DecodeFacetToken(bytes, scope);
+  if (last.ok()) {
+    FUZZ_CHECK(tessera::EncodeFacetToken(scope, *last) == bytes);
+    FUZZ_CHECK(!tessera::DecodeFacetToken(bytes, {7, "a", 9}).ok());
+  } else {
+    FUZZ_CHECK(last.status().code() == absl::StatusCode::kInvalidArgument);
+  }
+  // The bytes as the value of our own token.
+  if (bytes.size() > 256) return;
+  const tessera::FacetCount own{std::string(bytes), bytes.size()};
+  const auto read = tessera::DecodeFacetToken(tessera::EncodeFacetToken(scope, own), scope);
+  FUZZ_CHECK(read.ok() && *read == own);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   CheckKeyToken(bytes);
   CheckOrderToken(bytes);
-  CheckOrderToken(Sealed(bytes));
+  CheckOrderToken(Sealed(2, bytes));
+  CheckFacetToken(bytes);
+  CheckFacetToken(Sealed(3, bytes));
   return 0;
 }

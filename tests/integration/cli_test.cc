@@ -362,6 +362,17 @@ TEST_F(CliTest, ListsInOrderEstimatesAndShowsTheLists) {
   EXPECT_EQ(estimate["points_max"], 3'000);
   EXPECT_EQ(RunJson({"points", "count", "words", "--estimate"})["exact"], true);
 
+  const Json values = RunJson({"facet", "words", "category", "--limit", "3"});
+  ASSERT_EQ(values["hits"].size(), 3u);
+  const Json more = RunJson(
+      {"facet", "words", "category", "--limit", "3", "--page-token", values["next_page_token"]});
+  EXPECT_LE(more["hits"][0]["points"], values["hits"][2]["points"]);
+  const Json all = RunJson({"facet", "words", "category", "--all"});
+  EXPECT_GT(all["hits"].size(), 6u);
+  EXPECT_EQ(all["hits"][2], values["hits"][2]);
+  EXPECT_EQ(all["hits"][3], more["hits"][0]);
+  EXPECT_EQ(all["next_page_token"], "");
+
   RunJson({"collection", "lists", "words"}, kRefused);
   RunJson({"train", "words", "--nlist", "25", "--wait"});
   const Json lists = RunJson({"collection", "lists", "words", "--all"});

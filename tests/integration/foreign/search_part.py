@@ -63,6 +63,26 @@ class SearchPart(Case):
         self.assertEqual([hit.id.num for hit in self.points.Search(page).results[0].hits],
                          [hit.id.num for hit in self.search(Context.queries[0])[5:]])
 
+    def test_7c_facet_pages(self):
+        points = Context.points
+        counts = collections.Counter(
+            word for p in Context.payloads for word in set(json.loads(p)["synonyms"]))
+        request = points.FacetRequest(collection_name="words", key="synonyms", limit=700)
+        self.assertGreater(len(counts), 2 * request.limit)
+        seen = []
+        while True:
+            page = self.points.Facet(request)
+            seen += [(-hit.points, hit.value.str) for hit in page.hits]
+            if not page.next_page_token:
+                break
+            self.assertEqual(len(page.hits), request.limit)
+            request.page_token = page.next_page_token
+        expected = [(-count, word) for word, count in counts.items()]
+        self.assertEqual(seen, sorted(expected, key=lambda hit: (hit[0], hit[1].encode())))
+        request.key = "category"
+        self.assertEqual(error_of(lambda: self.points.Facet(request)),
+                         (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", ["page_token"]))
+
     def test_7c_explanation(self):
         """What a search says of itself is what can be counted from outside."""
         points = Context.points

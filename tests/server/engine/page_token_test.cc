@@ -54,5 +54,20 @@ TEST(PageTokenTest, EveryTruncationOfARangeTokenIsRefused) {
   }
 }
 
+TEST(PageTokenTest, EveryTruncationOfAFacetTokenIsRefused) {
+  const FacetTokenScope scope{3, "a.b", 99};
+  for (const FacetValue& value : {FacetValue(true), FacetValue(int64_t{-5}), FacetValue("word")}) {
+    const std::string token = EncodeFacetToken(scope, {value, 12});
+    ExpectEveryTruncationRefused(token, [&](const std::string& cut) {
+      const auto last = DecodeFacetToken(cut, scope);
+      return last.ok() && *last == FacetCount{value, 12} ? absl::OkStatus() : last.status();
+    });
+    for (const FacetTokenScope& other : {FacetTokenScope{4, "a.b", 99}, FacetTokenScope{3, "a", 99},
+                                         FacetTokenScope{3, "a.b", 98}}) {
+      EXPECT_EQ(DecodeFacetToken(token, other).status().code(), absl::StatusCode::kInvalidArgument);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera
