@@ -32,6 +32,14 @@ absl::Status InvalidField(std::string_view field, std::string_view description) 
   return status;
 }
 
+absl::Status WithinField(std::string_view parent, const absl::Status& status) {
+  const std::string field = Attached(status, kFieldUrl);
+  if (field.empty()) return status;
+  std::string_view description(status.message().data(), status.message().size());
+  if (description.starts_with(field + ": ")) description.remove_prefix(field.size() + 2);
+  return InvalidField(absl::StrCat(std::string(parent), ".", field), description);
+}
+
 absl::Status NotFound(std::string_view resource_type, std::string_view resource_name) {
   absl::Status status = ErrorWithReason(absl::StatusCode::kNotFound, "NOT_FOUND",
                                         absl::StrCat("there is no ", std::string(resource_type),

@@ -14,6 +14,9 @@ namespace tessera {
 // INVALID_ARGUMENT with reason INVALID_FIELD. `field` is a path in the request: "vectors.values".
 absl::Status InvalidField(std::string_view field, std::string_view description);
 
+// The status with its field, if it names one, as a part of the field `parent`: searches[3].limit.
+absl::Status WithinField(std::string_view parent, const absl::Status& status);
+
 // NOT_FOUND; `resource_type` is "collection", "point", "codebook", "operation".
 absl::Status NotFound(std::string_view resource_type, std::string_view resource_name);
 

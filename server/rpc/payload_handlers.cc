@@ -51,7 +51,12 @@ absl::Status EditPayloads(Engine& engine, std::string_view call, const Request& 
     ASSIGN_OR_RETURN(result, engine.EditPoints(collection, ids, edit, options));
   } else {
     ASSIGN_OR_RETURN(const Filter filter, ToFilter(selector.filter(), "points.filter"));
-    ASSIGN_OR_RETURN(result, engine.EditByFilter(collection, filter, edit, options));
+    absl::StatusOr<WriteResult> edited = engine.EditByFilter(collection, filter, edit, options);
+    if (!edited.ok()) {
+      const bool of_filter = GetStatusDetails(edited.status()).field.starts_with("filter");
+      return of_filter ? WithinField("points", edited.status()) : edited.status();
+    }
+    result = *edited;
   }
   FromWriteResult(result, response);
   return absl::OkStatus();

@@ -15,17 +15,6 @@
 namespace tessera {
 namespace {
 
-// The status of the i-th search of a batch, with the field at fault as it is in the batch.
-absl::Status InBatch(const absl::Status& status, int i) {
-  const StatusDetails details = GetStatusDetails(status);
-  if (details.field.empty()) return status;
-  std::string description(status.message());
-  if (description.starts_with(details.field + ": ")) {
-    description.erase(0, details.field.size() + 2);
-  }
-  return InvalidField(absl::StrCat("searches[", i, "].", details.field), description);
-}
-
 void FromFacetValue(const FacetValue& value, v1::FacetValue* out) {
   if (const auto* text = std::get_if<std::string>(&value)) {
     out->set_str(*text);
@@ -48,9 +37,9 @@ absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
     v1::SearchRequest& one = *request.mutable_searches(i);
     if (one.collection_name().empty()) one.set_collection_name(request.collection_name());
     const absl::StatusOr<SearchRequest> search = ParseSearch(engine, one);
-    if (!search.ok()) return InBatch(search.status(), i);
+    if (!search.ok()) return WithinField(absl::StrCat("searches[", i, "]"), search.status());
     absl::StatusOr<SearchResult> result = engine.Search(*search);
-    if (!result.ok()) return InBatch(result.status(), i);
+    if (!result.ok()) return WithinField(absl::StrCat("searches[", i, "]"), result.status());
     for (const auto& row : result->hits) hits += row.size();
     if (hits > limits::kSearchResultsMax) {
       return InvalidField("searches", absl::StrCat("bring more than ", limits::kSearchResultsMax,
@@ -79,19 +68,25 @@ absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request
   }
   if (request.search().offset() > 0) return InvalidField("search.offset", "must be 0");
   GroupsRequest groups;
-  ASSIGN_OR_RETURN(groups.search, ParseSearch(engine, request.search()));
+  absl::StatusOr<SearchRequest> search = ParseSearch(engine, request.search());
+  if (!search.ok()) return WithinField("search", search.status());
+  groups.search = *std::move(search);
   const bool recommend = !groups.search.positive.empty();
   if (!recommend && groups.search.ids.size() + groups.search.vectors.rows != 1) {
     return InvalidField("search", "must have one query");
   }
   groups.group_by = FieldPath(request.group_by());
   groups.group_size = request.group_size();
-  ASSIGN_OR_RETURN(GroupsResult result, engine.SearchGroups(groups));
-  FromGroupsReport(result.report, response);
-  for (HitGroup& group : result.groups) {
+  absl::StatusOr<GroupsResult> result = engine.SearchGroups(groups);
+  if (!result.ok()) {
+    const bool of_search = GetStatusDetails(result.status()).field != "group_by";
+    return of_search ? WithinField("search", result.status()) : result.status();
+  }
+  FromGroupsReport(result->report, response);
+  for (HitGroup& group : result->groups) {
     v1::PointGroup* out = response->add_groups();
     FromFacetValue(group.value, out->mutable_value());
-    for (Hit& hit : group.hits) FromHit(std::move(hit), result.element_type, out->add_hits());
+    for (Hit& hit : group.hits) FromHit(std::move(hit), result->element_type, out->add_hits());
   }
   return absl::OkStatus();
 }

@@ -17,6 +17,17 @@ TEST(ErrorsTest, InvalidFieldCarriesTheField) {
   EXPECT_EQ(details.resource_type, "");
 }
 
+TEST(ErrorsTest, AFieldCanBePartOfAnother) {
+  const absl::Status status = WithinField("searches[3]", InvalidField("limit", "is 0"));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "searches[3].limit: is 0");
+  EXPECT_EQ(GetStatusDetails(status).field, "searches[3].limit");
+  EXPECT_EQ(GetStatusDetails(status).reason, "INVALID_FIELD");
+  const absl::Status other = NotFound("point", "7");
+  EXPECT_EQ(WithinField("searches[3]", other), other);
+  EXPECT_EQ(WithinField("searches[3]", absl::OkStatus()), absl::OkStatus());
+}
+
 TEST(ErrorsTest, NotFoundCarriesTheResource) {
   const absl::Status status = NotFound("collection", "words");
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
