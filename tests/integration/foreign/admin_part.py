@@ -10,6 +10,18 @@ class AdminPart(Case):
         stub = Context.health_grpc.HealthStub(Context.channel)
         answer = stub.Check(Context.health.HealthCheckRequest())
         self.assertEqual(answer.status, Context.health.HealthCheckResponse.SERVING)
+        watch = stub.Watch(Context.health.HealthCheckRequest())
+        self.assertEqual(next(watch).status, Context.health.HealthCheckResponse.SERVING)
+        watch.cancel()
+
+    def test_1a_reflection(self):
+        """The server tells of the services that the .proto files have."""
+        stub = Context.reflection_grpc.ServerReflectionStub(Context.channel)
+        answers = list(stub.ServerReflectionInfo(iter(
+            [Context.reflection.ServerReflectionRequest(list_services="*")])))
+        self.assertEqual(len(answers), 1)
+        self.assertEqual({service.name for service in answers[0].list_services_response.service},
+                         {rpc.split("/")[1] for rpc in Context.rpcs})
 
     def test_5_train_and_watch(self):
         operation = self.codebooks.Train(Context.codebooks.TrainRequest(collection_name="words"))

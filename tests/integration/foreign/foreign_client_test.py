@@ -14,7 +14,8 @@ import sys
 import tempfile
 import unittest
 
-from session import ROWS, Context, Recorder, generate, start_server  # first: it may skip
+from session import (  # first: it may skip
+    ROWS, Context, Recorder, generate, request_fields, start_server)
 
 import grpc
 import numpy
@@ -22,16 +23,25 @@ import numpy
 from admin_part import AdminPart
 from collections_part import CollectionsPart
 from filters_part import FiltersPart
+from options_part import OptionsPart
 from points_part import PointsPart
 from search_part import SearchPart
 
 
-class ForeignClientTest(CollectionsPart, PointsPart, FiltersPart, SearchPart, AdminPart):
+class ForeignClientTest(CollectionsPart, PointsPart, FiltersPart, SearchPart, AdminPart,
+                        OptionsPart):
     """One story on one server, in the order of the names, whichever part they are in."""
+
+    maxDiff = None
 
     def test_9a_every_call_has_been_made(self):
         self.assertGreater(len(Context.rpcs), 40)
         self.assertEqual(sorted(Context.rpcs - Context.recorder.called), [])
+
+    def test_9b_every_field_of_a_request_has_been_set(self):
+        fields = request_fields()
+        self.assertGreater(len(fields), 150)
+        self.assertEqual(sorted(fields - Context.recorder.fields), [])
 
 
 def main():

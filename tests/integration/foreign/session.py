@@ -46,12 +46,19 @@ def generate(proto, out):
         module = importlib.import_module(f"tessera.v1.{name}_pb2")
         setattr(Context, name, module)
         setattr(Context, f"{name}_grpc", importlib.import_module(f"tessera.v1.{name}_pb2_grpc"))
-        for service in module.DESCRIPTOR.services_by_name.values():
-            Context.rpcs |= {f"/{service.full_name}/{rpc.name}" for rpc in service.methods}
-    Context.health = importlib.import_module("grpc.health.v1.health_pb2")
-    Context.health_grpc = importlib.import_module("grpc.health.v1.health_pb2_grpc")
+        add_rpcs(module)
+    for name, path in (("health", "health.v1.health"),
+                       ("reflection", "reflection.v1alpha.reflection")):
+        setattr(Context, name, importlib.import_module(f"grpc.{path}_pb2"))
+        setattr(Context, f"{name}_grpc", importlib.import_module(f"grpc.{path}_pb2_grpc"))
+        add_rpcs(getattr(Context, name))
     Context.status = importlib.import_module("google.rpc.status_pb2")
     Context.details = importlib.import_module("google.rpc.error_details_pb2")
+
+
+def add_rpcs(module):
+    for service in module.DESCRIPTOR.services_by_name.values():
+        Context.rpcs |= {f"/{service.full_name}/{rpc.name}" for rpc in service.methods}
 
 
 def start_server(tesserad, folder):
@@ -94,17 +101,55 @@ def error_of(call):
 
 class Recorder(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor,
                grpc.StreamUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
-    """Which calls have been made."""
+    """Which calls have been made, and which fields of their requests were set."""
 
     def __init__(self):
         self.called = set()
+        self.fields = set()
+
+    def _record(self, message):
+        for field, value in message.ListFields():
+            self.fields.add(field.full_name)
+            if field.type == field.TYPE_MESSAGE:
+                for part in value if field.label == field.LABEL_REPEATED else [value]:
+                    self._record(part)
 
     def _call(self, continuation, details, request):
         self.called.add(details.method)
+        self._record(request)
         return continuation(details, request)
 
+    def _call_with_stream(self, continuation, details, requests):
+        def recorded():
+            for request in requests:
+                self._record(request)
+                yield request
+
+        self.called.add(details.method)
+        return continuation(details, recorded())
+
     intercept_unary_unary = intercept_unary_stream = _call
-    intercept_stream_unary = intercept_stream_stream = _call
+    intercept_stream_unary = intercept_stream_stream = _call_with_stream
+
+
+def request_fields():
+    """The full names of all fields of our requests, and of the messages in them."""
+    fields, known = set(), set()
+
+    def add(descriptor):
+        if descriptor.full_name in known or not descriptor.full_name.startswith("tessera."):
+            return
+        known.add(descriptor.full_name)
+        for field in descriptor.fields:
+            fields.add(field.full_name)
+            if field.message_type is not None:
+                add(field.message_type)
+
+    for name in ("collections", "points", "codebooks", "snapshots", "operations"):
+        for service in getattr(Context, name).DESCRIPTOR.services_by_name.values():
+            for rpc in service.methods:
+                add(rpc.input_type)
+    return fields
 
 
 class Case(unittest.TestCase):
