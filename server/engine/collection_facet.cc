@@ -13,6 +13,7 @@
 #include "server/engine/errors.h"
 #include "server/engine/facet_values.h"
 #include "server/engine/page_token.h"
+#include "server/filter/evaluate.h"
 #include "server/filter/fingerprint.h"
 
 namespace tessera {
@@ -111,9 +112,16 @@ absl::StatusOr<FacetResult> Collection::Facet(const FacetRequest& request) const
     result.indexed = true;
     return result;
   }
+  // What was written since the view was taken is read, too: of a point that was replaced, only its
+  // new slot is left to be counted.
+  const auto match = [&](Slot slot, const PointRecordView& record) {
+    const bool in_view = slot < now->slot_end && !now->dead->Contains(slot);
+    return in_view ? matches->slots().contains(slot)
+                   : MatchesText(request.filter, record.id, record.payload);
+  };
   std::map<FacetValue, uint64_t> counts;
   RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
-    if (!all && !matches->slots().contains(slot)) return absl::OkStatus();
+    if (!all && !match(slot, record)) return absl::OkStatus();
     for (FacetValue& value : FacetValuesOf(request.key, record.payload)) ++counts[std::move(value)];
     return absl::OkStatus();
   }));
