@@ -11,8 +11,11 @@
 #include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <random>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
@@ -41,7 +44,32 @@ struct Options {
   size_t batch = 100;
   bool async = false;
   bool on_disk = false;
+  // Payload indexes, in turn. Where there are some numbers, even if 0, points have payloads.
+  std::vector<size_t> indexes;
 };
+
+// What payloads hold, and in this order is indexed.
+const PayloadIndexSpec kFields[] = {{FieldPath("word"), PayloadIndexType::kKeyword},
+                                    {FieldPath("number"), PayloadIndexType::kInteger},
+                                    {FieldPath("real"), PayloadIndexType::kFloat},
+                                    {FieldPath("time"), PayloadIndexType::kDatetime},
+                                    {FieldPath("flag"), PayloadIndexType::kBool}};
+// Made before they are needed: as many as hardly come twice in what one writer has in hand.
+constexpr size_t kPayloads = 100'000;
+constexpr size_t kWords = 2'000;
+
+std::vector<std::string> MakePayloads() {
+  std::mt19937_64 random(1);
+  std::vector<std::string> payloads;
+  for (size_t i = 0; i < kPayloads; ++i) {
+    payloads.push_back(absl::StrFormat(
+        R"({"word":"w%d","number":%d,"real":%.6f,"time":"2024-%02d-%02dT%02d:%02d:%02dZ","flag":%s})",
+        random() % kWords, random() % 1'000'000, static_cast<double>(random() % 1'000'000) / 997,
+        1 + random() % 12, 1 + random() % 28, random() % 24, random() % 60, random() % 60,
+        random() % 2 == 0 ? "true" : "false"));
+  }
+  return payloads;
+}
 
 // The calling thread, and those that it starts from here on, run on this core only.
 bool StayOn(int core) {
@@ -66,7 +94,10 @@ struct Latencies {
 class WritingBench {
  public:
   WritingBench(const Options& options, const Dataset& data, Engine& engine)
-      : options_(options), data_(data), engine_(engine) {}
+      : options_(options),
+        data_(data),
+        engine_(engine),
+        payloads_(options.indexes.empty() ? std::vector<std::string>() : MakePayloads()) {}
 
   absl::Status Fill() {
     CollectionSpec spec;
@@ -85,12 +116,18 @@ class WritingBench {
     }
     TrainRequest train;
     train.collection = kName;
-    absl::StatusOr<OperationInfo> training = engine_.Train(train);
-    while (training.ok() && training->state == OperationState::kRunning) {
-      training = engine_.AwaitOperation(training->id, training->revision, absl::Seconds(5));
+    return Await(engine_.Train(train));
+  }
+
+  // Makes and drops payload indexes until there are so many.
+  absl::Status SetIndexes(size_t count) {
+    for (; indexes_ < count; ++indexes_) {
+      RETURN_IF_ERROR(Await(engine_.CreatePayloadIndex(kName, kFields[indexes_])));
     }
-    RETURN_IF_ERROR(training.status());
-    return training->error;
+    for (; indexes_ > count; --indexes_) {
+      RETURN_IF_ERROR(engine_.DropPayloadIndex(kName, kFields[indexes_ - 1].key.text()));
+    }
+    return absl::OkStatus();
   }
 
   // Searches for a while; `writing`, beside writers, else beside a thread that counts.
@@ -115,12 +152,23 @@ class WritingBench {
  private:
   size_t points() const { return std::min(options_.points, data_.base.rows); }
 
+  absl::Status Await(absl::StatusOr<OperationInfo> operation) {
+    while (operation.ok() && operation->state == OperationState::kRunning) {
+      operation = engine_.AwaitOperation(operation->id, operation->revision, absl::Seconds(5));
+    }
+    RETURN_IF_ERROR(operation.status());
+    return operation->error;
+  }
+
   absl::Status Put(std::vector<PointId> ids, size_t first_row) {
     UpsertBatch batch;
     batch.vectors = data_.base;
     batch.vectors.rows = ids.size();
     batch.vectors.data += first_row * data_.base.row_bytes();
     batch.ids = std::move(ids);
+    for (size_t i = 0; !payloads_.empty() && i < batch.ids.size(); ++i) {
+      batch.payloads.push_back(payloads_[(first_row + i) % payloads_.size()]);
+    }
     if (options_.async) batch.options.durability = Durability::kAsync;
     return engine_.Upsert(kName, batch).status();
   }
@@ -167,6 +215,8 @@ class WritingBench {
   const Options& options_;
   const Dataset& data_;
   Engine& engine_;
+  const std::vector<std::string> payloads_;
+  size_t indexes_ = 0;
   size_t next_query_ = 0;
   std::atomic<uint64_t> written_{0};
   std::atomic<bool> write_failed_{false};
@@ -191,6 +241,12 @@ void PrintTable(Latencies& idle, Latencies& writing) {
                                ratio(idle.cpu_us, writing.cpu_us));
 }
 
+// What was measured with one number of payload indexes.
+struct Series {
+  Latencies idle, writing;
+  uint64_t written = 0;
+};
+
 absl::Status Run(const Options& options) {
   if (!StayOn(1)) return absl::UnavailableError("two cores are needed");
   ASSIGN_OR_RETURN(const Dataset data, LoadDataset(options.folder, 1'000));
@@ -201,17 +257,27 @@ absl::Status Run(const Options& options) {
   ASSIGN_OR_RETURN(auto engine, Engine::Open(std::move(store), executor, {}));
   WritingBench bench(options, data, *engine);
   RETURN_IF_ERROR(bench.Fill());
-  Latencies idle, writing;
-  // In turn, so that what else the machine does meets both.
+  const std::vector<size_t> counts =
+      options.indexes.empty() ? std::vector<size_t>{0} : options.indexes;
+  std::vector<Series> all(counts.size());
+  // In turn, so that what else the machine does meets all of them.
   for (size_t round = 0; round < options.rounds; ++round) {
-    RETURN_IF_ERROR(bench.Phase(false, &idle));
-    RETURN_IF_ERROR(bench.Phase(true, &writing));
+    for (size_t i = 0; i < counts.size(); ++i) {
+      RETURN_IF_ERROR(bench.SetIndexes(counts[i]));
+      RETURN_IF_ERROR(bench.Phase(false, &all[i].idle));
+      const uint64_t before = bench.written();
+      RETURN_IF_ERROR(bench.Phase(true, &all[i].writing));
+      all[i].written += bench.written() - before;
+    }
   }
-  std::cout << absl::StrFormat(
-      "%d rounds of %g s; %.0f points a second written\n", options.rounds, options.seconds,
-      static_cast<double>(bench.written()) / (static_cast<double>(options.rounds) *
-                                              (options.seconds + absl::ToDoubleSeconds(kSettle))));
-  PrintTable(idle, writing);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    std::cout << absl::StrFormat(
+        "%d payload indexes, %d rounds of %g s; %.0f points a second written\n", counts[i],
+        options.rounds, options.seconds,
+        static_cast<double>(all[i].written) / (static_cast<double>(options.rounds) *
+                                               (options.seconds + absl::ToDoubleSeconds(kSettle))));
+    PrintTable(all[i].idle, all[i].writing);
+  }
   RETURN_IF_ERROR(engine->Close());
   std::filesystem::remove_all(directory);
   return absl::OkStatus();
@@ -232,6 +298,10 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batch, "Points in an upsert")->capture_default_str();
   app.add_flag("--async", options.async, "Do not wait for the disk: the highest rate");
   app.add_flag("--on-disk", options.on_disk, "Keep vectors on disk");
+  app.add_option("--indexes", options.indexes,
+                 "Numbers of payload indexes, measured in turn: 0,1,5; points have payloads then")
+      ->delimiter(',')
+      ->check(CLI::Range(size_t{0}, std::size(tessera::bench::kFields)));
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = tessera::bench::Run(options);
   if (status.ok()) return 0;
