@@ -30,6 +30,8 @@ inline constexpr size_t kListCodesMax = 8;             // fields that filters re
 inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
 inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
+// A deletion by filter of more points leaves their records, which go in steps of so many.
+inline constexpr size_t kDeletionStepPointsMax = 1'000;
 inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kRequestIdsKeptMax = 100'000;        // of one collection
 inline constexpr uint32_t kAsyncSyncMsMax = 200;             // between syncs of ASYNC writes

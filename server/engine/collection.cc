@@ -1,5 +1,6 @@
 #include "server/engine/collection.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tessera {
@@ -17,7 +18,8 @@ CollectionSpec FixedPart(const CollectionSpec& spec) {
 
 }  // namespace
 
-Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks)
+Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks,
+                       size_t deletion_step_points)
     : store_(store),
       executor_(executor),
       id_(record.id),
@@ -25,6 +27,7 @@ Collection::Collection(Store& store, Executor& executor, const CatalogRecord& re
       create_time_ms_(record.create_time_ms),
       recorded_codebook_version_(record.codebook_version),
       hooks_(std::move(hooks)),
+      deletion_step_points_(std::min(deletion_step_points, limits::kDeletionStepPointsMax)),
       table_(record.spec.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
       settings_(std::make_shared<CollectionSettings>(
           CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),

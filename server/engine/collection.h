@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "index/base/executor.h"
+#include "index/base/limits.h"
 #include "index/base/slot_set.h"
 #include "index/base/top_k.h"
 #include "index/ivf/code_bounds.h"
@@ -51,6 +52,9 @@ struct CollectionView {
   std::unique_ptr<const ViewEpochs::Token> token;  // first: destroyed when all else is
   Slot slot_end = 0;                               // slots below it have been given
   std::shared_ptr<const SlotSet> dead;             // those of them without a point
+  // Those of the dead whose records are still in the store: as long as the view is held, none of
+  // them is given to a point.
+  std::shared_ptr<const SlotSet> leftover;
   uint32_t codebook_version = 0;
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
@@ -66,6 +70,7 @@ struct PayloadIndexBuild {
   uint64_t generation = 0;  // tells it from one of the same key that comes after it
   uint64_t points = 0;      // about as many are to be read
   std::shared_ptr<const StoreSnapshot> snapshot;
+  std::shared_ptr<const SlotSet> leftover;  // slots in the snapshot without a point
 };
 
 // Adds the records that say what a collection is to a batch: of the catalog, and of settings that
@@ -86,8 +91,11 @@ class Collection {
     std::function<void(const std::string&)> log;  // may be empty
   };
 
-  // A collection whose catalog record is in the store already; Recover() fills it.
-  Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks);
+  // A collection whose catalog record is in the store already; Recover() fills it. A deletion by
+  // filter of more than `deletion_step_points` leaves records to Maintain(), at most
+  // kDeletionStepPointsMax.
+  Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks,
+             size_t deletion_step_points = limits::kDeletionStepPointsMax);
 
   // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
   // `progress` counts the records.
@@ -148,12 +156,15 @@ class Collection {
   // Frees the views that no search holds any more, and what filters matched in older ones. To be
   // called now and then: writes free views too.
   void ReleaseOldViews();
-  // Does a small step of background work: compacts some lists, or splits long ones. Searches go on,
+  // Does a small step of background work: compacts some lists, splits long ones, removes some of
+  // the records that large deletions have left. Searches go on,
   // writes wait for a part of the step. False if nothing is left to do; after a failure it is left
   // for a while (IsSplitDue). One thread at a time.
   bool Maintain(absl::Time now);
   // Whether a split that has failed before should be tried again.
   bool IsSplitDue(absl::Time now) const;
+  // Whether there are records that large deletions have left.
+  bool HasLeftovers() const { return view()->leftover->size() > 0; }
   // Whether slots that only dead points have had can be given up, and their memory: Maintain()
   // does.
   bool HasSpareSlots() const;
@@ -265,11 +276,22 @@ class Collection {
   absl::StatusOr<WriteResult> Rewrite(const std::vector<PointId>& ids, const Filter& filter,
                                       const PointEdit& edit, const WriteOptions& options);
 
+  // Deletions of many points (collection_deletions.cc).
+  absl::StatusOr<WriteResult> DeleteMany(std::vector<Slot> slots, const WriteOptions& options);
+  absl::Status CommitDeletion(PendingWrite& write, std::vector<Slot> slots);
+  void ApplyDeletion(std::span<const Slot> slots);
+  bool SweepDeletions(absl::Time now);
+  absl::Status SweepDeletedPoints();
+  absl::Status RemoveLeftovers(const std::string& deletion_key, std::span<const Slot> slots,
+                               const std::vector<PointId>& ids);
+  absl::Status RecoverDeletions();
+
   // Reads (collection_read.cc).
   // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
   // they have another dimension than the collection or are not finite.
   absl::Status WidenVectors(VectorsView vectors, Matrix* floats) const;
   absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
+  absl::Status FindStoredSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status ReadPoints(std::span<const Slot> slots,
                           const std::function<void(size_t, const PointRecordView&)>& found) const;
   // Calls found(i, record) for every ids[i] that exists.
@@ -484,6 +506,7 @@ class Collection {
   const uint32_t recorded_codebook_version_;
 
   const Hooks hooks_;
+  const size_t deletion_step_points_;
 
   SlotTable table_;
   std::atomic<uint64_t> points_{0};
@@ -518,7 +541,11 @@ class Collection {
   std::vector<std::shared_ptr<const CollectionView>> old_views_;
   std::atomic<bool> has_old_views_{false};
 
-  Rebalancing rebalancing_;  // belongs to the thread that calls Maintain
+  // Belong to the thread that calls Maintain.
+  Rebalancing rebalancing_;
+  std::string sweep_from_;  // the key of the last part of a deletion that is done
+  int sweep_failures_ = 0;  // in a row
+  absl::Time sweep_not_before_ = absl::InfinitePast();
 
   std::atomic<uint64_t> index_changes_{0};  // slots recorded since the contents were stored
   // Belong to the thread that stores the contents of indexes. Which are stored; none: something is,

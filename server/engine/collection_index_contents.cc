@@ -152,6 +152,7 @@ absl::Status Collection::ReadChangedPayloads(
     return absl::OkStatus();
   };
   for (auto slot = changed.begin(); slot != changed.end() && *slot < slots_.end(); ++slot) {
+    if (slots_.held().Contains(*slot)) continue;
     some.push_back(*slot);
     if (some.size() == kReadSlots) RETURN_IF_ERROR(read());
   }

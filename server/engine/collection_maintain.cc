@@ -27,7 +27,10 @@ bool Collection::Maintain(absl::Time now) {
     if (slots_.end() < view()->slot_end) Publish();
     return absl::OkStatus();
   });
-  return status.ok() && (Rebalance(long_lists, now) || more);
+  if (!status.ok()) return false;
+  const bool splits = Rebalance(long_lists, now);
+  const bool sweeps = SweepDeletions(now);
+  return more || splits || sweeps;
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {
@@ -86,7 +89,7 @@ void Collection::QueueListsOfHighSlots() {
   const uint64_t worth_keeping = SlotsWorthKeeping();
   for (uint64_t end = slots_.end(); end > worth_keeping; --end) {
     const auto slot = static_cast<Slot>(end - 1);
-    if (!dead_.Contains(slot)) break;
+    if (!dead_.Contains(slot) || slots_.held().Contains(slot)) break;
     if (tombstones_.slots().Contains(slot)) tombstones_.Queue(table_.list(slot));
   }
 }

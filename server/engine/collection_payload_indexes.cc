@@ -54,6 +54,7 @@ absl::StatusOr<PayloadIndexBuild> Collection::AddPayloadIndex(const PayloadIndex
     build.generation = indexes_->generation;
     build.points = points();
     build.snapshot = store_.Snapshot();
+    build.leftover = slots_.HeldSnapshot();
     Publish();
     return absl::OkStatus();
   }));
@@ -81,6 +82,7 @@ absl::StatusOr<FieldColumn> Collection::ReadColumn(const PayloadIndexBuild& buil
   uint64_t done = 0;
   RETURN_IF_ERROR(ForEachPayload(
       build.snapshot.get(), [&](Slot slot, const PointRecordView& record) -> absl::Status {
+        if (build.leftover->Contains(slot)) return absl::OkStatus();
         column.Add(build.spec, ParsePayload(record.payload), slot);
         if (++done % kProgressPoints != 0) return absl::OkStatus();
         if (operation.OnProgress("reading payloads", done, std::max(done, build.points))) {
@@ -176,6 +178,7 @@ absl::Status Collection::BuildIndexesAnew(const std::vector<PayloadIndexSpec>& s
   std::vector<FieldColumn> columns;
   for (const PayloadIndexSpec& spec : specs) columns.emplace_back(spec.type);
   RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
+    if (slots_.held().Contains(slot)) return absl::OkStatus();
     const nlohmann::json payload = ParsePayload(record.payload);
     for (size_t i = 0; i < specs.size(); ++i) columns[i].Add(specs[i], payload, slot);
     return absl::OkStatus();

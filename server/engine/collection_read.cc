@@ -28,6 +28,18 @@ absl::Status WrongVectorSize(const std::string& collection, const PointRecordVie
 
 absl::Status Collection::FindSlots(const std::vector<PointId>& ids,
                                    std::vector<Slot>* slots) const {
+  // From before the look-up: a slot left over in it then has no other point.
+  const auto held = view();
+  RETURN_IF_ERROR(FindStoredSlots(ids, slots));
+  for (Slot& slot : *slots) {
+    if (held->leftover->Contains(slot)) slot = kInvalidSlot;
+  }
+  return absl::OkStatus();
+}
+
+// Finds slots that are left over too.
+absl::Status Collection::FindStoredSlots(const std::vector<PointId>& ids,
+                                         std::vector<Slot>* slots) const {
   std::vector<std::string> keys;
   keys.reserve(ids.size());
   for (const PointId& id : ids) keys.push_back(IdKey(id_, id));

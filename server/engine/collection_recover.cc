@@ -29,6 +29,7 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   sequence_.store(counter.sequence);
   RETURN_IF_ERROR(RecoverSettings());
   RETURN_IF_ERROR(RecoverLedger());
+  RETURN_IF_ERROR(RecoverDeletions());
   RETURN_IF_ERROR(DropStaleRecords(recorded_codebook_version_));
   if (recorded_codebook_version_ != 0) RETURN_IF_ERROR(RecoverCodebook(recorded_codebook_version_));
 
@@ -71,18 +72,23 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   return absl::OkStatus();
 }
 
-// Nothing refers to a slot without a point: all of them are free.
+// Nothing refers to a slot without a point: all of them are free, but those that are left over.
 void Collection::RecoverFreeSlots(const std::vector<bool>& live) {
+  const auto left_over = [&](uint64_t slot) {
+    return slots_.held().Contains(static_cast<Slot>(slot));
+  };
   uint64_t end = live.size();
-  while (end > 0 && !live[end - 1]) --end;
+  while (end > 0 && !live[end - 1] && !left_over(end - 1)) --end;
   std::vector<Slot> free;
+  std::vector<Slot> held;
   for (uint64_t slot = 0; slot < end; ++slot) {
     if (live[slot]) continue;
-    free.push_back(static_cast<Slot>(slot));
+    (left_over(slot) ? held : free).push_back(static_cast<Slot>(slot));
     dead_.Insert(static_cast<Slot>(slot));
   }
-  points_.store(end - free.size());
+  points_.store(end - free.size() - held.size());
   slots_.Reset(end, free);
+  slots_.Retire(std::move(held), epochs_.next());
 }
 
 // Sweeps away what an interrupted installation of a codebook left: codes that no search used.
@@ -132,6 +138,7 @@ absl::Status Collection::RecoverPoints(RecoveryProgress& progress, std::vector<b
                      absl::StrCat("the vector of point ", DescribePointId(record.id), " has ",
                                   record.vector.size(), " bytes instead of ", vector_bytes()));
     }
+    if (slots_.held().Contains(key.slot)) continue;
     table_.Set(key.slot, ToPointId(record.id),
                reinterpret_cast<const std::byte*>(record.vector.data()));
     (*seen)[key.slot] = true;
@@ -154,6 +161,10 @@ absl::Status Collection::RecoverCodes(RecoveryProgress& progress, EncodedSlots* 
         record.code.size() != code_bytes || (*seen)[key.slot]) {
       return Damaged(spec_.name, absl::StrCat("the code of point ", DescribePointId(record.id),
                                               " does not fit codebook ", codebook_version_));
+    }
+    if (slots_.held().Contains(key.slot)) {
+      table_.SetList(key.slot, key.list);
+      continue;
     }
     (*seen)[key.slot] = true;
     if (!vectors_in_memory()) table_.Set(key.slot, ToPointId(record.id), nullptr);

@@ -15,8 +15,7 @@ namespace {
 
 // Each time that points are written between the reading and the writing costs one.
 constexpr int kAttempts = 100;
-// Points in one write, where a filter names them.
-constexpr size_t kDeleteStep = 10'000;
+// Points in one write, where a filter names those to be edited.
 constexpr size_t kEditStep = 1'000;
 
 // What these writes write follows from what is there: a repeated one is told by its caller's
@@ -37,30 +36,20 @@ absl::StatusOr<WriteResult> Collection::DeleteMatching(const Filter& filter,
   // As long as the view is held, a slot in it is given to no other point.
   const auto held = view();
   ASSIGN_OR_RETURN(const auto matches, FindMatches(*held, filter));
-  uint64_t deleted = 0;
-  std::vector<PointId> ids;
   std::vector<Slot> slots;
-  const auto flush = [&]() -> absl::Status {
-    if (ids.empty()) return absl::OkStatus();
-    PendingWrite write;
-    write.kind = PendingWrite::Kind::kDelete;
-    write.ids = &ids;
-    write.expected_slots = &slots;
-    write.durability = DurabilityOf(options);
-    ASSIGN_OR_RETURN(const WriteResult result, Submit(write));
-    deleted += result.points;
-    ids.clear();
-    slots.clear();
-    return absl::OkStatus();
-  };
   for (Slot slot : matches->slots()) {
-    if (held->dead->Contains(slot)) continue;
-    ids.push_back(table_.id(slot));
-    slots.push_back(slot);
-    if (ids.size() == kDeleteStep) RETURN_IF_ERROR(flush());
+    if (!held->dead->Contains(slot)) slots.push_back(slot);
   }
-  RETURN_IF_ERROR(flush());
-  return RecordAnswer(options, deleted);
+  if (slots.empty()) return RecordAnswer(options, 0);
+  if (slots.size() > deletion_step_points_) return DeleteMany(std::move(slots), options);
+  std::vector<PointId> ids;
+  for (Slot slot : slots) ids.push_back(table_.id(slot));
+  PendingWrite write;
+  write.kind = PendingWrite::Kind::kDelete;
+  write.ids = &ids;
+  write.expected_slots = &slots;
+  RETURN_IF_ERROR(SetWriteOptions(options, &write));
+  return Submit(write);
 }
 
 absl::StatusOr<bool> Collection::ReadAndEdit(const std::vector<PointId>& ids, const Filter& filter,

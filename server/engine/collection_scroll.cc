@@ -35,6 +35,8 @@ absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& f
   std::vector<PointId> found;
   std::vector<PointId> ids;
   std::vector<std::string> keys;
+  // From before the walk: a slot left over in it then has no other point.
+  const auto held = view();
   auto it = store_.Scan(Family::kIds, *begin, end, nullptr, /*bulk=*/false);
   for (size_t read = 0; it->Valid() && found.size() < ids_max && read < kReadIdsForPage;) {
     ids.clear();
@@ -42,7 +44,10 @@ absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& f
     const size_t some = filter.empty() ? ids_max : kReadIds;
     for (; it->Valid() && ids.size() < some; it->Next()) {
       IdKeyParts parts;
+      Slot slot = 0;
       RETURN_IF_ERROR(ParseIdKey(it->key(), &parts));
+      RETURN_IF_ERROR(DecodeSlot(it->key(), it->value(), &slot));
+      if (held->leftover->Contains(slot)) continue;
       ids.push_back(ToPointId(parts.id));
       keys.emplace_back(it->key());
     }

@@ -296,9 +296,10 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   const uint32_t version = codebook.version;
   if (dropped_.load()) return Missing();
   auto batch = store_.NewBatch();
-  // Points that died after they were encoded.
+  // Points that died after they were encoded. The code of one that is left over goes with its other
+  // records.
   for (size_t i = 0; i < encoded.slots.size(); ++i) {
-    if (dead_.Contains(encoded.slots[i])) {
+    if (dead_.Contains(encoded.slots[i]) && !slots_.held().Contains(encoded.slots[i])) {
       batch->Delete(Family::kCodes,
                     CodeKey(id_, version, encoded.vectors.lists[i], encoded.slots[i]));
     }

@@ -203,6 +203,7 @@ absl::Status Collection::LookUpSlots(std::span<PendingWrite* const> group, Group
   for (size_t i = 0; i < keys.size(); ++i) {
     if (values[i].has_value()) {
       RETURN_IF_ERROR(DecodeSlot(keys[i], *values[i], &plan.old_slots[i]));
+      if (slots_.held().Contains(plan.old_slots[i])) plan.old_slots[i] = kInvalidSlot;
     }
   }
   return absl::OkStatus();
@@ -424,6 +425,7 @@ void Collection::Publish() {
   view->token = epochs_.Open();
   view->slot_end = static_cast<Slot>(slots_.end());
   view->dead = dead_.Snapshot();
+  view->leftover = slots_.HeldSnapshot();
   view->codebook_version = codebook_version_;
   view->codebook = codebook_;
   view->defaults = defaults_;

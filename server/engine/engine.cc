@@ -156,7 +156,8 @@ class EngineImpl final : public Engine {
         *store_, executor_, record,
         Collection::Hooks{.lists_need_work = [this] { list_maintenance_.Wake(); },
                           .wrote_async = [this] { unsynced_.store(true); },
-                          .log = [this](const std::string& message) { Log(message); }});
+                          .log = [this](const std::string& message) { Log(message); }},
+        options_.deletion_step_points);
   }
   bool MaintainLists();
   bool MaintainDisk();
@@ -347,7 +348,8 @@ bool EngineImpl::MaintainDisk() {
   for (const auto& [name, collection] : *collections) {
     if (closing_.load()) break;
     collection->ReleaseOldViews();
-    if (collection->IsSplitDue(absl::Now()) || collection->HasSpareSlots()) {
+    if (collection->IsSplitDue(absl::Now()) || collection->HasSpareSlots() ||
+        collection->HasLeftovers()) {
       list_maintenance_.Wake();
     }
     collection->KeepIndexContents(quiet_since, [this] { return !closing_.load(); });

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "index/base/executor.h"
+#include "index/base/limits.h"
 #include "server/engine/snapshots.h"
 #include "server/engine/types.h"
 #include "server/storage/store.h"
@@ -28,6 +29,9 @@ struct EngineOptions {
   // A collection that has not been written to for this long has the space on disk returned that
   // deleted and replaced points took.
   absl::Duration quiet_before_compaction = absl::Seconds(10);
+  // A deletion by filter of more points than that leaves their records to be removed afterwards, so
+  // many at once: at most kDeletionStepPointsMax.
+  size_t deletion_step_points = limits::kDeletionStepPointsMax;
   std::string snapshot_path;  // the folder of the snapshots; empty: there are none
   std::string version;        // of the server, for what it writes
 };
@@ -85,7 +89,8 @@ class Engine {
   virtual absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
                                                    const std::vector<PointId>& ids,
                                                    const WriteOptions& options) = 0;
-  // In steps, each whole or not at all; a point that is written meanwhile may stay.
+  // As Upsert: all of the points or none, however many. Of those that match when it is called; a
+  // point that is written meanwhile stays.
   virtual absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection,
                                                      const Filter& filter,
                                                      const WriteOptions& options) = 0;

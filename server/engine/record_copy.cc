@@ -164,6 +164,18 @@ absl::Status MoveIndexChanges(std::string_view key, std::string_view value, uint
   return absl::OkStatus();
 }
 
+absl::Status MoveDeletion(std::string_view key, std::string_view value, uint32_t id,
+                          std::string* new_key, std::string* new_value) {
+  DeletionKeyParts parts;
+  std::string_view slots;
+  RETURN_IF_ERROR(ParseDeletionKey(key, &parts));
+  RETURN_IF_ERROR(DecodeDeletion(key, value, &slots));
+  parts.collection_id = id;
+  *new_key = DeletionKey(parts);
+  EncodeDeletion(*new_key, slots, new_value);
+  return absl::OkStatus();
+}
+
 absl::Status MoveRequest(std::string_view key, std::string_view value, uint32_t id,
                          std::string* new_key, std::string* new_value) {
   std::string_view request_id;
@@ -227,6 +239,7 @@ absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection
   RETURN_IF_ERROR(CopyMeta(contents, MoveIndexContents, from, to));
   RETURN_IF_ERROR(CopyMeta(IndexPartRange(from.id), MoveIndexPart, from, to));
   RETURN_IF_ERROR(CopyMeta(IndexChangesRange(from.id), MoveIndexChanges, from, to));
+  RETURN_IF_ERROR(CopyMeta(DeletionRange(from.id), MoveDeletion, from, to));
   const KeyRange range = CollectionRange(from.id);
   std::string key;
   std::string value;
@@ -276,7 +289,7 @@ void DeleteCollectionRecords(uint32_t id, StoreBatch& batch) {
   batch.Delete(Family::kMeta, SettingsKey(id));
   batch.Delete(Family::kMeta, LastCodebookKey(id));
   DeleteIndexContents(id, batch);
-  for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id)}) {
+  for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id), DeletionRange(id)}) {
     batch.DeleteRange(Family::kMeta, meta.begin, meta.end);
   }
 }

@@ -22,6 +22,7 @@ constexpr std::string_view kLastCodebookPrefix = "last_codebook/";
 constexpr std::string_view kIndexContentsPrefix = "index_contents/";
 constexpr std::string_view kIndexPartPrefix = "index_part/";
 constexpr std::string_view kIndexChangesPrefix = "index_changes/";
+constexpr std::string_view kDeletionPrefix = "deletion/";
 
 constexpr char kNumberTag = 0;
 constexpr char kStringTag = 1;
@@ -160,6 +161,28 @@ absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence) {
     return Damaged("meta", key);
   }
   *sequence = ReadBigEndian<uint64_t>(key, kHead);
+  return absl::OkStatus();
+}
+
+std::string DeletionKey(const DeletionKeyParts& parts) {
+  std::string key(kDeletionPrefix);
+  AppendBigEndian(parts.collection_id, &key);
+  AppendBigEndian(parts.sequence, &key);
+  AppendBigEndian(parts.part, &key);
+  return key;
+}
+
+KeyRange DeletionRange(uint32_t collection_id) {
+  std::string prefix(kDeletionPrefix);
+  AppendBigEndian(collection_id, &prefix);
+  return PrefixRange(std::move(prefix));
+}
+
+absl::Status ParseDeletionKey(std::string_view key, DeletionKeyParts* parts) {
+  constexpr size_t kHead = kDeletionPrefix.size();
+  if (!key.starts_with(kDeletionPrefix) || key.size() != kHead + 16) return Damaged("meta", key);
+  *parts = {ReadBigEndian<uint32_t>(key, kHead), ReadBigEndian<uint64_t>(key, kHead + 4),
+            ReadBigEndian<uint32_t>(key, kHead + 12)};
   return absl::OkStatus();
 }
 

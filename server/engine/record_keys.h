@@ -61,6 +61,16 @@ absl::Status ParseIndexPartKey(std::string_view key, IndexPartKeyParts* parts);
 std::string IndexChangesKey(uint32_t collection_id, uint64_t sequence);
 KeyRange IndexChangesRange(uint32_t collection_id);
 absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence);
+// Slots whose points a large deletion has deleted, and whose records are still there; by the
+// sequence number of the deletion.
+struct DeletionKeyParts {
+  uint32_t collection_id;
+  uint64_t sequence;
+  uint32_t part;
+};
+std::string DeletionKey(const DeletionKeyParts& parts);
+KeyRange DeletionRange(uint32_t collection_id);
+absl::Status ParseDeletionKey(std::string_view key, DeletionKeyParts* parts);
 // What has been set of a collection beyond its catalog record.
 std::string SettingsKey(uint32_t collection_id);
 // The highest version that a codebook of the collection was given.

@@ -36,6 +36,7 @@ enum class RecordKind : uint8_t {
   kIndexContents = 15,
   kIndexPart = 16,
   kIndexChanges = 17,
+  kDeletion = 18,
 };
 
 constexpr uint8_t kRecordVersion = 1;
@@ -81,6 +82,8 @@ const char* Name(RecordKind kind) {
       return "index part";
     case RecordKind::kIndexChanges:
       return "index changes";
+    case RecordKind::kDeletion:
+      return "deletion";
   }
   return "unknown";
 }
@@ -440,6 +443,19 @@ absl::Status DecodeIndexChanges(std::string_view key, std::string_view value,
   const bool ok = reader.body().ReadU64(&record->before);
   if (ok) record->slots = reader.Rest();
   return reader.Finish(ok);
+}
+
+void EncodeDeletion(std::string_view key, std::string_view slots, std::string* value) {
+  ValueWriter writer(RecordKind::kDeletion, key, value);
+  writer.WriteBytes(slots);
+  writer.Finish();
+}
+
+absl::Status DecodeDeletion(std::string_view key, std::string_view value, std::string_view* slots) {
+  ValueReader reader(RecordKind::kDeletion, key, value);
+  RETURN_IF_ERROR(reader.status());
+  *slots = reader.Rest();
+  return reader.Finish(true);
 }
 
 void EncodeSettings(std::string_view key, const SettingsRecordView& record, std::string* value) {

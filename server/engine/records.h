@@ -25,7 +25,7 @@
 namespace tessera {
 
 // The layout of the store as a whole, under FormatKey(). README.md says what each brought.
-inline constexpr uint32_t kStoreFormat = 2;
+inline constexpr uint32_t kStoreFormat = 3;
 inline constexpr uint32_t kStoreFormatMin =
     1;  // the oldest that is read; a start writes the newest
 // FAILED_PRECONDITION, reason STORE_FORMAT_TOO_NEW or STORE_FORMAT, for any other.
@@ -100,6 +100,11 @@ void EncodeIndexChanges(std::string_view key, const IndexChangesRecordView& reco
                         std::string* value);
 absl::Status DecodeIndexChanges(std::string_view key, std::string_view value,
                                 IndexChangesRecordView* record);
+
+// Of a large deletion: slots of it whose records are still there, as server/filter/slot_code.h has
+// them.
+void EncodeDeletion(std::string_view key, std::string_view slots, std::string* value);
+absl::Status DecodeDeletion(std::string_view key, std::string_view value, std::string_view* slots);
 
 // What a collection has beyond its catalog record: missing as long as it is all as by default.
 struct SettingsRecordView {

@@ -64,6 +64,20 @@ void SlotAllocator::Retire(std::vector<Slot> slots, uint64_t epoch) {
   retired_.push_back({epoch, std::move(slots)});
 }
 
+void SlotAllocator::Hold(std::span<const Slot> slots) {
+  for (Slot slot : slots) {
+    held_.Insert(slot);
+    kept_.Insert(slot);
+  }
+}
+
+void SlotAllocator::Release(std::span<const Slot> slots, uint64_t epoch) {
+  if (slots.empty()) return;
+  TESSERA_CHECK(released_.empty() || released_.back().epoch <= epoch);
+  for (Slot slot : slots) held_.Erase(slot);
+  released_.push_back({epoch, {slots.begin(), slots.end()}});
+}
+
 void SlotAllocator::Withdraw(const SlotSet& slots) {
   for (Retired& retired : retired_) {
     std::erase_if(retired.slots, [&](Slot slot) { return slots.Contains(slot); });
@@ -72,12 +86,24 @@ void SlotAllocator::Withdraw(const SlotSet& slots) {
 
 void SlotAllocator::Reclaim(uint64_t oldest_epoch, const std::function<void(Slot)>& freed) {
   if (!reuse_) return;
-  while (!retired_.empty() && retired_.front().epoch <= oldest_epoch) {
-    for (Slot slot : retired_.front().slots) {
+  for (; !released_.empty() && released_.front().epoch <= oldest_epoch; released_.pop_front()) {
+    for (Slot slot : released_.front().slots) {
+      kept_.Erase(slot);
+      if (!ripe_.Contains(slot)) continue;
+      ripe_.Erase(slot);
       freed(slot);
       Free(slot);
     }
-    retired_.pop_front();
+  }
+  for (; !retired_.empty() && retired_.front().epoch <= oldest_epoch; retired_.pop_front()) {
+    for (Slot slot : retired_.front().slots) {
+      if (kept_.Contains(slot)) {
+        ripe_.Insert(slot);
+        continue;
+      }
+      freed(slot);
+      Free(slot);
+    }
   }
   LowerEnd();
 }

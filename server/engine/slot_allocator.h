@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "index/base/slot_set.h"
@@ -20,7 +22,8 @@ namespace tessera {
 // frees it once the third does. Not thread-safe: it belongs to the writer.
 class SlotAllocator {
  public:
-  // Starts over: slots below `end` have been given, of which `free` can be given again.
+  // Starts over: slots below `end` have been given, of which `free` can be given again. Those held
+  // stay so.
   void Reset(uint64_t end, const std::vector<Slot>& free);
 
   // All slots in use are below it. It falls when the highest slots are free.
@@ -37,6 +40,14 @@ class SlotAllocator {
   void Retire(std::vector<Slot> slots, uint64_t epoch);
   // Frees the retired slots that no view from `oldest_epoch` on can lead to, telling of each.
   void Reclaim(uint64_t oldest_epoch, const std::function<void(Slot)>& freed);
+
+  // The records of these slots are still in the store, though their points are gone: they are not
+  // freed, whatever else holds, before they have been released.
+  void Hold(std::span<const Slot> slots);
+  // Their records are gone; `epoch` as for Retire: views before it show the slots as held.
+  void Release(std::span<const Slot> slots, uint64_t epoch);
+  const SlotSet& held() const { return held_; }
+  std::shared_ptr<const SlotSet> HeldSnapshot() { return held_.Snapshot(); }
 
   // Takes back the retirement of those slots in `slots` that are not freed yet: new lists have
   // entries of them.
@@ -62,6 +73,10 @@ class SlotAllocator {
   uint64_t free_count_ = 0;
   size_t first_word_ = 0;  // of free_: those before it have no bit set
   std::deque<Retired> retired_;
+  SlotSet held_;
+  std::deque<Retired> released_;
+  SlotSet kept_;  // those held, and those released that a view may still show as held
+  SlotSet ripe_;  // of kept_, those that could be freed else
 };
 
 }  // namespace tessera

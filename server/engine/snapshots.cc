@@ -6,8 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "index/base/slot_set.h"
 #include "index/base/status_macros.h"
 #include "server/engine/collection_spec.h"
+#include "server/engine/deletions.h"
 #include "server/engine/errors.h"
 #include "server/engine/record_copy.h"
 
@@ -147,9 +149,17 @@ absl::StatusOr<SnapshotManifest> Snapshots::Describe(const std::string& store_pa
   CounterRecord counter;
   RETURN_IF_ERROR(DecodeCounter(counter_key, *counter_value, &counter));
   manifest.sequence = counter.sequence;
+  SlotSet leftover;
+  RETURN_IF_ERROR(
+      ForEachDeletion(*copy, collection_id, counter.next_slot, [&](std::span<const Slot> slots) {
+        for (const Slot slot : slots) leftover.Insert(slot);
+      }));
   const KeyRange range = CollectionRange(collection_id);
   auto it = copy->Scan(Family::kIds, range.begin, range.end, nullptr, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
+    Slot slot = 0;
+    RETURN_IF_ERROR(DecodeSlot(it->key(), it->value(), &slot));
+    if (leftover.Contains(slot)) continue;
     if (++manifest.points % kRecordsPerReport == 0 &&
         !operation.OnProgress("counting", manifest.points, 0)) {
       return absl::CancelledError("cancelled while counting");

@@ -93,6 +93,17 @@ std::shared_ptr<const FieldIndex> FieldIndex::With(const FieldColumn& removed,
   return changed;
 }
 
+std::shared_ptr<const FieldIndex> FieldIndex::Without(const Roaring& slots) const {
+  auto changed = std::shared_ptr<FieldIndex>(new FieldIndex(*this));
+  std::visit([&](auto& tree) { tree = tree.Without(slots); }, changed->tree_);
+  for (Bitmap* bitmap : {&changed->covered_, &changed->exists_, &changed->valued_, &changed->nulls_,
+                         &changed->others_}) {
+    if ((*bitmap)->intersect(slots)) *bitmap = std::make_shared<const Roaring>(**bitmap - slots);
+  }
+  changed->SetSingleValued();
+  return changed;
+}
+
 FieldColumn FieldIndex::Column() const {
   FieldColumn column(spec_.type);
   std::visit(

@@ -33,6 +33,9 @@ class FieldIndex {
   std::shared_ptr<const FieldIndex> With(const FieldColumn& removed,
                                          const FieldColumn& added) const;
 
+  // Without these slots, whatever it holds of them.
+  std::shared_ptr<const FieldIndex> Without(const Roaring& slots) const;
+
   // All that it holds, sorted: the column that it would be made from.
   FieldColumn Column() const;
 

@@ -115,6 +115,16 @@ std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes
   return index == nullptr ? nullptr : index->AnswerByCodes(field->test);
 }
 
+std::shared_ptr<const PayloadIndexes> WithoutSlots(const PayloadIndexes& indexes,
+                                                   const Roaring& slots) {
+  auto changed = std::make_shared<PayloadIndexes>(indexes);
+  for (auto& [key, field] : changed->fields) {
+    field.index = field.index->Without(slots);
+    if (!field.ready) field.removed = std::make_shared<const Roaring>(*field.removed | slots);
+  }
+  return changed;
+}
+
 std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,
                                                    const PayloadIndexSpec& spec) {
   auto changed = std::make_shared<PayloadIndexes>(indexes);

@@ -50,6 +50,10 @@ std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const F
 std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes,
                                                    const Filter& filter);
 
+// The indexes without the points in these slots, which were there before.
+std::shared_ptr<const PayloadIndexes> WithoutSlots(const PayloadIndexes& indexes,
+                                                   const Roaring& slots);
+
 // The indexes with one more field, which is to be built.
 std::shared_ptr<const PayloadIndexes> WithBuilding(const PayloadIndexes& indexes,
                                                    const PayloadIndexSpec& spec);

@@ -61,6 +61,10 @@ class Posting {
     slots.addMany(added.size(), added.data());
     return Posting(std::move(slots));
   }
+  Posting Without(const Roaring& slots) const {
+    if (many_ == nullptr) return !empty() && slots.contains(one_) ? Posting() : *this;
+    return many_->intersect(slots) ? Posting(*many_ - slots) : *this;
+  }
   size_t memory_bytes() const {
     return sizeof(*this) + (many_ == nullptr ? 0 : many_->getSizeInBytes() + sizeof(Roaring));
   }

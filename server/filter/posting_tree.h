@@ -75,6 +75,29 @@ class PostingTree {
     return changed;
   }
 
+  // The tree without these slots, whatever values they have.
+  PostingTree Without(const Roaring& slots) const {
+    PostingTree changed;
+    for (const auto& branch : branches_) {
+      const size_t first = changed.leaves_.size();
+      bool same = true;
+      for (const auto& leaf : branch->leaves) {
+        if (!leaf->all.intersect(slots)) {
+          changed.leaves_.push_back(leaf);
+        } else {
+          changed.AppendLeaf(leaf->Without(slots));
+          same = false;
+        }
+      }
+      if (same) {
+        changed.branches_.push_back(branch);
+      } else {
+        changed.AppendBranches(first);
+      }
+    }
+    return changed;
+  }
+
   const Posting* Find(const Key& key) const {
     const size_t i = LeafOf([&](const Key& other) { return other < key; });
     if (i == leaves_.size()) return nullptr;
@@ -173,6 +196,15 @@ class PostingTree {
     void Append(const Key& key, Posting posting) {
       keys.push_back(key);
       postings.push_back(std::move(posting));
+    }
+
+    Leaf Without(const Roaring& slots) const {
+      Leaf changed;
+      for (size_t k = 0; k < keys.size(); ++k) {
+        Posting posting = postings[k].Without(slots);
+        if (!posting.empty()) changed.Append(keys[k], std::move(posting));
+      }
+      return changed;
     }
 
     Leaf With(std::span<const Entry> removed, std::span<const Entry> added) const {

@@ -12,6 +12,7 @@
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
 #include "server/engine/content_hash.h"
+#include "server/engine/deletions.h"
 #include "server/engine/payload.h"
 
 namespace tessera {
@@ -45,6 +46,7 @@ std::string PointText(const PointIdView& id, Slot slot) {
 
 void CollectionCheck::Run() {
   Report(CheckCounter());
+  Report(ReadDeletions());
   Report(ReadLastCodebook());
   Walk(Family::kCodebooks, "codebooks", &CollectionCheck::CheckCodebook);
   if (codebook_ != nullptr) {
@@ -58,7 +60,7 @@ void CollectionCheck::Run() {
   Report(indexes_.Read(store_, catalog_.id, sequence_));
   Walk(Family::kPoints, "points", &CollectionCheck::CheckPoint);
   Report(indexes_.Compare());
-  findings_.report().points += places_.size();
+  for (const auto& [slot, place] : places_) findings_.report().points += !place.deleted;
   Walk(Family::kIds, "ids", &CollectionCheck::CheckId);
   Walk(Family::kCodes, "codes", &CollectionCheck::CheckCode);
   CheckComplete();
@@ -90,6 +92,13 @@ absl::Status CollectionCheck::CheckCounter() {
   next_slot_ = counter.next_slot;
   sequence_ = counter.sequence;
   return absl::OkStatus();
+}
+
+// What a large deletion has left is not removed yet: until then it has to be there.
+absl::Status CollectionCheck::ReadDeletions() {
+  return ForEachDeletion(store_, catalog_.id, next_slot_, [&](std::span<const Slot> slots) {
+    for (const Slot slot : slots) deleted_.Insert(slot);
+  });
 }
 
 absl::Status CollectionCheck::ReadLastCodebook() {
@@ -157,7 +166,9 @@ absl::Status CollectionCheck::CheckPoint(std::string_view key, std::string_view 
   PointRecordView record;
   RETURN_IF_ERROR(ParsePointKey(key, &parts));
   RETURN_IF_ERROR(DecodePoint(key, value, &record));
-  places_[parts.slot].id_hash = HashOf(record.id);
+  Place& place = places_[parts.slot];
+  place.id_hash = HashOf(record.id);
+  place.deleted = deleted_.Contains(parts.slot);
   const std::string point = PointText(record.id, parts.slot);
   if (parts.slot >= next_slot_) {
     return Wrong(absl::StrCat(point, ": the counters say that the slot was never given"));
@@ -182,7 +193,11 @@ absl::Status CollectionCheck::CheckPoint(std::string_view key, std::string_view 
     const absl::Status payload = ValidatePayload(record.payload);
     if (!payload.ok()) return Wrong(absl::StrCat(point, ": the payload: ", payload.message()));
   }
-  indexes_.AddPoint(parts.slot, record.payload);
+  if (place.deleted) {
+    findings_.CountLeftover();
+  } else {
+    indexes_.AddPoint(parts.slot, record.payload);
+  }
   return absl::OkStatus();
 }
 
@@ -198,6 +213,7 @@ absl::Status CollectionCheck::CheckId(std::string_view key, std::string_view val
     return Wrong(absl::StrCat(name, ", which has the point of another id"));
   }
   place->second.named = true;
+  if (place->second.deleted) findings_.CountLeftover();
   return absl::OkStatus();
 }
 
@@ -223,6 +239,11 @@ absl::Status CollectionCheck::CheckCode(std::string_view key, std::string_view v
   }
   if (place->second.coded) return Wrong(absl::StrCat(code, " is there twice"));
   place->second.coded = true;
+  if (place->second.deleted) {
+    // It does not stand for its vector any more where the list's centroid has moved since.
+    findings_.CountLeftover();
+    return absl::OkStatus();
+  }
   if (parts.slot % (1 + next_slot_ / kCodesCompared) != 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool stands, StandsForItsVector(parts, record));
   if (stands) return absl::OkStatus();
@@ -259,11 +280,18 @@ absl::StatusOr<bool> CollectionCheck::StandsForItsVector(const CodeKeyParts& par
 }
 
 void CollectionCheck::CheckComplete() {
+  size_t deleted = 0;
   for (const auto& [slot, place] : places_) {
+    deleted += place.deleted;
+    if (place.deleted) continue;
     if (!place.named) Report(Wrong(absl::StrCat("no id leads to the point in slot ", slot)));
     if (codebook_ != nullptr && !place.coded) {
       Report(Wrong(absl::StrCat("the point in slot ", slot, " has no code")));
     }
+  }
+  if (deleted != deleted_.size()) {
+    Report(Wrong(absl::StrCat("of ", deleted_.size(), " slots whose records are to be removed, ",
+                              deleted_.size() - deleted, " have no point record")));
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "index/base/slot_set.h"
 #include "index/ivf/codebook.h"
 #include "server/engine/records.h"
 #include "server/fsck/findings.h"
@@ -35,11 +36,13 @@ class CollectionCheck {
     uint64_t id_hash = 0;
     bool named = false;  // by an id record
     bool coded = false;
+    bool deleted = false;  // its records are to be removed
   };
   using Check = absl::Status (CollectionCheck::*)(std::string_view key, std::string_view value);
 
   void Walk(Family family, const char* what, Check check);
   absl::Status CheckCounter();
+  absl::Status ReadDeletions();
   absl::Status ReadLastCodebook();
   absl::Status CheckCodebook(std::string_view key, std::string_view value);
   absl::Status CheckCentroid(std::string_view key, std::string_view value);
@@ -61,6 +64,7 @@ class CollectionCheck {
   std::vector<float> moved_centroids_;  // of those lists
   std::shared_ptr<const Codebook> last_codebook_;
   uint32_t last_codebook_version_ = 0;
+  SlotSet deleted_;  // slots of large deletions whose records are to be removed
   absl::flat_hash_map<Slot, Place> places_;
   IndexCheck indexes_;
 };

@@ -21,7 +21,7 @@ struct FsckReport {
   uint64_t collections = 0;
   uint64_t points = 0;
   uint64_t records = 0;           // that were read
-  uint64_t leftover_records = 0;  // of interrupted changes: the next start removes them
+  uint64_t leftover_records = 0;  // of changes that are not complete: the server removes them
   uint64_t damages = 0;           // all of them; `findings` holds the first ones
   std::vector<FsckFinding> findings;
 

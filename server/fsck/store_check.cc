@@ -86,6 +86,13 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
     RETURN_IF_ERROR(ParseIndexChangesKey(key, &sequence));
     return DecodeIndexChanges(key, value, &record);
   }
+  const KeyRange deletions = DeletionRange(id);
+  if (key >= deletions.begin && key < deletions.end) {
+    DeletionKeyParts deletion_key;
+    std::string_view slots;
+    RETURN_IF_ERROR(ParseDeletionKey(key, &deletion_key));
+    return DecodeDeletion(key, value, &slots);
+  }
   const KeyRange requests = RequestRange(id);
   if (key >= requests.begin && key < requests.end) {
     RequestRecord record;

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "index/base/crc32c.h"
+#include "server/engine/deletions.h"
 #include "server/engine/records.h"
 #include "tests/fuzz/fuzz_check.h"
 
@@ -30,6 +32,16 @@ void RoundTrip(std::string_view key, const std::string& value, Decode decode, En
   std::string again;
   encode(key, record, &again);
   FUZZ_CHECK(again == value);
+}
+
+// The slots of a deletion: those of a sound record are few, and ascend.
+void DecodeSlots(std::string_view key, const std::string& value) {
+  constexpr uint64_t kEnd = 1'000'000;
+  std::vector<Slot> slots;
+  if (!DecodeDeletedSlots(key, value, kEnd, &slots).ok()) return;
+  FUZZ_CHECK(!slots.empty() && slots.size() <= limits::kDeletionStepPointsMax);
+  for (size_t i = 1; i < slots.size(); ++i) FUZZ_CHECK(slots[i - 1] < slots[i]);
+  FUZZ_CHECK(slots.back() < kEnd);
 }
 
 void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
@@ -66,6 +78,9 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
       return RoundTrip<std::string_view>(key, value, DecodeIndexPart, EncodeIndexPart);
     case 17:
       return RoundTrip<IndexChangesRecordView>(key, value, DecodeIndexChanges, EncodeIndexChanges);
+    case 18:
+      DecodeSlots(key, value);
+      return RoundTrip<std::string_view>(key, value, DecodeDeletion, EncodeDeletion);
     default:
       return RoundTrip<SettingsRecordView>(key, value, DecodeSettings, EncodeSettings);
   }
@@ -101,6 +116,8 @@ void ParseKeys(std::string_view key) {
   if (ParseIndexPartKey(key, &part).ok()) FUZZ_CHECK(IndexPartKey(part) == key);
   uint64_t sequence = 0;
   if (ParseIndexChangesKey(key, &sequence).ok()) FUZZ_CHECK(key.size() == 26);
+  DeletionKeyParts deletion;
+  if (ParseDeletionKey(key, &deletion).ok()) FUZZ_CHECK(DeletionKey(deletion) == key);
   uint32_t collection_id = 0;
   if (ParseCatalogKey(key, &collection_id).ok()) FUZZ_CHECK(CatalogKey(collection_id) == key);
 }
@@ -110,7 +127,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 17);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 18);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

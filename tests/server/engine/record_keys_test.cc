@@ -28,6 +28,8 @@ TEST(RecordKeysTest, GoldenBytes) {
             "696e6465785f706172742f00000007000000020000000101020304");
   EXPECT_EQ(Hex(IndexChangesKey(7, 0x0102)),
             "696e6465785f6368616e6765732f000000070000000000000102");
+  EXPECT_EQ(Hex(DeletionKey({7, 0x0102, 3})), "64656c6574696f6e2f00000007000000000000010200000003");
+  EXPECT_EQ(CollectionOfMetaKey(DeletionKey({7, 0x0102, 3})), 7u);
   EXPECT_EQ(CollectionOfMetaKey(IndexPartKey({7, 2, 1, 0})), 7u);
   EXPECT_EQ(Hex(KindOfMetaKey(IndexPartKey({7, 2, 1, 0})).end), "696e6465785f706172742f00000008");
   EXPECT_EQ(Hex(CodebookKey(7, 0xA0B0C0D0)), "00000007a0b0c0d0");
@@ -65,6 +67,12 @@ TEST(RecordKeysTest, ParseGivesBackWhatWasAppended) {
   uint64_t sequence = 0;
   ASSERT_TRUE(ParseIndexChangesKey(IndexChangesKey(1, ~uint64_t{1}), &sequence).ok());
   EXPECT_EQ(sequence, ~uint64_t{1});
+  DeletionKeyParts deletion;
+  ASSERT_TRUE(ParseDeletionKey(DeletionKey({1, ~uint64_t{1}, 0x80000002}), &deletion).ok());
+  EXPECT_EQ(deletion.collection_id, 1u);
+  EXPECT_EQ(deletion.sequence, ~uint64_t{1});
+  EXPECT_EQ(deletion.part, 0x80000002);
+  EXPECT_FALSE(ParseDeletionKey(IndexChangesKey(1, 2), &deletion).ok());
 
   PointKeyParts point;
   ASSERT_TRUE(ParsePointKey(PointKey(3, 0x80000005), &point).ok());

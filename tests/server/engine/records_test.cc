@@ -116,6 +116,9 @@ std::vector<Case> MetaCases() {
       },
       Decoder(DecodeIndexChanges));
   add(
+      "deletion", DeletionKey({7, 6, 1}), "01029bb6f10a",
+      [](K k, V v) { EncodeDeletion(k, std::string_view("\x02", 1), v); }, Decoder(DecodeDeletion));
+  add(
       "settings", SettingsKey(7), "010203000000000000007b2261223a317d2b28ab9b",
       [](K k, V v) {
         EncodeSettings(
@@ -323,7 +326,7 @@ TEST(RecordsTest, FormatsThatAreRead) {
   EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(GetStatusDetails(newer).reason, "STORE_FORMAT_TOO_NEW");
   EXPECT_EQ(newer.message(),
-            "the store has format 3; this version reads formats 1 to 2: a later version has "
+            "the store has format 4; this version reads formats 1 to 3: a later version has "
             "written it, and can read it");
 }
 

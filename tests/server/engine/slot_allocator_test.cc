@@ -43,6 +43,30 @@ TEST(SlotAllocator, FreesASlotOnlyWhenNoOlderViewIsLeft) {
   EXPECT_EQ(slots.Take(), 5u);
 }
 
+TEST(SlotAllocator, ASlotThatIsHeldIsFreedOnlyAfterItsRelease) {
+  SlotAllocator slots;
+  slots.Reset(6, {});
+  slots.Hold(std::vector<Slot>{1, 3, 5});
+  slots.Retire({1, 2, 5}, 4);
+  EXPECT_EQ(Reclaim(slots, 9), std::vector<Slot>{2});
+  EXPECT_EQ(slots.end(), 6u) << "slot 5 is held";
+  // Views before epoch 11 show them as held.
+  slots.Release(std::vector<Slot>{1, 3}, 11);
+  EXPECT_FALSE(slots.held().Contains(1));
+  EXPECT_TRUE(slots.held().Contains(5));
+  EXPECT_TRUE(Reclaim(slots, 10).empty());
+  EXPECT_EQ(Reclaim(slots, 11), std::vector<Slot>{1}) << "slot 3 may be in a list";
+  slots.Retire({3}, 11);
+  EXPECT_EQ(Reclaim(slots, 11), std::vector<Slot>{3});
+  // Retired long ago, but released only now.
+  slots.Hold(std::vector<Slot>{4});
+  slots.Retire({4}, 12);
+  slots.Release(std::vector<Slot>{4, 5}, 13);
+  EXPECT_TRUE(Reclaim(slots, 12).empty());
+  EXPECT_EQ(Reclaim(slots, 13), (std::vector<Slot>{4, 5}));
+  EXPECT_EQ(slots.end(), 1u);
+}
+
 TEST(SlotAllocator, TheEndFallsWhenTheHighestSlotsAreFree) {
   SlotAllocator slots;
   slots.Reset(200, {});

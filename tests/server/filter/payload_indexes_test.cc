@@ -55,6 +55,16 @@ class Model {
     }
   }
 
+  // Deletes a part of the slots all at once.
+  void DeleteMany(RandomFilters& random) {
+    Roaring slots;
+    for (const auto& [slot, payload] : payloads_) {
+      if (random.Below(3) == 0) slots.add(slot);
+    }
+    indexes_ = *WithoutSlots(indexes_, slots);
+    std::erase_if(payloads_, [&](const auto& point) { return slots.contains(point.first); });
+  }
+
   // Where one index alone tells, the codes of the slots that have payloads do.
   void ExpectCodesTellTheSame(const Filter& filter) const {
     if (!AnswerByOneIndex(indexes_, filter).has_value()) return;
@@ -131,6 +141,7 @@ TEST(PayloadIndexes, AgreeWithTheEvaluationOfEachPayload) {
       if (random.Below(4) != 0) change = random.Payload();
     }
     model.Change(changes);
+    if (round % 5 == 4) model.DeleteMany(random);
     for (int i = 0; i < 50; ++i) {
       Filter filter = random.MakeFilter(2);
       ASSERT_FALSE(CheckFilter(&filter).has_value());
@@ -266,6 +277,19 @@ TEST(PostingTree, KeepsManyValuesThroughChanges) {
       if (truth[key].empty()) truth.erase(key);
     }
     for (const auto& [key, slot] : added) truth[key].insert(slot);
+    if (round % 3 == 2) {
+      // Some slots, whatever their values, and all slots of some leaves.
+      Roaring gone;
+      for (int i = 0; i < 20'000; ++i) gone.add(random() % 100'000);
+      for (auto it = truth.lower_bound(500); it != truth.end() && it->first < 900; ++it) {
+        for (const Slot slot : it->second) gone.add(slot);
+      }
+      tree = tree.Without(gone);
+      for (auto it = truth.begin(); it != truth.end();) {
+        std::erase_if(it->second, [&](Slot slot) { return gone.contains(slot); });
+        it = it->second.empty() ? truth.erase(it) : std::next(it);
+      }
+    }
     std::map<int64_t, std::set<Slot>> held;
     tree.ForEach([&](int64_t key, const Posting& posting) {
       Roaring slots;

@@ -1,0 +1,56 @@
+#ifndef TESSERA_TESTS_SERVER_ENGINE_SWEEP_HOLDER_H_
+#define TESSERA_TESTS_SERVER_ENGINE_SWEEP_HOLDER_H_
+
+#include <atomic>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "tests/server/engine/store_wrapper.h"
+
+namespace tessera {
+
+// A store that lets large deletions remove only so many steps of their records, so that a test can
+// look at what is between: it refuses the commits of further steps as a full disk would.
+class SweepHolder : public StoreWrapper {
+ public:
+  SweepHolder(std::unique_ptr<Store> store, std::atomic<int>& steps_allowed)
+      : StoreWrapper(std::move(store)), steps_allowed_(steps_allowed) {}
+
+  std::unique_ptr<StoreBatch> NewBatch() override {
+    return std::make_unique<Batch>(StoreWrapper::NewBatch());
+  }
+  absl::Status Commit(StoreBatch& batch, Durability durability) override {
+    auto& noted = dynamic_cast<Batch&>(batch);
+    if (noted.sweeps && steps_allowed_.fetch_sub(1) <= 0) {
+      steps_allowed_.fetch_add(1);
+      return absl::ResourceExhaustedError("the test holds it up");
+    }
+    return StoreWrapper::Commit(*noted.batch, durability);
+  }
+
+ private:
+  struct Batch : StoreBatch {
+    explicit Batch(std::unique_ptr<StoreBatch> wrapped) : batch(std::move(wrapped)) {}
+    void Put(Family family, std::string_view key, std::string_view value) override {
+      batch->Put(family, key, value);
+    }
+    void Delete(Family family, std::string_view key) override {
+      sweeps |= family == Family::kMeta && key.starts_with("deletion/");
+      batch->Delete(family, key);
+    }
+    void DeleteRange(Family family, std::string_view begin, std::string_view end) override {
+      batch->DeleteRange(family, begin, end);
+    }
+    size_t bytes() const override { return batch->bytes(); }
+
+    const std::unique_ptr<StoreBatch> batch;
+    bool sweeps = false;
+  };
+
+  std::atomic<int>& steps_allowed_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_TESTS_SERVER_ENGINE_SWEEP_HOLDER_H_
