@@ -63,6 +63,7 @@ CrashHarness::Met CrashHarness::met() const {
     met.requests_kept += writer->requests_kept();
     met.lost_repeated += writer->lost_repeated();
     met.kept_repeated += writer->kept_repeated();
+    met.large_deletions += writer->large_deletions();
   }
   met.settings_acknowledged = settings_.changes_acknowledged();
   return met;
@@ -164,6 +165,9 @@ void CrashHarness::ExpectSplitGoesOn() {
 void CrashHarness::WriteAndKill(Beside beside) {
   if (beside == Beside::kSplit) Drift();
   writers_[0]->SetOnlyStreams(beside == Beside::kSplit);
+  if (beside == Beside::kDeletion) writers_[1]->DeleteManySoon();
+  const size_t deletions = writers_[1]->large_deletions();
+  const size_t answers = writers_[1]->large_deletions_answered();
   std::atomic<size_t> acknowledged = 0;
   std::vector<std::thread> threads;
   for (auto& writer : writers_) {
@@ -179,6 +183,15 @@ void CrashHarness::WriteAndKill(Beside beside) {
     const bool met = AwaitListWork(beside);
     split_killed_ = met && beside == Beside::kSplit;
     (beside == Beside::kSplit ? met_.splits_killed : met_.compactions_killed) += met;
+  } else if (beside == Beside::kDeletion) {
+    // Until one kill has met a removal, when one has surely begun.
+    const bool met_before = met_.removals_killed > 0;
+    while ((met_before ? writers_[1]->large_deletions() == deletions
+                       : writers_[1]->large_deletions_answered() == answers) &&
+           absl::Now() < deadline) {
+      absl::SleepFor(absl::Microseconds(200));
+    }
+    if (met_before) absl::SleepFor(absl::Microseconds(Random(60'000)));
   } else {
     if (beside != Beside::kNothing) {
       size_t& count = beside == Beside::kTraining     ? met_.trainings
@@ -201,6 +214,8 @@ void CrashHarness::WriteAndKill(Beside beside) {
   const auto report = CheckDataDirectory(folder_.path(), nullptr);
   ASSERT_OK(report.status());
   EXPECT_TRUE(report->ok()) << report->findings[0].where << ": " << report->findings[0].what;
+  // Nothing else leaves any beside a deletion.
+  met_.removals_killed += beside == Beside::kDeletion && report->leftover_records > 0;
 }
 
 void CrashHarness::KillDuringRecovery() {

@@ -31,6 +31,7 @@ class CrashHarness {
     kRestore,
     kSplit,       // of lists that have grown long
     kCompaction,  // of lists that dead entries have gathered in
+    kDeletion,    // of many points by filter, and the removal of their records
   };
 
   // Starts a server and makes the collection.
@@ -77,6 +78,8 @@ class CrashHarness {
     size_t splits_killed = 0;
     size_t splits_resumed = 0;  // of those, the ones that were done after the restart
     size_t compactions_killed = 0;
+    size_t large_deletions = 0;  // by filter, that were sent
+    size_t removals_killed = 0;  // kills that left records of such a deletion to the next start
   };
   Met met() const;
 

@@ -30,7 +30,7 @@ class CrashTest : public testing::TestWithParam<v1::VectorPlacement> {
 void RunCycle(CrashHarness& harness, uint64_t cycle) {
   constexpr Beside kBesides[] = {Beside::kActivation, Beside::kTraining, Beside::kSnapshot,
                                  Beside::kRestore,    Beside::kSplit,    Beside::kCompaction,
-                                 Beside::kNothing};
+                                 Beside::kDeletion,   Beside::kNothing};
   const bool recovery = cycle % 5 == 4;
   if (cycle % 10 == 2) {
     ASSERT_NO_FATAL_FAILURE(harness.TakeKnownSnapshot());
@@ -77,7 +77,9 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
             << " changes of settings acknowledged; lists were split in " << met.splits
             << " cycles, and killed while they were in " << met.splits_killed << " ("
             << met.splits_resumed << " done after the restart), while they were compacted in "
-            << met.compactions_killed << std::endl;
+            << met.compactions_killed << "; " << met.large_deletions
+            << " large deletions, of which " << met.removals_killed << " were killed half removed"
+            << std::endl;
   EXPECT_GT(met.trainings, 0u) << "no kill met a training";
   EXPECT_GT(met.activations, 0u) << "no kill met an activation of a codebook";
   EXPECT_GT(met.lost_repeated + met.kept_repeated, 0u) << "no request was sent again";
@@ -89,6 +91,7 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
   EXPECT_GT(met.splits_killed, 0u) << "no kill met a split of lists";
   EXPECT_GT(met.splits_resumed, 0u) << "no split went on after a restart";
   EXPECT_GT(met.compactions_killed, 0u) << "no kill met a compaction of lists";
+  EXPECT_GT(met.removals_killed, 0u) << "no kill met the removal of deleted points";
   EXPECT_GT(met.checks_of_codebooks, 0u) << "no restart met a codebook";
   EXPECT_GT(met.requests_lost + met.requests_kept, 0u) << "no kill met a request in flight";
 }

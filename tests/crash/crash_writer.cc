@@ -89,6 +89,48 @@ v1::DeletePointsRequest CrashWriter::ToDelete(const Request& request) const {
   return remove;
 }
 
+CrashWriter::Change CrashWriter::MatchingFilter() const {
+  Change change;
+  for (const auto& [point, version] : state_) {
+    if (!PointPayload(point, version).empty()) change[point] = 0;
+  }
+  return change;
+}
+
+v1::DeleteByFilterRequest CrashWriter::ToDeleteByFilter(const Request& request) const {
+  v1::DeleteByFilterRequest remove;
+  remove.set_collection_name(collection_);
+  remove.set_request_id(request.id);
+  v1::Condition* condition = remove.mutable_filter()->add_must();
+  condition->set_key("writer");
+  condition->mutable_match()->set_integer(index_);
+  return remove;
+}
+
+absl::StatusOr<uint64_t> CrashWriter::SendDelete(Client& client, const Request& request) const {
+  if (request.by_filter) {
+    ASSIGN_OR_RETURN(const auto response, client.DeleteByFilter(ToDeleteByFilter(request)));
+    return response.points();
+  }
+  ASSIGN_OR_RETURN(const auto response, client.DeletePoints(ToDelete(request)));
+  return response.points();
+}
+
+// More points than a deletion removes the records of at once.
+absl::Status CrashWriter::DeleteMany(Client& client, std::atomic<size_t>& acknowledged) {
+  for (uint64_t begin = 0; begin < kPoints; begin += kPoints / 3) {
+    Change change;
+    for (uint64_t i = 0; i < kPoints / 3; ++i) change[begin + i] = next_version_++;
+    RETURN_IF_ERROR(Send(client, MakeRequest(std::move(change)), acknowledged));
+  }
+  Request request = MakeRequest(MatchingFilter());
+  request.by_filter = true;
+  ++large_deletions_;
+  RETURN_IF_ERROR(Send(client, request, acknowledged));
+  ++large_deletions_answered_;
+  return absl::OkStatus();
+}
+
 void CrashWriter::Apply(const Change& change, PointVersions& state) {
   for (const auto& [point, version] : change) {
     if (version == 0) {
@@ -132,13 +174,15 @@ absl::Status CrashWriter::Send(Client& client, const Request& request,
                                std::atomic<size_t>& acknowledged) {
   const bool remove = request.change.begin()->second == 0;
   in_flight_.push_back(request);
+  // Sent again it deletes what matches now.
+  if (request.by_filter) in_flight_.back().change = MatchingFilter();
   uint64_t answered = 0;
   uint64_t expected = 0;
   if (remove) {
-    for (const auto& [point, version] : request.change) expected += state_.contains(point);
-    ASSIGN_OR_RETURN(const v1::DeletePointsResponse response,
-                     client.DeletePoints(ToDelete(request)));
-    answered = response.points();
+    for (const auto& [point, version] : in_flight_.back().change) {
+      expected += state_.contains(point);
+    }
+    ASSIGN_OR_RETURN(answered, SendDelete(client, request));
   } else {
     expected = request.change.size();
     ASSIGN_OR_RETURN(const v1::UpsertResponse response, client.Upsert(ToUpsert(request)));
@@ -167,10 +211,10 @@ absl::Status CrashWriter::Repeat(Client& client, std::atomic<size_t>& acknowledg
     Change change = request.change;
     const bool remove = change.begin()->second == 0;
     for (auto& [point, version] : change) version = remove ? next_version_++ : 0;
-    RETURN_IF_ERROR(Send(client, {change, ""}, acknowledged));
+    RETURN_IF_ERROR(Send(client, {.change = change}, acknowledged));
     ++kept_repeated_;
     if (remove) {
-      RETURN_IF_ERROR(client.DeletePoints(ToDelete(request)).status());
+      RETURN_IF_ERROR(SendDelete(client, request).status());
     } else {
       RETURN_IF_ERROR(client.Upsert(ToUpsert(request)).status());
     }
@@ -180,6 +224,9 @@ absl::Status CrashWriter::Repeat(Client& client, std::atomic<size_t>& acknowledg
 
 void CrashWriter::Run(Client& client, std::atomic<size_t>& acknowledged) {
   last_error_ = Repeat(client, acknowledged);
+  if (last_error_.ok() && std::exchange(delete_many_, false)) {
+    last_error_ = DeleteMany(client, acknowledged);
+  }
   while (last_error_.ok()) {
     const uint64_t kind = only_streams_ ? 0 : random_() % 10;
     if (kind < 4) {

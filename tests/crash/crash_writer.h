@@ -46,6 +46,12 @@ class CrashWriter {
   // What it writes from now on gathers in one place, where it has written nothing before. Before or
   // after a run.
   void MoveOn() { moves_.push_back(next_version_); }
+  // Has the next run begin with many points, and then delete most of them by a filter. Before or
+  // after a run.
+  void DeleteManySoon() { delete_many_ = true; }
+  // How often it has sent such a deletion, and had an answer.
+  size_t large_deletions() const { return large_deletions_; }
+  size_t large_deletions_answered() const { return large_deletions_answered_; }
   // Whether it only writes, over streams: as much as it can. Before or after a run.
   void SetOnlyStreams(bool only_streams) { only_streams_ = only_streams; }
 
@@ -84,7 +90,8 @@ class CrashWriter {
   // One request: all upserts, or all deletes.
   struct Request {
     Change change;
-    std::string id;  // "": it has none
+    std::string id;          // "": it has none
+    bool by_filter = false;  // deletes all points of the writer that have a payload
   };
 
   Request MakeRequest(Change change);
@@ -95,6 +102,10 @@ class CrashWriter {
   static void Apply(const Change& change, PointVersions& state);
   void Acknowledge(size_t requests, std::atomic<size_t>& acknowledged);
 
+  Change MatchingFilter() const;
+  v1::DeleteByFilterRequest ToDeleteByFilter(const Request& request) const;
+  absl::StatusOr<uint64_t> SendDelete(Client& client, const Request& request) const;
+  absl::Status DeleteMany(Client& client, std::atomic<size_t>& acknowledged);
   absl::Status WriteStream(Client& client, std::atomic<size_t>& acknowledged);
   absl::Status Send(Client& client, const Request& request, std::atomic<size_t>& acknowledged);
   absl::Status Repeat(Client& client, std::atomic<size_t>& acknowledged);
@@ -109,6 +120,9 @@ class CrashWriter {
   uint64_t next_version_ = 1;
   std::vector<uint64_t> moves_;  // the first version at each place
   bool only_streams_ = false;
+  bool delete_many_ = false;
+  std::atomic<size_t> large_deletions_{0};
+  std::atomic<size_t> large_deletions_answered_{0};
   PointVersions state_;            // acknowledged
   std::deque<Request> in_flight_;  // sent and not answered, oldest first
   // Of those that the last crash met, the ones with an id that are still to be sent again.

@@ -40,7 +40,7 @@ int Live(const std::string& data_dir, uint64_t begin, uint64_t end, FaultState& 
   if (!engine.ok()) return 1;
   for (uint64_t n = begin; n < end; ++n) {
     if (!Workload::Write(**engine, n).ok()) {
-      return writing_ends && Workload::Write(**engine, n == 0 ? 0 : n - 1).ok() ? 3 : 1;
+      return writing_ends && Workload::Write(**engine, n == 0 ? 0 : 1).ok() ? 3 : 1;
     }
     if (!Acknowledge(n + 1)) return 2;
     Workload::WorkAfter(**engine, n);

@@ -37,6 +37,12 @@ RandomWrites::Write RandomWrites::Next() {
   Write write;
   write.deletes = random_() % 3 == 0;
   write.durability = random_() % 4 == 0 ? Durability::kAsync : Durability::kSync;
+  ++made_;
+  if (random_() % 16 == 0) {
+    write.request_id = absl::StrCat("life ", seed_, ", write ", made_);
+    write.bound = static_cast<int64_t>(random_() % 600);
+    return write;
+  }
   write.ids = SomeIds(write.deletes ? kDeletePointsMost : kUpsertPointsMost);
   if (write.deletes) return write;
   for (size_t i = 0; i < write.ids.size(); ++i) {
@@ -56,6 +62,10 @@ absl::Status RandomWrites::CreateCollection(Engine& engine) {
 absl::StatusOr<WriteResult> RandomWrites::Apply(Engine& engine, const Write& write) {
   WriteOptions options;
   options.durability = write.durability;
+  if (!write.request_id.empty()) {
+    options.request_id = write.request_id;
+    return engine.DeleteByFilter(kCollection, NumberBelow(write.bound), options);
+  }
   if (write.deletes) return engine.DeletePoints(kCollection, write.ids, options);
   UpsertBatch batch;
   batch.ids = write.ids;
@@ -71,6 +81,7 @@ absl::StatusOr<WriteResult> RandomWrites::Apply(Engine& engine, const Write& wri
 }
 
 WriteResult RandomWrites::Apply(Model& model, const Write& write) {
+  if (!write.request_id.empty()) return model.DeleteBelow(write.bound);
   return write.deletes ? model.Delete(write.ids) : model.Upsert(write.ids, write.points);
 }
 

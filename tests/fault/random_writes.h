@@ -19,15 +19,19 @@ class RandomWrites {
  public:
   static constexpr char kCollection[] = "c";
   static constexpr size_t kDimension = 8;
+  // A deletion by filter of more points leaves records for a while.
+  static constexpr size_t kDeletionStep = 4;
 
   struct Write {
     bool deletes = false;
+    std::string request_id;  // not empty: it deletes by NumberBelow(bound)
+    int64_t bound = 0;
     Durability durability = Durability::kSync;
     std::vector<PointId> ids;
     std::vector<Model::Point> points;  // of an upsert, one an id
   };
 
-  explicit RandomWrites(uint64_t seed) : random_(seed) {}
+  explicit RandomWrites(uint64_t seed) : seed_(seed), random_(seed) {}
 
   Write Next();
   static std::vector<float> Vector(std::mt19937_64& random);
@@ -39,7 +43,9 @@ class RandomWrites {
  private:
   std::vector<PointId> SomeIds(size_t count_max);
 
+  const uint64_t seed_;
   std::mt19937_64 random_;
+  uint64_t made_ = 0;
 };
 
 }  // namespace tessera

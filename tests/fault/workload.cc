@@ -15,6 +15,11 @@ constexpr size_t kDimension = 4;
 constexpr uint64_t kPointsPerWrite = 6;
 
 bool IsDelete(uint64_t n) { return n % 6 == 5; }
+// By filter: of the points of some writes before it.
+bool IsDeleteByFilter(uint64_t n) { return n % 6 == 3; }
+constexpr uint64_t kDeletedByFilter = 14;
+// So that such a deletion leaves records, which are removed in steps.
+constexpr size_t kDeletionStep = 3;
 
 // The ids that a write touches: half of them are those of the write before.
 uint64_t FirstId(uint64_t n) { return n * kPointsPerWrite / 2; }
@@ -44,6 +49,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Workload::Open(const std::string& data_d
                                                        Executor& executor) {
   EngineOptions options;
   options.snapshot_path = data_dir + "/snapshots";
+  options.deletion_step_points = kDeletionStep;
   return Engine::Open(std::move(store), executor, options);
 }
 
@@ -55,6 +61,14 @@ absl::Status Workload::Write(Engine& engine, uint64_t n) {
     spec.metric = Metric::kL2;
     spec.element_type = ElementType::kUint8;
     return engine.CreateCollection(spec).status();
+  }
+  if (IsDeleteByFilter(n)) {
+    NumberRange range;
+    range.bounds.lt = static_cast<Number>(FirstId(n));
+    range.bounds.gte = static_cast<Number>(FirstId(n)) - kDeletedByFilter;
+    Filter filter;
+    filter.must.push_back({FieldCondition{FieldPath("id"), range}});
+    return engine.DeleteByFilter(kName, filter, {.request_id = absl::StrCat("write ", n)}).status();
   }
   std::vector<PointId> ids;
   for (uint64_t id = FirstId(n); id < FirstId(n) + kPointsPerWrite; ++id) ids.emplace_back(id);
@@ -79,6 +93,12 @@ void Workload::WorkAfter(Engine& engine, uint64_t n) {
 Workload::Points Workload::After(uint64_t writes) {
   Points points;
   for (uint64_t n = 1; n < writes; ++n) {
+    if (IsDeleteByFilter(n)) {
+      std::erase_if(points, [n](const auto& point) {
+        return point.first < FirstId(n) && point.first + kDeletedByFilter >= FirstId(n);
+      });
+      continue;
+    }
     for (uint64_t id = FirstId(n); id < FirstId(n) + kPointsPerWrite; ++id) {
       if (IsDelete(n)) {
         points.erase(id);

@@ -1,6 +1,7 @@
 #include "tests/golden/golden_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <random>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "index/base/status_macros.h"
 #include "server/engine/record_keys.h"
 #include "server/storage/rocksdb_store.h"
+#include "tests/server/engine/sweep_holder.h"
 
 namespace tessera {
 namespace {
@@ -26,6 +28,7 @@ constexpr uint64_t kTrained = 60;
 constexpr uint64_t kDrifted = 1'100;  // so many that their list is split
 constexpr uint32_t kDriftedLists = 16;
 constexpr int kSplitPolls = 3'000;
+constexpr size_t kDeletionStep = 4;
 
 // Rows around a few centres.
 std::vector<uint8_t> ByteRows(size_t rows, uint32_t seed) {
@@ -138,6 +141,31 @@ absl::Status WriteCollections(Engine& engine) {
                                                               .type = PayloadIndexType::kInteger}));
 }
 
+EngineOptions OptionsOf(const std::string& data_dir) {
+  EngineOptions options;
+  options.snapshot_path = data_dir + "/snapshots";
+  options.version = "golden";
+  options.deletion_step_points = kDeletionStep;
+  return options;
+}
+
+// The last writes, among them a large deletion by filter of which one step is done.
+absl::Status WriteAfterwards(Engine& engine, const std::atomic<int>& steps_allowed) {
+  RETURN_IF_ERROR(UpsertBytes(engine, 100, 180, 2));
+  RETURN_IF_ERROR(
+      engine.DeletePoints("bytes", {PointId(uint64_t{1}), PointId("point/3")}, {}).status());
+  NumberRange range;
+  range.bounds = {.lt = 60, .gte = 20};
+  Filter filter;
+  filter.must.push_back({FieldCondition{FieldPath("n"), range}});
+  RETURN_IF_ERROR(engine.DeleteByFilter("bytes", filter, {.request_id = "golden"}).status());
+  for (int i = 0; i < kSplitPolls && steps_allowed.load() > 0; ++i) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  // Some of them come again.
+  return UpsertBytes(engine, 50, 55, 5);
+}
+
 std::string Bits(float score) {
   uint32_t bits;
   static_assert(sizeof(bits) == sizeof(score));
@@ -205,10 +233,7 @@ absl::Status DescribeCollection(Engine& engine, const CollectionInfo& info, std:
 absl::StatusOr<std::unique_ptr<Engine>> OpenGoldenStore(const std::string& data_dir,
                                                         Executor& executor) {
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore({.path = data_dir + "/store"}));
-  EngineOptions options;
-  options.snapshot_path = data_dir + "/snapshots";
-  options.version = "golden";
-  return Engine::Open(std::move(store), executor, options);
+  return Engine::Open(std::move(store), executor, OptionsOf(data_dir));
 }
 
 absl::Status WriteGoldenStore(const std::string& data_dir) {
@@ -222,10 +247,12 @@ absl::Status WriteGoldenStore(const std::string& data_dir) {
     RETURN_IF_ERROR(AwaitEnd(*engine, engine->snapshots().Create("drifted")));
     RETURN_IF_ERROR(engine->Close());
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenGoldenStore(live, executor));
-  RETURN_IF_ERROR(UpsertBytes(*engine, 100, 180, 2));
-  RETURN_IF_ERROR(
-      engine->DeletePoints("bytes", {PointId(uint64_t{1}), PointId("point/3")}, {}).status());
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenRocksDbStore({.path = live + "/store"}));
+  std::atomic<int> steps_allowed = 1;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
+                   Engine::Open(std::make_unique<SweepHolder>(std::move(store), steps_allowed),
+                                executor, OptionsOf(live)));
+  RETURN_IF_ERROR(WriteAfterwards(*engine, steps_allowed));
   // As a kill leaves it: the last writes are in the log alone.
   fs::copy(live, data_dir, fs::copy_options::recursive);
   RETURN_IF_ERROR(engine->Close());

@@ -63,6 +63,14 @@ TEST_P(GoldenTest, OpensAndAnswersWhatItDid) {
   EXPECT_EQ(*answers + *restored, Expected());
 }
 
+TEST_P(GoldenTest, MayHoldAnUnfinishedDeletion) {
+  auto store = OpenRocksDbStore({.path = data_dir_ + "/store"});
+  ASSERT_TRUE(store.ok()) << store.status();
+  const KeyRange deletions = DeletionRange(1);
+  auto it = (*store)->Scan(Family::kMeta, deletions.begin, deletions.end, nullptr, /*bulk=*/false);
+  EXPECT_EQ(it->Valid(), GetParam() >= "4");
+}
+
 // And so is refused by the version that wrote it, which would not see all that is in it.
 TEST_P(GoldenTest, IsOfThePresentFormatOnceItHasBeenOpened) {
   {

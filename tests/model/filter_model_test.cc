@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kDimension = 8;
 constexpr size_t kLimit = 10;
+constexpr size_t kDeletionStep = 3;  // so that most deletions by filter leave records for a while
 constexpr const char* kKeys[] = {"k", "i", "f", "d", "b", "o.k", "one", "day", "free"};
 
 class FilterModelTest : public EngineFixture, public testing::WithParamInterface<VectorPlacement> {
@@ -30,6 +31,7 @@ class FilterModelTest : public EngineFixture, public testing::WithParamInterface
   using Points = std::map<uint64_t, Point>;
 
   void SetUp() override {
+    engine_options_.deletion_step_points = kDeletionStep;
     EngineFixture::SetUp();
     Create("c", kDimension, Metric::kL2, ElementType::kInt8, GetParam());
   }
@@ -77,6 +79,7 @@ class FilterModelTest : public EngineFixture, public testing::WithParamInterface
     ASSERT_TRUE(deleted.ok()) << deleted.status();
     EXPECT_EQ(deleted->points, matching.size());
     for (uint64_t id : matching) points_.erase(id);
+    large_deletions_ += matching.size() > kDeletionStep;
   }
   // Of any type: what a field holds need not be what its index expects.
   void ChangeIndexes() {
@@ -239,6 +242,7 @@ class FilterModelTest : public EngineFixture, public testing::WithParamInterface
   Points points_;
   std::set<std::string> indexed_;
   size_t matched_some_ = 0;
+  size_t large_deletions_ = 0;
 };
 
 TEST_P(FilterModelTest, FiltersMeanTheSameWhateverHasHappened) {
@@ -263,6 +267,7 @@ TEST_P(FilterModelTest, FiltersMeanTheSameWhateverHasHappened) {
     }
   }
   EXPECT_GT(matched_some_, 100u) << "the filters are too narrow to tell anything";
+  EXPECT_GT(large_deletions_, 3u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Vectors, FilterModelTest,

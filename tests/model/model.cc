@@ -5,7 +5,9 @@
 #include <cstring>
 #include <set>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace tessera {
 namespace {
@@ -90,6 +92,16 @@ WriteResult Model::Upsert(const std::vector<PointId>& ids, const std::vector<Poi
   return {ids.size(), ++sequence_};
 }
 
+WriteResult Model::DeleteBelow(int64_t bound) {
+  const size_t deleted = std::erase_if(points_, [&](const auto& entry) {
+    int64_t number = 0;
+    absl::string_view text = entry.second.payload;
+    return absl::ConsumePrefix(&text, "{\"n\":") && absl::ConsumeSuffix(&text, "}") &&
+           absl::SimpleAtoi(text, &number) && number < bound;
+  });
+  return {.points = deleted, .sequence = ++sequence_};
+}
+
 WriteResult Model::Delete(const std::vector<PointId>& ids) {
   WriteResult result{0, ++sequence_};
   for (const PointId& id : ids) result.points += points_.erase(id);
@@ -117,6 +129,14 @@ std::vector<double> Model::BestScores(const std::vector<float>& query, size_t k)
   }
   scores.resize(std::min(k, scores.size()));
   return scores;
+}
+
+Filter NumberBelow(int64_t bound) {
+  NumberRange range;
+  range.bounds.lt = static_cast<Number>(bound);
+  Filter filter;
+  filter.must.push_back({FieldCondition{FieldPath("n"), range}});
+  return filter;
 }
 
 std::string CompareWithModel(Engine& engine, const std::string& collection, const Model& model,

@@ -18,7 +18,7 @@ class Model {
  public:
   struct Point {
     std::vector<float> vector;
-    std::string payload;
+    std::string payload;  // {"n":number}, or ""
   };
 
   Model(Metric metric, size_t dimension) : metric_(metric), dimension_(dimension) {}
@@ -26,6 +26,8 @@ class Model {
   // The result that the engine's call must have.
   WriteResult Upsert(const std::vector<PointId>& ids, const std::vector<Point>& points);
   WriteResult Delete(const std::vector<PointId>& ids);
+  // Deletes by NumberBelow(bound), with a request id: it counts if nothing matches, too.
+  WriteResult DeleteBelow(int64_t bound);
 
   const std::map<PointId, Point>& points() const { return points_; }
   uint64_t sequence() const { return sequence_; }
@@ -42,6 +44,9 @@ class Model {
   std::map<PointId, Point> points_;
   uint64_t sequence_ = 0;
 };
+
+// Holds for the payload {"n":number}, which a point may have, if the number is below the bound.
+Filter NumberBelow(int64_t bound);
 
 // What is wrong with the engine's collection, or "". Compares counts, the scrolled set and every
 // point's bytes, the sequence, and exhaustive and approximate searches of `queries`.

@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kDimension = 16;
 constexpr uint32_t kIds = 700;
+constexpr size_t kDeletionStep = 4;  // so that deletions by filter leave records for a while
 
 struct Setting {
   Metric metric;
@@ -23,6 +24,7 @@ struct Setting {
 class ModelTest : public EngineFixture, public testing::WithParamInterface<Setting> {
  protected:
   void SetUp() override {
+    engine_options_.deletion_step_points = kDeletionStep;
     EngineFixture::SetUp();
     seed_ = FromEnvironment("TESSERA_MODEL_SEED", GetParam().seed);
     random_.seed(seed_);
@@ -72,6 +74,18 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<Setti
     const WriteResult expected = model_.Delete(ids);
     EXPECT_EQ(result->points, expected.points);
     EXPECT_EQ(result->sequence, expected.sequence);
+  }
+  void DeleteByFilter() {
+    const auto bound = static_cast<int64_t>(random_() % 300);
+    const std::string request = absl::StrCat("request ", model_.sequence());
+    const WriteResult expected = model_.DeleteBelow(bound);
+    for (int i = 0; i < 2; ++i) {  // the second time it is known
+      const auto result = engine_->DeleteByFilter("c", NumberBelow(bound), {.request_id = request});
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_EQ(result->points, expected.points);
+      EXPECT_EQ(result->sequence, expected.sequence);
+    }
+    large_deletions_ += expected.points > kDeletionStep;
   }
   // Trains a new codebook, or takes an older one again, or deletes one that is not in use.
   void ChangeCodebook() {
@@ -123,6 +137,7 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<Setti
   std::mt19937 random_;
   Model model_{GetParam().metric, kDimension};
   std::vector<std::vector<float>> queries_;
+  size_t large_deletions_ = 0;
 };
 
 TEST_P(ModelTest, EngineEqualsModelThroughRandomOperations) {
@@ -132,8 +147,10 @@ TEST_P(ModelTest, EngineEqualsModelThroughRandomOperations) {
     const uint32_t choice = random_() % 100;
     if (choice < 60) {
       Upsert();
-    } else if (choice < 90) {
+    } else if (choice < 84) {
       Delete();
+    } else if (choice < 90) {
+      DeleteByFilter();
     } else if (choice < 93 && model_.points().size() > 60) {
       ChangeCodebook();
       ++trainings;
@@ -154,6 +171,7 @@ TEST_P(ModelTest, EngineEqualsModelThroughRandomOperations) {
   Compare();
   EXPECT_GE(restarts, 3u) << "the sequence is too tame to tell anything";
   EXPECT_GE(trainings, 3u);
+  EXPECT_GE(large_deletions_, 3u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, ModelTest,
