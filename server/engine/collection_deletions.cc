@@ -108,9 +108,19 @@ absl::Status Collection::SweepDeletedPoints() {
   // So that the look-up in the queue's turn finds them in the cache.
   std::vector<Slot> stored;
   RETURN_IF_ERROR(FindStoredSlots(ids, &stored));
+  // A power cut may take the end of one log and leave some of the next one. So the deletion has to
+  // be on disk before a part of its points goes, and the removal before the slots have other
+  // points. After a sync that fails the store takes no more writes.
+  RETURN_IF_ERROR(store_.Sync());
   RETURN_IF_ERROR(queue_.RunExclusive([&] { return RemoveLeftovers(key, slots, ids); }));
   sweep_from_ = key;
-  return absl::OkStatus();
+  RETURN_IF_ERROR(store_.Sync());
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    slots_.Release(slots, epochs_.next());
+    Publish();
+    return absl::OkStatus();
+  });
 }
 
 // In the queue's turn.
@@ -131,11 +141,9 @@ absl::Status Collection::RemoveLeftovers(const std::string& deletion_key,
     if (stored[i] == slots[i]) batch->Delete(Family::kIds, IdKey(id_, ids[i]));
   }
   batch->Delete(Family::kMeta, deletion_key);
-  // Nobody is told that it has been done: it may be lost, whole.
+  // Writers do not wait for the disk: nobody is told that it has been done, and it may be lost.
   RETURN_IF_ERROR(store_.Commit(*batch, Durability::kAsync));
-  slots_.Release(slots, epochs_.next());
   dead_records_.fetch_add(slots.size(), std::memory_order_relaxed);
-  Publish();
   return absl::OkStatus();
 }
 

@@ -52,7 +52,11 @@ class EngineDeletionsTest : public EngineFixture, public testing::WithParamInter
     AddIndex("n");
   }
   std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
-    return std::make_unique<SweepHolder>(std::move(store), steps_allowed_);
+    return std::make_unique<SweepHolder>(std::move(store), steps_allowed_, &too_early_);
+  }
+  void TearDown() override {
+    EngineFixture::TearDown();
+    EXPECT_EQ(too_early_, 0) << "a power cut might leave the step and take what it follows on";
   }
 
   void AddIndex(const std::string& key) {
@@ -186,6 +190,7 @@ class EngineDeletionsTest : public EngineFixture, public testing::WithParamInter
   }
 
   std::atomic<int> steps_allowed_{kNoEnd};
+  std::atomic<int> too_early_{0};
   Matrix rows_;
   std::map<uint64_t, std::string> expected_;
   uint64_t leftover_records_ = 0;

@@ -14,8 +14,11 @@ namespace tessera {
 // look at what is between: it refuses the commits of further steps as a full disk would.
 class SweepHolder : public StoreWrapper {
  public:
-  SweepHolder(std::unique_ptr<Store> store, std::atomic<int>& steps_allowed)
-      : StoreWrapper(std::move(store)), steps_allowed_(steps_allowed) {}
+  // `too_early`, if any, counts steps before which there was no sync since the deletion, or since
+  // the step before.
+  SweepHolder(std::unique_ptr<Store> store, std::atomic<int>& steps_allowed,
+              std::atomic<int>* too_early = nullptr)
+      : StoreWrapper(std::move(store)), steps_allowed_(steps_allowed), too_early_(too_early) {}
 
   std::unique_ptr<StoreBatch> NewBatch() override {
     return std::make_unique<Batch>(StoreWrapper::NewBatch());
@@ -26,17 +29,26 @@ class SweepHolder : public StoreWrapper {
       steps_allowed_.fetch_add(1);
       return absl::ResourceExhaustedError("the test holds it up");
     }
-    return StoreWrapper::Commit(*noted.batch, durability);
+    if (noted.sweeps && unsynced_.load() && too_early_ != nullptr) too_early_->fetch_add(1);
+    const absl::Status status = StoreWrapper::Commit(*noted.batch, durability);
+    if (noted.sweeps || noted.deletes) unsynced_ = true;
+    return status;
+  }
+  absl::Status Sync() override {
+    const absl::Status status = StoreWrapper::Sync();
+    unsynced_ = false;
+    return status;
   }
 
  private:
   struct Batch : StoreBatch {
     explicit Batch(std::unique_ptr<StoreBatch> wrapped) : batch(std::move(wrapped)) {}
     void Put(Family family, std::string_view key, std::string_view value) override {
+      deletes |= IsDeletion(family, key);
       batch->Put(family, key, value);
     }
     void Delete(Family family, std::string_view key) override {
-      sweeps |= family == Family::kMeta && key.starts_with("deletion/");
+      sweeps |= IsDeletion(family, key);
       batch->Delete(family, key);
     }
     void DeleteRange(Family family, std::string_view begin, std::string_view end) override {
@@ -44,11 +56,18 @@ class SweepHolder : public StoreWrapper {
     }
     size_t bytes() const override { return batch->bytes(); }
 
+    static bool IsDeletion(Family family, std::string_view key) {
+      return family == Family::kMeta && key.starts_with("deletion/");
+    }
+
     const std::unique_ptr<StoreBatch> batch;
     bool sweeps = false;
+    bool deletes = false;
   };
 
   std::atomic<int>& steps_allowed_;
+  std::atomic<int>* const too_early_;
+  std::atomic<bool> unsynced_{false};
 };
 
 }  // namespace tessera
