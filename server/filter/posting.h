@@ -20,6 +20,7 @@ class Posting {
   Posting() = default;
   // `slots` are sorted and different.
   explicit Posting(std::span<const Slot> slots) {
+    size_ = static_cast<uint32_t>(slots.size());
     if (slots.size() == 1) {
       one_ = slots[0];
     } else if (slots.size() > 1) {
@@ -28,16 +29,16 @@ class Posting {
   }
 
   explicit Posting(Roaring slots) {
-    const uint64_t size = slots.cardinality();
-    if (size == 1) {
+    size_ = static_cast<uint32_t>(slots.cardinality());
+    if (size_ == 1) {
       one_ = slots.minimum();
-    } else if (size > 1) {
+    } else if (size_ > 1) {
       many_ = std::make_shared<const Roaring>(std::move(slots));
     }
   }
 
-  bool empty() const { return many_ == nullptr && one_ == kInvalidSlot; }
-  size_t size() const { return many_ != nullptr ? many_->cardinality() : empty() ? 0 : 1; }
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
   void AddTo(Roaring* slots) const {
     if (many_ != nullptr) {
       *slots |= *many_;
@@ -71,6 +72,7 @@ class Posting {
 
  private:
   Slot one_ = kInvalidSlot;
+  uint32_t size_ = 0;  // a bitmap would count it anew each time
   std::shared_ptr<const Roaring> many_;
 };
 

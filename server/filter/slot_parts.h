@@ -19,16 +19,13 @@ class SlotParts {
  public:
   void Add(const Posting& posting) {
     if (posting.many() != nullptr) {
-      Add(*posting.many());
+      Add(*posting.many(), posting.size());
     } else if (!posting.empty()) {
       ones_.push_back(posting.one());
       ++size_;
     }
   }
-  void Add(const Roaring& slots) {
-    bitmaps_.push_back(&slots);
-    size_ += slots.cardinality();
-  }
+  void Add(const Roaring& slots) { Add(slots, slots.cardinality()); }
 
   // The sizes of the parts: how many slots there are, if no two parts have one in common.
   uint64_t size() const { return size_; }
@@ -40,6 +37,11 @@ class SlotParts {
   void InsertInto(SlotMask* mask) const;
 
  private:
+  void Add(const Roaring& slots, uint64_t size) {
+    bitmaps_.push_back(&slots);
+    size_ += size;
+  }
+
   std::vector<const Roaring*> bitmaps_;
   std::vector<Slot> ones_;
   uint64_t size_ = 0;
