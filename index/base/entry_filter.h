@@ -16,7 +16,7 @@ namespace tessera {
 struct EntryFilter {
   std::shared_ptr<const SlotCodes> codes;
   CodeSet certain;         // with these codes entries are allowed
-  CodeSet possible;        // with others than these they are not
+  CodeSet possible;        // with others than these they are not; all of `certain` are in it
   std::vector<Slot> some;  // of the slots with a code that is possible and not certain; sorted
 
   bool AllowsPossible(Slot slot) const {
@@ -25,6 +25,8 @@ struct EntryFilter {
   // To be called when all are inserted: of `possible`, only what is not in `certain` need be.
   void Finish() {
     certain.Finish();
+    if (some.empty()) possible = CodeSet();
+    for (const CodeSet::Range& range : certain.ranges()) possible.Insert(range.first, range.last);
     possible.Finish();
     std::sort(some.begin(), some.end());
   }

@@ -94,7 +94,8 @@ void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
     for (size_t i = 0; i < count; ++i) {
       float* costs = scratch->dots.data() + i * groups;
       for (size_t g = 0; g < groups; ++g) costs[g] = head_half_norms_[g] - costs[g];
-      const size_t chosen = SelectLeast(costs, groups, probed, scratch->chosen.data());
+      const size_t chosen =
+          SelectLeast(costs, groups, probed, probed + probed / 16, scratch->chosen.data());
       for (size_t p = 0; p < chosen; ++p) {
         scratch->probed[scratch->chosen[p]].push_back(static_cast<uint32_t>(begin + i));
       }

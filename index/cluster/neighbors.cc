@@ -40,7 +40,7 @@ void GatherRows(MatrixView from, std::span<const uint32_t> ids, float* out) {
 // Writes the numbers of the `count` least costs in ascending order; the lowest numbers among
 // equals. `scratch` has room for costs.size() + kSelectLeastSlack.
 void ExactlyLeast(std::span<const float> costs, size_t count, uint32_t* scratch, uint32_t* out) {
-  const size_t found = SelectLeast(costs.data(), costs.size(), count, scratch);
+  const size_t found = SelectLeast(costs.data(), costs.size(), count, count + count / 16, scratch);
   std::nth_element(scratch, scratch + count - 1, scratch + found, [&](uint32_t a, uint32_t b) {
     return costs[a] < costs[b] || (costs[a] == costs[b] && a < b);
   });

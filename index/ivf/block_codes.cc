@@ -14,15 +14,6 @@ BlockCodes::~BlockCodes() {
   }
 }
 
-BlockCodes::Kept* BlockCodes::Find(const SlotCodes* codes) const {
-  for (const auto& place : kept_) {
-    Kept* kept = place.load(std::memory_order_acquire);
-    if (kept == nullptr) return nullptr;
-    if (kept->of.load(std::memory_order_acquire) == codes) return kept;
-  }
-  return nullptr;
-}
-
 // Null if all places are taken by codes that somebody holds.
 BlockCodes::Kept* BlockCodes::FindOrAdd(const std::shared_ptr<const SlotCodes>& codes) {
   if (Kept* kept = Find(codes.get())) return kept;
@@ -48,9 +39,9 @@ BlockCodes::Kept* BlockCodes::FindOrAdd(const std::shared_ptr<const SlotCodes>& 
   return nullptr;
 }
 
-const uint16_t* BlockCodes::Get(const std::shared_ptr<const SlotCodes>& codes,
-                                const LutScanShape& shape, const uint8_t* blocks, size_t first,
-                                size_t count, uint16_t* scratch) {
+const uint16_t* BlockCodes::Read(const std::shared_ptr<const SlotCodes>& codes,
+                                 const LutScanShape& shape, const uint8_t* blocks, size_t first,
+                                 size_t count, uint16_t* scratch) {
   const auto read = [&](size_t b, uint16_t* out) {
     codes->Read({LutScanSlots(shape, blocks + b * shape.block_bytes()), kLutScanBlockVectors}, out);
   };
@@ -76,13 +67,6 @@ const uint16_t* BlockCodes::Get(const std::shared_ptr<const SlotCodes>& codes,
   // Another thread is reading some of them: not worth waiting for.
   for (size_t b = 0; b < count; ++b) read(b, scratch + b * kLutScanBlockVectors);
   return scratch;
-}
-
-void BlockCodes::FetchAhead(const SlotCodes* codes, size_t first, size_t count) const {
-  const Kept* kept = Find(codes);
-  if (kept == nullptr) return;
-  const uint16_t* begin = kept->codes.data() + first * kLutScanBlockVectors;
-  for (size_t b = 0; b < count; ++b) __builtin_prefetch(begin + b * kLutScanBlockVectors);
 }
 
 BlockMemory::BlockMemory(size_t blocks, size_t block_bytes,

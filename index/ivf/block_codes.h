@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "index/base/buffer.h"
 #include "index/base/limits.h"
+#include "index/base/prefetch.h"
 #include "index/base/slot_codes.h"
 #include "index/simd/lut_scan.h"
 
@@ -36,15 +37,36 @@ class BlockCodes {
   // The codes of the `count` blocks from the first-th on, which begin at `blocks`. They lie here
   // or, if codes of as many kinds are kept as may be, in `scratch`, which has room for them.
   const uint16_t* Get(const std::shared_ptr<const SlotCodes>& codes, const LutScanShape& shape,
-                      const uint8_t* blocks, size_t first, size_t count, uint16_t* scratch);
+                      const uint8_t* blocks, size_t first, size_t count, uint16_t* scratch) {
+    const uint16_t* kept = GetKept(codes.get(), first, count);
+    return kept != nullptr ? kept : Read(codes, shape, blocks, first, count, scratch);
+  }
+  // Null if not all of them have been read before.
+  const uint16_t* GetKept(const SlotCodes* codes, size_t first, size_t count) const {
+    const Kept* kept = Find(codes);
+    return kept != nullptr && kept->AreRead(first, count) ? kept->of_block(first) : nullptr;
+  }
   // Has them come into the cache if they are kept.
-  void FetchAhead(const SlotCodes* codes, size_t first, size_t count) const;
+  void FetchAhead(const SlotCodes* codes, size_t first, size_t count) const {
+    const Kept* kept = Find(codes);
+    if (kept == nullptr) return;
+    for (size_t b = first; b < first + count; ++b) PrefetchFar(kept->of_block(b));
+  }
 
  private:
   enum State : uint8_t { kMissing, kBeingRead, kRead };
 
   struct Kept {
     explicit Kept(size_t blocks) : codes(blocks * kLutScanBlockVectors), states(blocks) {}
+
+    const uint16_t* of_block(size_t b) const { return codes.data() + b * kLutScanBlockVectors; }
+    bool AreRead(size_t first, size_t count) const {
+      bool all = true;
+      for (size_t b = first; b < first + count; ++b) {
+        all &= std::atomic_ref<const uint8_t>(states[b]).load(std::memory_order_acquire) == kRead;
+      }
+      return all;
+    }
 
     std::atomic<const SlotCodes*> of{nullptr};
     std::weak_ptr<const SlotCodes> alive;  // so that `of` is the address of no other; mutex_
@@ -53,7 +75,17 @@ class BlockCodes {
   };
 
   size_t kept_bytes() const { return blocks_ * (kLutScanBlockVectors * sizeof(uint16_t) + 1); }
-  Kept* Find(const SlotCodes* codes) const;
+  Kept* Find(const SlotCodes* codes) const {
+    for (const auto& place : kept_) {
+      Kept* kept = place.load(std::memory_order_acquire);
+      if (kept == nullptr) return nullptr;
+      if (kept->of.load(std::memory_order_acquire) == codes) return kept;
+    }
+    return nullptr;
+  }
+  // As Get, of blocks whose codes have not all been read.
+  const uint16_t* Read(const std::shared_ptr<const SlotCodes>& codes, const LutScanShape& shape,
+                       const uint8_t* blocks, size_t first, size_t count, uint16_t* scratch);
   Kept* FindOrAdd(const std::shared_ptr<const SlotCodes>& codes) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const size_t blocks_;
@@ -75,6 +107,10 @@ class BlockMemory {
   const uint16_t* Codes(const std::shared_ptr<const SlotCodes>& codes, const LutScanShape& shape,
                         const uint8_t* blocks, size_t count, uint16_t* scratch) const {
     return codes_.Get(codes, shape, blocks, IndexOf(blocks), count, scratch);
+  }
+  // As BlockCodes::GetKept.
+  const uint16_t* KeptCodes(const SlotCodes* codes, const uint8_t* blocks, size_t count) const {
+    return codes_.GetKept(codes, IndexOf(blocks), count);
   }
   void FetchCodes(const SlotCodes* codes, const uint8_t* blocks, size_t count) const {
     codes_.FetchAhead(codes, IndexOf(blocks), count);

@@ -28,24 +28,6 @@ void EntryLanes(const EntryFilter& filter, const LutScanShape& shape, const Bloc
 // Has the codes of a list come into the cache, if they are kept.
 void PrefetchEntryCodes(const EntryFilter& filter, const ListsSnapshot& lists, size_t list);
 
-// Collects the slots of allowed entries of some lists, in the order of the lists. Keeps its memory
-// from one use to the next; not thread-safe.
-class EntryGatherer {
- public:
-  void Gather(const ListsSnapshot& lists, std::span<const Neighbor> which,
-              const EntryFilter& filter, const SlotSet& deleted, std::vector<Slot>* slots);
-
- private:
-  struct Found {
-    const Slot* slot;
-    bool certain;
-  };
-  void Find(const EntryFilter& filter, const LutScanShape& shape, const BlockMemory& memory,
-            const uint8_t* blocks, size_t num_blocks);
-
-  std::vector<Found> found_;
-};
-
 }  // namespace tessera
 
 #endif  // TESSERA_INDEX_IVF_ENTRY_LANES_H_

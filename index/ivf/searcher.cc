@@ -14,6 +14,7 @@
 #include "index/ivf/entry_lanes.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/masked_scan.h"
+#include "index/ivf/near_lists.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/rerank.h"
 
@@ -216,12 +217,13 @@ class Batch {
     Neighbor* const end = begin + width.lists;
     size_t lists = std::min(width.nprobe, width.lists);
     if (lists > CoarseQuantizer::kSortedFirst) {
-      std::nth_element(begin + CoarseQuantizer::kSortedFirst, begin + lists, end);
+      NearestFirst({begin + CoarseQuantizer::kSortedFirst, end},
+                   lists - CoarseQuantizer::kSortedFirst);
     }
     ScanMaskedLists(q, {begin, lists}, params_.allowed_count, &progress);
     if (lists < width.lists) {
       lists = std::max(lists, width.ListsAfter(progress.met, progress.seen));
-      std::nth_element(begin + progress.scanned, begin + lists, end);
+      NearestFirst({begin + progress.scanned, end}, lists - progress.scanned);
       ScanMaskedLists(q, {begin + progress.scanned, begin + lists}, params_.allowed_count,
                       &progress);
     }
@@ -389,23 +391,6 @@ absl::Status CheckArguments(const ListsSnapshot& lists, MatrixView queries,
 }
 
 }  // namespace
-
-void NearestLists(const ListsSnapshot& lists, std::span<const float> query, size_t count,
-                  std::vector<Neighbor>* nearest) {
-  static thread_local CoarseQuantizer::Scratch scratch;
-  std::vector<float> prepared(query.size());
-  lists.codebook().Prepare({query.data(), 1, query.size()}, prepared.data());
-  nearest->resize(std::clamp<size_t>(count, 1, lists.nlist()));
-  lists.tables().coarse.AboutNearest(prepared.data(), nearest->size(), scratch, nearest->data());
-}
-
-void ListDistances(const ListsSnapshot& lists, std::span<const float> query,
-                   std::span<const uint32_t> which, Neighbor* distances) {
-  static thread_local CoarseQuantizer::Scratch scratch;
-  std::vector<float> prepared(query.size());
-  lists.codebook().Prepare({query.data(), 1, query.size()}, prepared.data());
-  lists.tables().coarse.Distances(prepared.data(), which, scratch, distances);
-}
 
 absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
                        const IvfSearchParams& params, const SlotSet& deleted,

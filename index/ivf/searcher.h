@@ -104,15 +104,6 @@ struct SearchWidth {
 };
 SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size);
 
-// About the `count` lists nearest to the query, in no order, and how far they are by what the
-// coarse step knows without a look at the centroids.
-void NearestLists(const ListsSnapshot& lists, std::span<const float> query, size_t count,
-                  std::vector<Neighbor>* nearest);
-
-// distances[i] = list which[i] and how far it is from the query, as the coarse step sees it.
-void ListDistances(const ListsSnapshot& lists, std::span<const float> query,
-                   std::span<const uint32_t> which, Neighbor* distances);
-
 }  // namespace tessera
 
 #endif  // TESSERA_INDEX_IVF_SEARCHER_H_

@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "index/simd/lane_mask.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "index/simd/mask_bits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera {
@@ -28,9 +29,7 @@ void LanesOf(const uint8_t* HWY_RESTRICT slots, size_t stride, size_t num_blocks
       const auto slot = hn::Min(hn::Load(d, block + i), last);
       const auto word = hn::GatherIndex(d, words, hn::BitCast(di, hn::ShiftRight<5>(slot)));
       const auto bit = hn::And(hn::Shr(word, hn::And(slot, bit_of_word)), one);
-      uint8_t bits[8] = {};
-      hn::StoreMaskBits(d, hn::Eq(bit, one), bits);
-      found |= (uint32_t{bits[0]} | uint32_t{bits[1]} << 8) << i;
+      found |= MaskBits(d, hn::Eq(bit, one)) << i;
     }
     lanes[b] = found;
   }

@@ -68,8 +68,7 @@ float* Biases(const LutScanShape& shape, uint8_t* block) {
 }
 
 Slot* Slots(const LutScanShape& shape, uint8_t* block) {
-  return reinterpret_cast<Slot*>(block + shape.packed_codes_bytes() +
-                                 kLutScanBlockVectors * sizeof(float));
+  return reinterpret_cast<Slot*>(block + shape.slots_offset());
 }
 
 }  // namespace

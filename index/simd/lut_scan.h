@@ -26,7 +26,11 @@ struct LutScanShape {
   size_t packed_codes_bytes() const {
     return (tables() * nbits * kLutScanBlockVectors / 8 + 63) / 64 * 64;
   }
-  size_t block_bytes() const { return packed_codes_bytes() + 8 * kLutScanBlockVectors; }
+  // Where the slots begin in a block.
+  size_t slots_offset() const {
+    return packed_codes_bytes() + sizeof(float) * kLutScanBlockVectors;
+  }
+  size_t block_bytes() const { return slots_offset() + sizeof(Slot) * kLutScanBlockVectors; }
 };
 
 // The arrangement of nibbles in a block is chosen for the instruction set in use, and is private to

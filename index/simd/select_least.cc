@@ -26,21 +26,21 @@ size_t CountUpTo(const float* HWY_RESTRICT values, size_t n, float bound) {
 }
 
 // Halves the interval [low, high], below which too few values lie and up to which enough do, until
-// little more than enough do or the interval is as narrow as its ends can tell.
-float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count) {
+// no more than `most` do or the interval is as narrow as its ends can tell.
+float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count, size_t most) {
   const SelectFloat d;
   const size_t lanes = hn::Lanes(d);
   float low = values[0], high = values[0];
   size_t i = 0;
   if (n >= lanes) {
-    auto least = hn::LoadU(d, values), most = least;
+    auto least = hn::LoadU(d, values), greatest = least;
     for (i = lanes; i + lanes <= n; i += lanes) {
       const auto next = hn::LoadU(d, values + i);
       least = hn::Min(least, next);
-      most = hn::Max(most, next);
+      greatest = hn::Max(greatest, next);
     }
     low = hn::GetLane(hn::MinOfLanes(d, least));
-    high = hn::GetLane(hn::MaxOfLanes(d, most));
+    high = hn::GetLane(hn::MaxOfLanes(d, greatest));
   }
   for (; i < n; ++i) {
     low = values[i] < low ? values[i] : low;
@@ -48,7 +48,7 @@ float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count) {
   }
   if (CountUpTo(values, n, low) >= count) return low;
   size_t found = n;
-  while (found > count + count / 16) {
+  while (found > most) {
     const float middle = low + (high - low) / 2;
     if (!(middle > low && middle < high)) break;
     const size_t below = CountUpTo(values, n, middle);
@@ -62,19 +62,22 @@ float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count) {
   return high;
 }
 
-size_t SelectLeast(const float* HWY_RESTRICT values, size_t n, size_t count,
+size_t SelectLeast(const float* HWY_RESTRICT values, size_t n, size_t count, size_t most,
                    uint32_t* HWY_RESTRICT out) {
   const SelectFloat d;
   const hn::RebindToUnsigned<SelectFloat> du;
   const size_t lanes = hn::Lanes(d);
-  const float bound = LeastBound(values, n, count);
+  const float bound = LeastBound(values, n, count, most);
   const auto bounds = hn::Set(d, bound);
   auto numbers = hn::Iota(du, 0);
   const auto step = hn::Set(du, static_cast<uint32_t>(lanes));
   size_t found = 0, i = 0;
   for (; i + lanes <= n; i += lanes) {
     const auto chosen = hn::Le(hn::LoadU(d, values + i), bounds);
-    found += hn::CompressStore(numbers, hn::RebindMask(du, chosen), du, out + found);
+    const auto mask = hn::RebindMask(du, chosen);
+    // Not CompressStore: some processors take a hundred cycles for its instruction.
+    hn::StoreU(hn::Compress(numbers, mask), du, out + found);
+    found += hn::CountTrue(du, mask);
     numbers = hn::Add(numbers, step);
   }
   for (; i < n; ++i) {
@@ -92,8 +95,8 @@ namespace tessera {
 
 HWY_EXPORT(SelectLeast);
 
-size_t SelectLeast(const float* values, size_t n, size_t count, uint32_t* out) {
-  return HWY_DYNAMIC_DISPATCH(SelectLeast)(values, n, count, out);
+size_t SelectLeast(const float* values, size_t n, size_t count, size_t most, uint32_t* out) {
+  return HWY_DYNAMIC_DISPATCH(SelectLeast)(values, n, count, most, out);
 }
 
 }  // namespace tessera

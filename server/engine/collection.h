@@ -369,10 +369,6 @@ class Collection {
                                       const IvfSearchParams& params, const FilterMatches& matches,
                                       bool sort, std::span<std::vector<Neighbor>> results,
                                       SearchReport* report) const;
-  absl::StatusOr<bool> GatherNear(const CollectionView& view, std::span<const float> query,
-                                  const IvfSearchParams& params, const FilterMatches& matches,
-                                  std::shared_ptr<const SlotsByList> by_list,
-                                  std::vector<Slot>* slots, SearchReport* report) const;
   absl::Status SearchCoded(const CollectionView& view, MatrixView queries,
                            const IvfSearchParams& params, const FilterMatches& matches,
                            std::span<std::vector<Neighbor>> results, SearchReport* report) const;

@@ -1,14 +1,17 @@
 // Searches among the points that match a filter.
 #include <algorithm>
-#include <limits>
+#include <memory>
+#include <optional>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "index/base/status_macros.h"
 #include "index/base/top_k.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/exact.h"
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
+#include "server/engine/near_slots.h"
 
 namespace tessera {
 namespace {
@@ -24,57 +27,59 @@ constexpr size_t kRowBytes = 64;
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
 constexpr size_t kMatchingBlockRows = 128;
 
-// Takes the matching slots of lists that are not `done`, the lists nearest to the query first,
-// until there are `wanted`. Returns how many lists it took.
-size_t TakeFurther(const ListsSnapshot& lists, std::span<const float> query,
-                   const SlotsByList& matches, const std::vector<uint8_t>& done, size_t wanted,
-                   std::vector<Slot>* slots) {
-  std::vector<uint32_t> left;
-  for (uint32_t list : matches.lists()) {
-    if (done[list] == 0) left.push_back(list);
-  }
-  std::vector<Neighbor> heap(left.size());
-  ListDistances(lists, query, left, heap.data());
-  const auto farther = [](const Neighbor& a, const Neighbor& b) { return b < a; };
-  std::make_heap(heap.begin(), heap.end(), farther);
-  size_t count = 0;
-  while (slots->size() < wanted && !heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), farther);
-    const std::span<const Slot> some = matches.of(heap.back().slot);
-    slots->insert(slots->end(), some.begin(), some.end());
-    heap.pop_back();
-    ++count;
-  }
-  return count;
-}
-
-// The slots of lists that are taken nearest first.
-class NearestTaker {
+// The source of NearSlots that has all that match, sorted by list; or, if they have not been
+// sorted, sorts out those of the lists that it is asked for.
+class ListedSlots {
  public:
-  NearestTaker(size_t nlist, std::vector<Slot>* slots) : slots_(slots), done_(nlist, 0) {}
+  using Sort = absl::FunctionRef<std::shared_ptr<const SlotsByList>()>;
+  using HaveLists = absl::FunctionRef<bool()>;
 
-  // Takes the nearest of `lists`, so that `begin` to `end` of them are taken, but none once there
-  // are `wanted` slots. Those before `begin` have been taken. Returns where it stopped.
-  template <class Of>
-  size_t Take(std::vector<Neighbor>& lists, size_t begin, size_t end, size_t wanted, const Of& of) {
-    const auto at = [&](size_t i) { return lists.begin() + static_cast<std::ptrdiff_t>(i); };
-    if (end < lists.size()) std::nth_element(at(begin), at(end), lists.end());
-    for (; begin < end && slots_->size() < wanted; ++begin) {
-      const uint32_t list = lists[begin].slot;
-      // A slot or two: less than what a call to copy them would cost.
-      for (Slot slot : of(list)) slots_->push_back(slot);
-      done_[list] = 1;
-      ++taken_;
-    }
-    return begin;
+  // `by_list` may be null, to be made by `sort` if need be, which may fail. `have_lists` says
+  // whether the slots of `table` still have the lists of the search.
+  ListedSlots(std::shared_ptr<const SlotsByList> by_list, const FilterMatches& matches,
+              const SlotTable& table, size_t nlist, Sort sort, HaveLists have_lists)
+      : by_list_(std::move(by_list)),
+        table_(table),
+        nlist_(nlist),
+        sort_(sort),
+        have_lists_(have_lists) {
+    if (by_list_ == nullptr) matches.List(&all());
   }
-  size_t taken() const { return taken_; }
-  const std::vector<uint8_t>& done() const { return done_; }
+
+  bool Prepare(std::span<const Neighbor> lists) {
+    return by_list_ != nullptr || (near().Fill(all(), table_, nlist_, lists) && have_lists_());
+  }
+  const std::vector<uint32_t>* PrepareAll() {
+    if (by_list_ == nullptr) by_list_ = sort_();
+    return by_list_ == nullptr ? nullptr : &by_list_->lists();
+  }
+  size_t Take(std::span<const Neighbor> lists, size_t wanted, std::vector<Slot>* slots) {
+    size_t taken = 0;
+    for (; taken < lists.size() && slots->size() < wanted; ++taken) {
+      const uint32_t list = lists[taken].slot;
+      // A slot or two: less than what a call to copy them would cost.
+      for (Slot slot : by_list_ != nullptr ? by_list_->of(list) : near().of(list)) {
+        slots->push_back(slot);
+      }
+    }
+    return taken;
+  }
 
  private:
-  std::vector<Slot>* const slots_;
-  std::vector<uint8_t> done_;  // of each list, whether it has been taken
-  size_t taken_ = 0;
+  static std::vector<Slot>& all() {
+    static thread_local std::vector<Slot> all;
+    return all;
+  }
+  static SlotsOfLists& near() {
+    static thread_local SlotsOfLists near;
+    return near;
+  }
+
+  std::shared_ptr<const SlotsByList> by_list_;
+  const SlotTable& table_;
+  const size_t nlist_;
+  const Sort sort_;
+  const HaveLists have_lists_;
 };
 
 }  // namespace
@@ -186,65 +191,25 @@ absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, Matr
     by_list = MatchesByList(view, matches);
     if (by_list == nullptr) return false;
   }
+  const auto sort_now = [&] { return MatchesByList(view, matches); };
+  const auto have_lists = [&] { return HasListsOf(view); };
+  ListedSlots source(std::move(by_list), matches, table_, view.lists->nlist(), sort_now,
+                     have_lists);
   SearchReport gathered = *report;
   gathered.plan = SearchPlan::kMaskedLists;
   gathered.exhausted = true;
+  static thread_local std::vector<Slot> slots;
   for (size_t q = 0; q < queries.rows; ++q) {
-    std::vector<Slot> slots;
-    ASSIGN_OR_RETURN(const bool done,
-                     GatherNear(view, queries.row(q), params, matches, by_list, &slots, &gathered));
-    if (!done) return false;
+    slots.clear();
+    const std::optional<size_t> lists =
+        NearSlots(*view.lists, params, &source, &slots).Collect(queries.row(q));
+    if (!lists) return false;
+    gathered.lists_scanned += *lists;
     gathered.exhausted = gathered.exhausted && slots.size() == matches.count();
     gathered.candidates_reranked += slots.size();
     RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
   }
   *report = gathered;
-  return true;
-}
-
-// The slots that match and lie in the lists near the query. `by_list` may be null.
-absl::StatusOr<bool> Collection::GatherNear(const CollectionView& view,
-                                            std::span<const float> query,
-                                            const IvfSearchParams& params,
-                                            const FilterMatches& matches,
-                                            std::shared_ptr<const SlotsByList> by_list,
-                                            std::vector<Slot>* slots, SearchReport* report) const {
-  const size_t nlist = view.codebook->nlist();
-  const SearchWidth width = MaskedSearchWidth(params, nlist, view.lists->size());
-  static thread_local SlotsOfLists near;
-  static thread_local std::vector<Slot> all;
-  if (by_list == nullptr) matches.List(&all);
-  // Whether the slots of the lists are at hand.
-  const auto have = [&](std::span<const Neighbor> lists) {
-    return by_list != nullptr || (near.Fill(all, table_, nlist, lists) && HasListsOf(view));
-  };
-  const auto of = [&](uint32_t list) {
-    return by_list != nullptr ? by_list->of(list) : near.of(list);
-  };
-  constexpr size_t kAll = std::numeric_limits<size_t>::max();
-  NearestTaker taker(nlist, slots);
-  std::vector<Neighbor> lists;
-  NearestLists(*view.lists, query, std::min(nlist, width.WithMissed(width.lists)), &lists);
-  if (!have(lists)) return false;
-  const size_t nprobe = taker.Take(lists, 0, std::min(width.nprobe, lists.size()), kAll, of);
-  size_t seen = 0;
-  for (size_t i = 0; i < nprobe; ++i) seen += view.lists->list(lists[i].slot).size;
-  const size_t end = width.WithMissed(width.ListsAfter(slots->size(), seen));
-  taker.Take(lists, nprobe, std::clamp(end, nprobe, lists.size()), kAll, of);
-  const size_t wanted = width.Wanted(slots->size());
-  if (slots->size() < wanted && width.lists < nlist) {
-    NearestLists(*view.lists, query, std::min(nlist, width.kFurtherLists * width.lists), &lists);
-    std::erase_if(lists, [&](const Neighbor& list) { return taker.done()[list.slot] != 0; });
-    if (!have(lists)) return false;
-    for (size_t begin = 0; begin < lists.size() && slots->size() < wanted;) {
-      begin = taker.Take(lists, begin, std::min(lists.size(), begin + width.lists), wanted, of);
-    }
-  }
-  report->lists_scanned += taker.taken();
-  if (slots->size() >= wanted) return true;
-  if (by_list == nullptr) by_list = MatchesByList(view, matches);
-  if (by_list == nullptr) return false;
-  report->lists_scanned += TakeFurther(*view.lists, query, *by_list, taker.done(), wanted, slots);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include "index/ivf/near_lists.h"
 #include "tests/index/ivf/ivf_test_util.h"
 
 namespace tessera {

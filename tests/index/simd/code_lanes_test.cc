@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 #include <set>
+#include <vector>
 
 #include "index/base/buffer.h"
 #include "tests/index/simd/each_target.h"
@@ -40,6 +41,36 @@ void ExpectLanes(uint32_t codes_end, size_t ranges, uint32_t widest, uint32_t se
         << "code " << codes[i] << " of " << codes_end << ", " << ranges << " ranges";
     ASSERT_EQ(set.Contains(codes[i]), expected) << codes[i];
   }
+}
+
+// Runs of all lengths, whose codes are numbered by run and place.
+TEST(CodeMatches, NumbersOfAllInTheSetOnEveryTarget) {
+  ForEachTarget([] {
+    std::mt19937 rng(1);
+    for (const uint16_t codes_end : {uint16_t{3}, uint16_t{1000}, uint16_t{40'000}}) {
+      for (const int ranges : {0, 1, 30}) {
+        CodeSet set;
+        for (int r = 0; r < ranges; ++r) set.Insert(static_cast<uint16_t>(rng() % codes_end));
+        set.Finish();
+        std::vector<AlignedBuffer<uint16_t>> codes;
+        std::vector<CodeRun> runs;
+        std::vector<uint32_t> expected;
+        size_t all = 0;
+        for (uint32_t blocks = 0; blocks <= CodeRun::kMostBlocks; ++blocks) {
+          codes.emplace_back(blocks * kCodeSetBlock);
+          for (uint32_t i = 0; i < blocks * kCodeSetBlock; ++i) {
+            codes.back()[i] = static_cast<uint16_t>(rng() % codes_end);
+            if (set.Contains(codes.back()[i])) expected.push_back(blocks * CodeRun::kMostCodes + i);
+          }
+          runs.push_back({codes.back().data(), blocks});
+          all += codes.back().size();
+        }
+        std::vector<uint32_t> found(all + kCodeMatchesSlack);
+        found.resize(CodeMatches(runs, set, found.data()));
+        ASSERT_EQ(found, expected) << codes_end << " codes, " << ranges << " ranges";
+      }
+    }
+  });
 }
 
 TEST(CodeLanes, EveryLaneOnEveryTarget) {

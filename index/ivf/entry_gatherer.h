@@ -1,0 +1,58 @@
+#ifndef TESSERA_INDEX_IVF_ENTRY_GATHERER_H_
+#define TESSERA_INDEX_IVF_ENTRY_GATHERER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "index/base/buffer.h"
+#include "index/base/entry_filter.h"
+#include "index/base/slot_set.h"
+#include "index/base/types.h"
+#include "index/simd/code_lanes.h"
+
+namespace tessera {
+
+class ListsSnapshot;
+
+// Collects the slots of allowed entries of some lists, in the order of the lists. It goes through
+// them some runs of blocks at a time and in three steps, each of which has what the next one reads
+// come into the cache meanwhile: codes are found, codes are compared, slots are read.
+//
+// Keeps its memory from one use to the next; not thread-safe.
+class EntryGatherer {
+ public:
+  // Told of slots that have just been appended: for who reads what belongs to them.
+  using Appended = absl::FunctionRef<void(std::span<const Slot>)>;
+
+  // Appends to `slots`.
+  void Gather(const ListsSnapshot& lists, std::span<const Neighbor> which,
+              const EntryFilter& filter, const SlotSet& deleted, std::vector<Slot>* slots,
+              Appended appended);
+
+ private:
+  static constexpr size_t kRuns = 32;
+
+  // Runs that go through the steps together.
+  struct Batch {
+    Batch() : found(kRuns * CodeRun::kMostCodes + kCodeMatchesSlack) {}
+
+    size_t size = 0;  // runs
+    std::array<CodeRun, kRuns> runs;
+    std::array<const uint8_t*, kRuns> blocks;  // of each run
+    size_t num_found = 0;
+    AlignedBuffer<uint32_t> found;    // as CodeMatches tells them
+    AlignedBuffer<uint16_t> scratch;  // codes that are kept nowhere, for each run
+  };
+  // One call of Gather.
+  class Pass;
+
+  std::array<Batch, 3> batches_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_INDEX_IVF_ENTRY_GATHERER_H_
