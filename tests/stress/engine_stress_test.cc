@@ -37,6 +37,7 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     EngineOptions options;
     options.snapshot_path = dir_.path() + "/snapshots";
     options.quiet_before_compaction = absl::Milliseconds(50);
+    options.deletion_step_points = 50;
     auto engine = Engine::Open(*std::move(store), executor_, options);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
@@ -94,6 +95,15 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     const uint64_t first = random() % kIds;
     for (uint64_t i = 0; i < 10; ++i) ids.emplace_back(first + i);
     return engine_->DeletePoints(kName, ids, {}).status();
+  }
+  // Of points whose `a` is in some ten values: mostly more than are removed at once.
+  absl::Status DeleteByFilter(std::mt19937_64& random) {
+    absl::SleepFor(absl::Milliseconds(20));
+    const uint64_t first = random() % kValues;
+    Filter filter;
+    filter.must.push_back({FieldCondition{
+        FieldPath("a"), NumberRange{{.lt = Number{first + 10}, .gte = Number{first}}}}});
+    return engine_->DeleteByFilter(kName, filter, {}).status();
   }
   absl::Status Search(std::mt19937_64& random) {
     SearchRequest request;
@@ -184,6 +194,7 @@ TEST_P(EngineStressTest, AllAtOnce) {
   Repeat("upsert", [&](std::mt19937_64& r) { return Upsert(r); });
   Repeat("upsert", [&](std::mt19937_64& r) { return Upsert(r); });
   Repeat("delete", [&](std::mt19937_64& r) { return Delete(r); });
+  Repeat("delete by filter", [&](std::mt19937_64& r) { return DeleteByFilter(r); });
   Repeat("search", [&](std::mt19937_64& r) { return Search(r); });
   Repeat("search", [&](std::mt19937_64& r) { return Search(r); });
   Repeat("filtered search", [&](std::mt19937_64& r) { return SearchFiltered(r); });
