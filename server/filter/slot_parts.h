@@ -8,6 +8,7 @@
 #include "index/base/slot_mask.h"
 #include "index/base/types.h"
 #include "server/filter/posting.h"
+#include "server/filter/slot_group.h"
 
 namespace tessera {
 
@@ -20,18 +21,24 @@ class SlotParts {
   void Add(const Posting& posting) {
     if (posting.many() != nullptr) {
       Add(*posting.many(), posting.size());
-    } else if (!posting.empty()) {
-      ones_.push_back(posting.one());
-      ++size_;
+    } else {
+      for (const Slot slot : posting.few()) ones_.push_back(slot);
+      size_ += posting.size();
     }
   }
   void Add(const Roaring& slots) { Add(slots, slots.cardinality()); }
+  // `size`: how many slots its values have together.
+  void Add(const SlotGroup& group, uint64_t size) {
+    groups_.push_back(&group);
+    groups_size_ += size;
+    size_ += size;
+  }
 
   // The sizes of the parts: how many slots there are, if no two parts have one in common.
   uint64_t size() const { return size_; }
 
   Roaring Union() const;
-  // Each part ascending, one part after the other.
+  // Each bitmap ascending, one after the other; then what else there is.
   void List(std::vector<Slot>* slots) const;
   // Slots from the mask's end on are left out.
   void InsertInto(SlotMask* mask) const;
@@ -41,7 +48,11 @@ class SlotParts {
     bitmaps_.push_back(&slots);
     size_ += size;
   }
+  // The same without groups.
+  SlotParts Flat() const;
 
+  std::vector<const SlotGroup*> groups_;
+  uint64_t groups_size_ = 0;
   std::vector<const Roaring*> bitmaps_;
   std::vector<Slot> ones_;
   uint64_t size_ = 0;

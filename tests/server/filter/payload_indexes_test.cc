@@ -366,5 +366,127 @@ TEST(PostingTree, RangesOfManyValues) {
   }
 }
 
+// What is first asked for is listed value by value, then by unions that are kept.
+TEST(PostingTree, RangesAreTheSameHoweverOftenTheyAreAskedFor) {
+  constexpr int64_t kValues = 40'000;
+  std::vector<std::pair<int64_t, Slot>> entries;
+  for (int64_t value = 0; value < kValues; ++value) {
+    entries.emplace_back(value, static_cast<Slot>(value * 7'919 % kValues));
+    if (value % 5 == 0) entries.emplace_back(value, static_cast<Slot>(kValues + value));
+  }
+  for (auto& entry : entries) entry.second *= 3;
+  std::sort(entries.begin(), entries.end());
+  const PostingTree<int64_t> tree(entries);
+  const size_t bytes_before = tree.memory_bytes();
+  for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, kValues},
+                                   {17, 30},
+                                   {777, 3'000},
+                                   {777, kValues - 1},
+                                   {-5, kValues / 2},
+                                   {kValues, kValues + 5},
+                                   {-5, 0}}) {
+    std::vector<Slot> expected;
+    for (const auto& [value, slot] : entries) {
+      if (begin <= value && value < end) expected.push_back(slot);
+    }
+    std::sort(expected.begin(), expected.end());
+    for (int turn = 0; turn < 4; ++turn) {
+      SlotParts parts;
+      tree.AddRange([&](int64_t key) { return key < begin; },
+                    [&](int64_t key) { return key >= end; }, &parts);
+      EXPECT_EQ(parts.size(), expected.size());
+      std::vector<Slot> listed;
+      parts.List(&listed);
+      std::sort(listed.begin(), listed.end());
+      ASSERT_EQ(listed, expected) << begin << " to " << end << ", turn " << turn;
+      SlotMask mask(6 * kValues);
+      parts.InsertInto(&mask);
+      for (Slot slot = 0; slot < mask.end(); ++slot) {
+        ASSERT_EQ(mask.Contains(slot), std::binary_search(expected.begin(), expected.end(), slot));
+      }
+      const Roaring all = parts.Union();
+      ASSERT_EQ(std::vector<Slot>(all.begin(), all.end()), expected);
+    }
+  }
+  EXPECT_GT(tree.memory_bytes(), bytes_before);
+}
+
+TEST(PostingTree, WalksEitherWayPastWhatHasNoneOfTheSlots) {
+  std::mt19937 random(7);
+  std::map<int64_t, std::set<Slot>> truth;
+  std::vector<std::pair<int64_t, Slot>> entries;
+  for (Slot slot = 0; slot < 20'000; ++slot) {
+    const auto value = static_cast<int64_t>(random() % 30'000);
+    truth[value].insert(slot);
+    entries.emplace_back(value, slot);
+  }
+  std::sort(entries.begin(), entries.end());
+  const PostingTree<int64_t> tree(entries);
+  for (int turn = 0; turn < 40; ++turn) {
+    Roaring within;
+    for (const size_t n = turn % 3 == 0 ? 3 : 3'000; within.cardinality() < n;) {
+      within.add(static_cast<Slot>(random() % 20'000));
+    }
+    const auto from = static_cast<int64_t>(random() % 31'000) - 500;
+    const int64_t* start = turn % 4 == 0 ? nullptr : &from;
+    for (const bool descending : {false, true}) {
+      std::vector<int64_t> expected;
+      for (const auto& [value, slots] : truth) {
+        if (start != nullptr && (descending ? value > from : value < from)) continue;
+        const bool some = std::any_of(slots.begin(), slots.end(),
+                                      [&](Slot slot) { return within.contains(slot); });
+        if (some) expected.push_back(value);
+      }
+      if (descending) std::reverse(expected.begin(), expected.end());
+      expected.resize(std::min<size_t>(expected.size(), 200));
+      std::vector<int64_t> walked;
+      size_t visited = 0;
+      tree.Walk(descending, start, &within, [&](int64_t value, const Posting& posting) {
+        ++visited;
+        if (posting.CountIn(within) > 0) walked.push_back(value);
+        return walked.size() < 200;
+      });
+      ASSERT_EQ(walked, expected) << "turn " << turn;
+      if (turn == 39) {
+        EXPECT_LT(visited, truth.size() / 2) << "with unions made";
+      }
+    }
+  }
+}
+
+// Values go here and there until few are left, which would leave as many leaves of one value.
+TEST(PostingTree, IsAsSmallAsOneMadeOfWhatIsLeft) {
+  std::mt19937 random(8);
+  std::vector<std::pair<std::string, Slot>> left;
+  for (Slot slot = 0; slot < 40'000; ++slot) left.emplace_back(std::to_string(random()), slot);
+  std::sort(left.begin(), left.end());
+  PostingTree<std::string> tree(left);
+  while (left.size() > 100) {
+    std::shuffle(left.begin(), left.end(), random);
+    std::vector<std::pair<std::string, Slot>> removed(left.end() - 50, left.end());
+    left.resize(left.size() - 50);
+    std::sort(removed.begin(), removed.end());
+    tree = tree.With(removed, {});
+    if (left.size() % 4'000 == 100) {
+      std::sort(left.begin(), left.end());
+      const PostingTree<std::string> anew(left);
+      EXPECT_EQ(tree.entries(), left.size());
+      EXPECT_LT(tree.memory_bytes(), anew.memory_bytes() * 3 / 2) << left.size();
+    }
+  }
+  std::sort(left.begin(), left.end());
+  for (const auto& [value, slot] : left) {
+    const Posting* posting = tree.Find(value);
+    ASSERT_NE(posting, nullptr);
+    EXPECT_EQ(posting->one(), slot);
+  }
+  EXPECT_EQ(tree.Find("none"), nullptr);
+  EXPECT_EQ(tree.Find(""), nullptr);
+  tree = tree.With(left, {});
+  EXPECT_EQ(tree.entries(), 0u);
+  EXPECT_EQ(tree.memory_bytes(), 0u);
+  EXPECT_EQ(tree.Find("none"), nullptr);
+}
+
 }  // namespace
 }  // namespace tessera
