@@ -64,7 +64,7 @@ class PartWriter {
 
   template <class Key>
   void WriteValue(const Key& key, const Posting& posting) {
-    one_.assign(1, posting.one());
+    one_.assign(posting.few().begin(), posting.few().end());
     if (posting.many() != nullptr) one_ = SlotsOf(*posting.many());
     for (std::span<const Slot> rest = one_; !rest.empty() && status_.ok();) {
       if (part_.empty()) part_.push_back(static_cast<char>(kValues));

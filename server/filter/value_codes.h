@@ -45,7 +45,7 @@ class ValueCodes {
       const uint16_t code = CodeOf(key);
       Count(code, posting.size());
       if (posting.many() == nullptr) {
-        codes_->Set(posting.one(), code);
+        for (const Slot slot : posting.few()) codes_->Set(slot, code);
       } else {
         for (const Slot slot : *posting.many()) codes_->Set(slot, code);
       }

@@ -255,6 +255,46 @@ TEST(PayloadIndexes, CodesTellRangesOfManyValues) {
   }
 }
 
+// Across the number of slots from which there is a bitmap, either way.
+TEST(Posting, HoldsWhatChangesLeave) {
+  std::mt19937 random(9);
+  std::set<Slot> truth;
+  Posting posting;
+  for (int round = 0; round < 2'000; ++round) {
+    const auto some = [&](size_t most) {
+      std::set<Slot> slots;
+      for (size_t n = random() % (most + 1); n > 0; --n) slots.insert(random() % 12 * 70'000);
+      return std::vector<Slot>(slots.begin(), slots.end());
+    };
+    const std::vector<Slot> removed = some(round % 3 == 0 ? 12 : 3);
+    const std::vector<Slot> added = some(round % 7 == 0 ? 8 : 2);
+    const Posting before = posting;
+    const std::set<Slot> truth_before = truth;
+    posting = posting.With(added, removed);
+    for (const Slot slot : removed) truth.erase(slot);
+    truth.insert(added.begin(), added.end());
+    const auto expect = [](const Posting& held, const std::set<Slot>& expected) {
+      ASSERT_EQ(held.size(), expected.size());
+      ASSERT_EQ(held.empty(), expected.empty());
+      Roaring slots;
+      held.AddTo(&slots);
+      ASSERT_EQ(std::set<Slot>(slots.begin(), slots.end()), expected);
+      ASSERT_EQ(held.few().size(), held.many() != nullptr ? 0 : expected.size());
+      Roaring half;
+      half.addRange(0, 6 * 70'000);
+      const auto below = std::distance(expected.begin(), expected.lower_bound(6 * 70'000));
+      ASSERT_EQ(held.CountIn(half), static_cast<size_t>(below));
+    };
+    expect(posting, truth);
+    expect(before, truth_before);
+    Posting moved = std::move(posting);
+    expect(posting, {});  // NOLINT(bugprone-use-after-move)
+    posting = moved;
+    moved = Posting();
+    expect(posting, truth);
+  }
+}
+
 TEST(PostingTree, KeepsManyValuesThroughChanges) {
   std::mt19937 random(5);
   std::map<int64_t, std::set<Slot>> truth;
@@ -478,7 +518,7 @@ TEST(PostingTree, IsAsSmallAsOneMadeOfWhatIsLeft) {
   for (const auto& [value, slot] : left) {
     const Posting* posting = tree.Find(value);
     ASSERT_NE(posting, nullptr);
-    EXPECT_EQ(posting->one(), slot);
+    EXPECT_EQ(posting->few()[0], slot);
   }
   EXPECT_EQ(tree.Find("none"), nullptr);
   EXPECT_EQ(tree.Find(""), nullptr);

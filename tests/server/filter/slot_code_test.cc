@@ -84,7 +84,7 @@ TEST(SlotCode, RandomSetsComeBack) {
     }
     EXPECT_TRUE(decoded.empty());
     ASSERT_TRUE(decoded.Add(Encoded(std::vector<Slot>{0}))) << "and another set";
-    EXPECT_EQ(decoded.TakePosting({}).one(), 0u);
+    EXPECT_EQ(decoded.TakePosting({}).few()[0], 0u);
   }
 }
 
