@@ -43,6 +43,13 @@ KeyRange PrefixRange(std::string prefix) {
   return {std::move(prefix), std::move(end)};
 }
 
+// What the keys of a kind in the family meta begin with, where they belong to a collection.
+std::string CollectionPrefix(std::string_view kind, uint32_t collection_id) {
+  std::string key(kind);
+  AppendBigEndian(collection_id, &key);
+  return key;
+}
+
 }  // namespace
 
 PointIdView ViewOf(const PointId& id) {
@@ -67,15 +74,11 @@ std::string FormatKey() { return "format"; }
 std::string NextCollectionIdKey() { return "next_collection_id"; }
 
 std::string CatalogKey(uint32_t collection_id) {
-  std::string key(kCatalogPrefix);
-  AppendBigEndian(collection_id, &key);
-  return key;
+  return CollectionPrefix(kCatalogPrefix, collection_id);
 }
 
 std::string CounterKey(uint32_t collection_id) {
-  std::string key(kCounterPrefix);
-  AppendBigEndian(collection_id, &key);
-  return key;
+  return CollectionPrefix(kCounterPrefix, collection_id);
 }
 
 std::string AliasKey(std::string_view alias) {
@@ -95,8 +98,7 @@ absl::Status ParseAliasKey(std::string_view key, std::string_view* alias) {
 }
 
 std::string PayloadIndexKey(uint32_t collection_id, std::string_view field) {
-  std::string key(kPayloadIndexPrefix);
-  AppendBigEndian(collection_id, &key);
+  std::string key = CollectionPrefix(kPayloadIndexPrefix, collection_id);
   key.append(field);
   return key;
 }
@@ -114,14 +116,11 @@ absl::Status ParsePayloadIndexKey(std::string_view key, std::string_view* field)
 }
 
 std::string IndexContentsKey(uint32_t collection_id) {
-  std::string key(kIndexContentsPrefix);
-  AppendBigEndian(collection_id, &key);
-  return key;
+  return CollectionPrefix(kIndexContentsPrefix, collection_id);
 }
 
 std::string IndexPartKey(const IndexPartKeyParts& parts) {
-  std::string key(kIndexPartPrefix);
-  AppendBigEndian(parts.collection_id, &key);
+  std::string key = CollectionPrefix(kIndexPartPrefix, parts.collection_id);
   AppendBigEndian(parts.number, &key);
   AppendBigEndian(parts.field, &key);
   AppendBigEndian(parts.part, &key);
@@ -129,9 +128,7 @@ std::string IndexPartKey(const IndexPartKeyParts& parts) {
 }
 
 KeyRange IndexPartRange(uint32_t collection_id) {
-  std::string prefix(kIndexPartPrefix);
-  AppendBigEndian(collection_id, &prefix);
-  return PrefixRange(std::move(prefix));
+  return PrefixRange(CollectionPrefix(kIndexPartPrefix, collection_id));
 }
 
 absl::Status ParseIndexPartKey(std::string_view key, IndexPartKeyParts* parts) {
@@ -143,16 +140,13 @@ absl::Status ParseIndexPartKey(std::string_view key, IndexPartKeyParts* parts) {
 }
 
 std::string IndexChangesKey(uint32_t collection_id, uint64_t sequence) {
-  std::string key(kIndexChangesPrefix);
-  AppendBigEndian(collection_id, &key);
+  std::string key = CollectionPrefix(kIndexChangesPrefix, collection_id);
   AppendBigEndian(sequence, &key);
   return key;
 }
 
 KeyRange IndexChangesRange(uint32_t collection_id) {
-  std::string prefix(kIndexChangesPrefix);
-  AppendBigEndian(collection_id, &prefix);
-  return PrefixRange(std::move(prefix));
+  return PrefixRange(CollectionPrefix(kIndexChangesPrefix, collection_id));
 }
 
 absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence) {
@@ -165,17 +159,14 @@ absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence) {
 }
 
 std::string DeletionKey(const DeletionKeyParts& parts) {
-  std::string key(kDeletionPrefix);
-  AppendBigEndian(parts.collection_id, &key);
+  std::string key = CollectionPrefix(kDeletionPrefix, parts.collection_id);
   AppendBigEndian(parts.sequence, &key);
   AppendBigEndian(parts.part, &key);
   return key;
 }
 
 KeyRange DeletionRange(uint32_t collection_id) {
-  std::string prefix(kDeletionPrefix);
-  AppendBigEndian(collection_id, &prefix);
-  return PrefixRange(std::move(prefix));
+  return PrefixRange(CollectionPrefix(kDeletionPrefix, collection_id));
 }
 
 absl::Status ParseDeletionKey(std::string_view key, DeletionKeyParts* parts) {
@@ -187,20 +178,15 @@ absl::Status ParseDeletionKey(std::string_view key, DeletionKeyParts* parts) {
 }
 
 std::string SettingsKey(uint32_t collection_id) {
-  std::string key(kSettingsPrefix);
-  AppendBigEndian(collection_id, &key);
-  return key;
+  return CollectionPrefix(kSettingsPrefix, collection_id);
 }
 
 std::string LastCodebookKey(uint32_t collection_id) {
-  std::string key(kLastCodebookPrefix);
-  AppendBigEndian(collection_id, &key);
-  return key;
+  return CollectionPrefix(kLastCodebookPrefix, collection_id);
 }
 
 std::string RequestKey(uint32_t collection_id, std::string_view request_id) {
-  std::string key(kRequestPrefix);
-  AppendBigEndian(collection_id, &key);
+  std::string key = CollectionPrefix(kRequestPrefix, collection_id);
   key.append(request_id);
   return key;
 }

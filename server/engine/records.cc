@@ -234,6 +234,22 @@ absl::Status DecodeU32(RecordKind kind, std::string_view key, std::string_view v
   return reader.Finish(reader.body().ReadU32(number));
 }
 
+// Records that are nothing but bytes of somebody else's format.
+void EncodeBytes(RecordKind kind, std::string_view key, std::string_view bytes,
+                 std::string* value) {
+  ValueWriter writer(kind, key, value);
+  writer.WriteBytes(bytes);
+  writer.Finish();
+}
+
+absl::Status DecodeBytes(RecordKind kind, std::string_view key, std::string_view value,
+                         std::string_view* bytes) {
+  ValueReader reader(kind, key, value);
+  RETURN_IF_ERROR(reader.status());
+  *bytes = reader.Rest();
+  return reader.Finish(true);
+}
+
 void WriteSpec(const CollectionSpec& spec, ValueWriter& writer) {
   TESSERA_CHECK(spec.name.size() <= limits::kCollectionNameBytesMax);
   writer.Write(static_cast<uint16_t>(spec.name.size()));
@@ -416,16 +432,11 @@ absl::Status DecodeIndexContents(std::string_view key, std::string_view value,
 }
 
 void EncodeIndexPart(std::string_view key, std::string_view part, std::string* value) {
-  ValueWriter writer(RecordKind::kIndexPart, key, value);
-  writer.WriteBytes(part);
-  writer.Finish();
+  EncodeBytes(RecordKind::kIndexPart, key, part, value);
 }
 
 absl::Status DecodeIndexPart(std::string_view key, std::string_view value, std::string_view* part) {
-  ValueReader reader(RecordKind::kIndexPart, key, value);
-  RETURN_IF_ERROR(reader.status());
-  *part = reader.Rest();
-  return reader.Finish(true);
+  return DecodeBytes(RecordKind::kIndexPart, key, value, part);
 }
 
 void EncodeIndexChanges(std::string_view key, const IndexChangesRecordView& record,
@@ -446,16 +457,11 @@ absl::Status DecodeIndexChanges(std::string_view key, std::string_view value,
 }
 
 void EncodeDeletion(std::string_view key, std::string_view slots, std::string* value) {
-  ValueWriter writer(RecordKind::kDeletion, key, value);
-  writer.WriteBytes(slots);
-  writer.Finish();
+  EncodeBytes(RecordKind::kDeletion, key, slots, value);
 }
 
 absl::Status DecodeDeletion(std::string_view key, std::string_view value, std::string_view* slots) {
-  ValueReader reader(RecordKind::kDeletion, key, value);
-  RETURN_IF_ERROR(reader.status());
-  *slots = reader.Rest();
-  return reader.Finish(true);
+  return DecodeBytes(RecordKind::kDeletion, key, value, slots);
 }
 
 void EncodeSettings(std::string_view key, const SettingsRecordView& record, std::string* value) {
@@ -517,17 +523,12 @@ absl::Status DecodeCodebook(std::string_view key, std::string_view value,
 }
 
 void EncodeCentroid(std::string_view key, std::string_view centroid, std::string* value) {
-  ValueWriter writer(RecordKind::kCentroid, key, value);
-  writer.WriteBytes(centroid);
-  writer.Finish();
+  EncodeBytes(RecordKind::kCentroid, key, centroid, value);
 }
 
 absl::Status DecodeCentroid(std::string_view key, std::string_view value,
                             std::string_view* centroid) {
-  ValueReader reader(RecordKind::kCentroid, key, value);
-  RETURN_IF_ERROR(reader.status());
-  *centroid = reader.Rest();
-  return reader.Finish(true);
+  return DecodeBytes(RecordKind::kCentroid, key, value, centroid);
 }
 
 void EncodeSlot(std::string_view key, Slot slot, std::string* value) {
