@@ -38,13 +38,9 @@ class BlockCodes {
   // or, if codes of as many kinds are kept as may be, in `scratch`, which has room for them.
   const uint16_t* Get(const std::shared_ptr<const SlotCodes>& codes, const LutScanShape& shape,
                       const uint8_t* blocks, size_t first, size_t count, uint16_t* scratch) {
-    const uint16_t* kept = GetKept(codes.get(), first, count);
-    return kept != nullptr ? kept : Read(codes, shape, blocks, first, count, scratch);
-  }
-  // Null if not all of them have been read before.
-  const uint16_t* GetKept(const SlotCodes* codes, size_t first, size_t count) const {
-    const Kept* kept = Find(codes);
-    return kept != nullptr && kept->AreRead(first, count) ? kept->of_block(first) : nullptr;
+    const Kept* kept = Find(codes.get());
+    if (kept != nullptr && kept->AreRead(first, count)) return kept->of_block(first);
+    return Read(codes, shape, blocks, first, count, scratch);
   }
   // Has them come into the cache if they are kept.
   void FetchAhead(const SlotCodes* codes, size_t first, size_t count) const {
@@ -107,10 +103,6 @@ class BlockMemory {
   const uint16_t* Codes(const std::shared_ptr<const SlotCodes>& codes, const LutScanShape& shape,
                         const uint8_t* blocks, size_t count, uint16_t* scratch) const {
     return codes_.Get(codes, shape, blocks, IndexOf(blocks), count, scratch);
-  }
-  // As BlockCodes::GetKept.
-  const uint16_t* KeptCodes(const SlotCodes* codes, const uint8_t* blocks, size_t count) const {
-    return codes_.GetKept(codes, IndexOf(blocks), count);
   }
   void FetchCodes(const SlotCodes* codes, const uint8_t* blocks, size_t count) const {
     codes_.FetchAhead(codes, IndexOf(blocks), count);

@@ -70,12 +70,8 @@ class EntryGatherer::Pass {
 
   void AddRun(const BlockMemory& memory, const uint8_t* blocks, size_t num_blocks, Batch* batch) {
     const size_t run = batch->size++;
-    const uint16_t* codes = memory.KeptCodes(filter_.codes.get(), blocks, num_blocks);
-    if (codes == nullptr) {
-      Grow(batch->scratch, kRuns * CodeRun::kMostCodes);
-      codes = memory.Codes(filter_.codes, shape_, blocks, num_blocks,
-                           batch->scratch.data() + run * CodeRun::kMostCodes);
-    }
+    const uint16_t* codes = memory.Codes(filter_.codes, shape_, blocks, num_blocks,
+                                         batch->scratch.data() + run * CodeRun::kMostCodes);
     for (size_t b = 0; b < num_blocks; ++b) PrefetchFar(codes + b * kCodeSetBlock);
     batch->runs[run] = {codes, static_cast<uint32_t>(num_blocks)};
     batch->blocks[run] = blocks;

@@ -38,7 +38,9 @@ class EntryGatherer {
 
   // Runs that go through the steps together.
   struct Batch {
-    Batch() : found(kRuns * CodeRun::kMostCodes + kCodeMatchesSlack) {}
+    Batch()
+        : found(kRuns * CodeRun::kMostCodes + kCodeMatchesSlack),
+          scratch(kRuns * CodeRun::kMostCodes) {}
 
     size_t size = 0;  // runs
     std::array<CodeRun, kRuns> runs;
