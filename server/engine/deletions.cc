@@ -6,7 +6,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
-#include "index/base/slot_set.h"
 #include "index/base/status_macros.h"
 #include "server/engine/errors.h"
 #include "server/engine/records.h"
@@ -76,6 +75,14 @@ absl::Status ForEachDeletion(Store& store, uint32_t collection_id, uint64_t slot
     visit(slots);
   }
   return it->status();
+}
+
+absl::StatusOr<SlotSet> DeletedSlots(Store& store, uint32_t collection_id, uint64_t slot_end) {
+  SlotSet deleted;
+  RETURN_IF_ERROR(ForEachDeletion(store, collection_id, slot_end, [&](std::span<const Slot> slots) {
+    for (const Slot slot : slots) deleted.Insert(slot);
+  }));
+  return deleted;
 }
 
 }  // namespace tessera

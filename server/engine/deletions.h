@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "index/base/slot_set.h"
 #include "index/base/types.h"
 #include "server/storage/store.h"
 
@@ -31,6 +33,9 @@ absl::Status DecodeDeletedSlots(std::string_view key, std::string_view value, ui
 // which they are removed. DATA_LOSS, too, if a slot is deleted twice.
 absl::Status ForEachDeletion(Store& store, uint32_t collection_id, uint64_t slot_end,
                              const std::function<void(std::span<const Slot>)>& visit);
+
+// All these slots.
+absl::StatusOr<SlotSet> DeletedSlots(Store& store, uint32_t collection_id, uint64_t slot_end);
 
 }  // namespace tessera
 

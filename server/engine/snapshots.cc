@@ -149,11 +149,7 @@ absl::StatusOr<SnapshotManifest> Snapshots::Describe(const std::string& store_pa
   CounterRecord counter;
   RETURN_IF_ERROR(DecodeCounter(counter_key, *counter_value, &counter));
   manifest.sequence = counter.sequence;
-  SlotSet leftover;
-  RETURN_IF_ERROR(
-      ForEachDeletion(*copy, collection_id, counter.next_slot, [&](std::span<const Slot> slots) {
-        for (const Slot slot : slots) leftover.Insert(slot);
-      }));
+  ASSIGN_OR_RETURN(const SlotSet leftover, DeletedSlots(*copy, collection_id, counter.next_slot));
   const KeyRange range = CollectionRange(collection_id);
   auto it = copy->Scan(Family::kIds, range.begin, range.end, nullptr, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {

@@ -96,9 +96,8 @@ absl::Status CollectionCheck::CheckCounter() {
 
 // What a large deletion has left is not removed yet: until then it has to be there.
 absl::Status CollectionCheck::ReadDeletions() {
-  return ForEachDeletion(store_, catalog_.id, next_slot_, [&](std::span<const Slot> slots) {
-    for (const Slot slot : slots) deleted_.Insert(slot);
-  });
+  ASSIGN_OR_RETURN(deleted_, DeletedSlots(store_, catalog_.id, next_slot_));
+  return absl::OkStatus();
 }
 
 absl::Status CollectionCheck::ReadLastCodebook() {
