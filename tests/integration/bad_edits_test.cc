@@ -1,6 +1,5 @@
 // What the calls that change points by parts or by a filter refuse, and those that change aliases
 // and payload indexes: code, reason and field, and nothing changed.
-#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -16,26 +15,6 @@ namespace {
 
 class BadEditsTest : public BadInputTest {
  protected:
-  template <class Request, class Call>
-  static BadInput Changed(std::string name, std::string field, Request request, Call call,
-                          std::function<void(Request&)> change) {
-    change(request);
-    return {.name = std::move(name),
-            .call = [=](Client& client) { return call(client, request); },
-            .field = std::move(field)};
-  }
-  static BadInput NotFound(BadInput input) {
-    input.code = absl::StatusCode::kNotFound;
-    input.reason = "NOT_FOUND";
-    return input;
-  }
-  // A range with a bound that is no number, which the engine finds, not who reads the message.
-  static void AddBadFilter(v1::Filter* filter) {
-    v1::Condition& condition = *filter->add_must();
-    condition.set_key("n");
-    condition.mutable_range()->set_gte(std::numeric_limits<double>::quiet_NaN());
-  }
-
   // The faults that the calls with a PointsSelector have in common.
   template <class Request, class Call>
   static std::vector<BadInput> BadSelectors(const std::string& method, const Request& good,

@@ -1,5 +1,7 @@
 #include "tests/integration/bad_input.h"
 
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "client/cpp/error_details.h"
 #include "client/cpp/vectors.h"
@@ -81,6 +83,18 @@ void BadInputTest::ExpectRefused(const std::vector<BadInput>& inputs) {
     ASSERT_EQ(before, after);
   }
   EXPECT_TRUE(server_->running()) << server_->LogTail();
+}
+
+BadInput BadInputTest::NotFound(BadInput input) {
+  input.code = absl::StatusCode::kNotFound;
+  input.reason = "NOT_FOUND";
+  return input;
+}
+
+void BadInputTest::AddBadFilter(v1::Filter* filter) {
+  v1::Condition& condition = *filter->add_must();
+  condition.set_key("n");
+  condition.mutable_range()->set_gte(std::numeric_limits<double>::quiet_NaN());
 }
 
 }  // namespace tessera

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -43,6 +44,20 @@ class BadInputTest : public testing::Test {
 
   // All collections, codebooks and operations, as text that can be compared.
   static absl::StatusOr<std::string> State();
+
+  // A call with a good request of which `change` made a bad one.
+  template <class Request, class Call>
+  static BadInput Changed(std::string name, std::string field, Request request, Call call,
+                          const std::function<void(Request&)>& change) {
+    change(request);
+    return {.name = std::move(name),
+            .call = [=](Client& client) { return call(client, request); },
+            .field = std::move(field)};
+  }
+  // The same call, refused because something does not exist.
+  static BadInput NotFound(BadInput input);
+  // A range with a bound that is no number, which the engine finds, not who reads the message.
+  static void AddBadFilter(v1::Filter* filter);
 
   // `components` values that any element type holds.
   static std::vector<float> Floats(size_t components);

@@ -29,11 +29,6 @@ class EngineFacetTest : public EngineFixture {
     const auto result = engine_->Upsert("c", batch);
     ASSERT_TRUE(result.ok()) << result.status();
   }
-  void Index(const std::string& key, PayloadIndexType type) {
-    const auto operation = Await(engine_->CreatePayloadIndex("c", {FieldPath(key), type}));
-    ASSERT_TRUE(operation.ok()) << operation.status();
-    ASSERT_EQ(operation->state, OperationState::kSucceeded) << operation->error;
-  }
   absl::StatusOr<FacetResult> Page(const std::string& key, size_t limit,
                                    const std::string& token = "", const Filter& filter = {}) {
     return engine_->Facet({"c", FieldPath(key), filter, limit, token});

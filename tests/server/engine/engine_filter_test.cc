@@ -34,11 +34,6 @@ class EngineFilter : public EngineFixture {
     rows_ = ClusteredRows(kPoints, kDimension, 1);
     ASSERT_TRUE(engine_->Upsert("c", Batch(0, rows_)).ok());
   }
-  void Index(const std::string& key, PayloadIndexType type) {
-    auto operation = Await(engine_->CreatePayloadIndex("c", {FieldPath(key), type}));
-    ASSERT_TRUE(operation.ok()) << operation.status();
-    ASSERT_EQ(operation->state, OperationState::kSucceeded) << operation->error;
-  }
   SearchResult SearchWith(const Filter& filter, const Matrix& queries, size_t limit,
                           bool exact = false) {
     SearchRequest request;

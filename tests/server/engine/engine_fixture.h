@@ -105,6 +105,12 @@ class EngineFixture : public ::testing::Test {
     }
     return operation;
   }
+  // Of collection "c".
+  void Index(const std::string& key, PayloadIndexType type) {
+    const auto operation = Await(engine_->CreatePayloadIndex("c", {FieldPath(key), type}));
+    ASSERT_TRUE(operation.ok()) << operation.status();
+    ASSERT_EQ(operation->state, OperationState::kSucceeded) << operation->error;
+  }
   void Train(const std::string& name, uint32_t nlist = 0) {
     TrainRequest request;
     request.collection = name;

@@ -79,11 +79,6 @@ class EngineIndexContents : public EngineFixture {
     for (uint64_t id = begin; id < end; ++id) ids.push_back(PointId(id));
     ASSERT_TRUE(engine_->DeletePoints("c", ids, {}).ok());
   }
-  void Index(const std::string& key, PayloadIndexType type) {
-    const auto operation = Await(engine_->CreatePayloadIndex("c", {FieldPath(key), type}));
-    ASSERT_TRUE(operation.ok()) << operation.status();
-    ASSERT_EQ(operation->state, OperationState::kSucceeded) << operation->error;
-  }
   void IndexAll() {
     Index("n", PayloadIndexType::kInteger);
     Index("k", PayloadIndexType::kKeyword);

@@ -29,11 +29,6 @@ class EngineOrderTest : public EngineFixture {
     const auto result = engine_->Upsert("c", batch);
     ASSERT_TRUE(result.ok()) << result.status();
   }
-  void Index(const std::string& key, PayloadIndexType type) {
-    const auto operation = Await(engine_->CreatePayloadIndex("c", {FieldPath(key), type}));
-    ASSERT_TRUE(operation.ok()) << operation.status();
-    ASSERT_EQ(operation->state, OperationState::kSucceeded) << operation->error;
-  }
   static ScrollOrder By(const std::string& key, bool descending = false) {
     ScrollOrder order;
     order.key = FieldPath(key);
