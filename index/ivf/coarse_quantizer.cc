@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "index/base/matrix.h"
+#include "index/ivf/near_lists.h"
 #include "index/ivf/query_scan.h"
 #include "index/simd/convert.h"
 #include "index/simd/lut_scan_select.h"
@@ -19,20 +20,11 @@ size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + npr
 
 // Brings the nearest kSortedFirst lists to the front, in order; the order of the rest is of no use,
 // and sorting them all would take as long as scanning several lists.
-void NearestFirst(LutScanQuery& scan, std::vector<Neighbor>& lists) {
+void SortFirst(std::vector<Neighbor>& lists) {
   size_t sorted = lists.size();
-  if (lists.size() > 2 * CoarseQuantizer::kSortedFirst) {
-    float threshold;
-    KeepSmallest(scan.distances, scan.slots, scan.count, CoarseQuantizer::kSortedFirst,
-                 CoarseQuantizer::kSortedFirst + 4, &threshold);
-    // Without a branch on the data: each list goes either to the front or to where it came from.
-    sorted = 0;
-    for (size_t i = 0; i < lists.size(); ++i) {
-      const Neighbor list = lists[i];
-      lists[i] = lists[sorted];
-      lists[sorted] = list;
-      sorted += list.distance <= threshold ? 1 : 0;
-    }
+  if (sorted > 2 * CoarseQuantizer::kSortedFirst) {
+    sorted = CoarseQuantizer::kSortedFirst;
+    NearestFirst(lists, sorted);
   }
   std::sort(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(sorted));
 }
@@ -102,7 +94,7 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
   if (s.count > nprobe) {
     std::sort(scratch.sorted.begin(), scratch.sorted.end());
   } else {
-    NearestFirst(s, scratch.sorted);
+    SortFirst(scratch.sorted);
   }
   std::copy_n(scratch.sorted.begin(), nprobe, lists);
 }
