@@ -37,6 +37,22 @@ absl::Status CheckFormat(Store& store, Findings& findings) {
   return decoded.ok() ? CheckStoreFormat(format) : absl::OkStatus();
 }
 
+// Whether a record, and a key with more in it than the collection, can be read.
+template <class Record>
+absl::Status Decode(std::string_view key, std::string_view value,
+                    absl::Status (*decode)(std::string_view key, std::string_view value, Record*)) {
+  Record record{};
+  return decode(key, value, &record);
+}
+template <class Parts, class Record>
+absl::Status Decode(std::string_view key, std::string_view value,
+                    absl::Status (*parse)(std::string_view key, Parts*),
+                    absl::Status (*decode)(std::string_view key, std::string_view value, Record*)) {
+  Parts parts{};
+  RETURN_IF_ERROR(parse(key, &parts));
+  return Decode(key, value, decode);
+}
+
 // A record of one collection.
 absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, uint32_t id,
                                   Catalog& catalog) {
@@ -49,57 +65,20 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
     catalog.collections[id] = record;
     return absl::OkStatus();
   }
-  if (key == CounterKey(id)) {
-    CounterRecord record;
-    return DecodeCounter(key, value, &record);
+  const auto is_of = [key](const KeyRange& range) { return key >= range.begin && key < range.end; };
+  if (key == CounterKey(id)) return Decode(key, value, DecodeCounter);
+  if (key == SettingsKey(id)) return Decode(key, value, DecodeSettings);
+  if (key == LastCodebookKey(id)) return Decode(key, value, DecodeLastCodebook);
+  if (key == IndexContentsKey(id)) return Decode(key, value, DecodeIndexContents);
+  if (is_of(PayloadIndexRange(id))) {
+    return Decode(key, value, ParsePayloadIndexKey, DecodePayloadIndex);
   }
-  if (key == SettingsKey(id)) {
-    SettingsRecordView record;
-    return DecodeSettings(key, value, &record);
+  if (is_of(IndexPartRange(id))) return Decode(key, value, ParseIndexPartKey, DecodeIndexPart);
+  if (is_of(IndexChangesRange(id))) {
+    return Decode(key, value, ParseIndexChangesKey, DecodeIndexChanges);
   }
-  if (key == LastCodebookKey(id)) {
-    uint32_t version = 0;
-    return DecodeLastCodebook(key, value, &version);
-  }
-  const KeyRange indexes = PayloadIndexRange(id);
-  if (key >= indexes.begin && key < indexes.end) {
-    PayloadIndexType type{};
-    std::string_view field;
-    RETURN_IF_ERROR(ParsePayloadIndexKey(key, &field));
-    return DecodePayloadIndex(key, value, &type);
-  }
-  if (key == IndexContentsKey(id)) {
-    IndexContentsRecord record;
-    return DecodeIndexContents(key, value, &record);
-  }
-  const KeyRange parts = IndexPartRange(id);
-  if (key >= parts.begin && key < parts.end) {
-    IndexPartKeyParts part_key;
-    std::string_view part;
-    RETURN_IF_ERROR(ParseIndexPartKey(key, &part_key));
-    return DecodeIndexPart(key, value, &part);
-  }
-  const KeyRange changes = IndexChangesRange(id);
-  if (key >= changes.begin && key < changes.end) {
-    uint64_t sequence = 0;
-    IndexChangesRecordView record;
-    RETURN_IF_ERROR(ParseIndexChangesKey(key, &sequence));
-    return DecodeIndexChanges(key, value, &record);
-  }
-  const KeyRange deletions = DeletionRange(id);
-  if (key >= deletions.begin && key < deletions.end) {
-    DeletionKeyParts deletion_key;
-    std::string_view slots;
-    RETURN_IF_ERROR(ParseDeletionKey(key, &deletion_key));
-    return DecodeDeletion(key, value, &slots);
-  }
-  const KeyRange requests = RequestRange(id);
-  if (key >= requests.begin && key < requests.end) {
-    RequestRecord record;
-    std::string_view request_id;
-    RETURN_IF_ERROR(ParseRequestKey(key, &request_id));
-    return DecodeRequest(key, value, &record);
-  }
+  if (is_of(DeletionRange(id))) return Decode(key, value, ParseDeletionKey, DecodeDeletion);
+  if (is_of(RequestRange(id))) return Decode(key, value, ParseRequestKey, DecodeRequest);
   return absl::DataLossError("a record of an unknown kind");
 }
 
