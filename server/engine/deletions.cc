@@ -15,9 +15,6 @@
 namespace tessera {
 namespace {
 
-// More than one slot takes.
-constexpr size_t kSlotBytesMost = 10;
-
 absl::Status Damaged(std::string_view key, std::string_view what) {
   return ErrorWithReason(
       absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
@@ -33,10 +30,10 @@ void PutDeletion(uint32_t collection_id, uint64_t sequence, std::span<const Slot
   std::string bytes;
   std::string value;
   for (uint32_t part = 0; !slots.empty(); ++part) {
-    std::span<const Slot> rest = slots.first(std::min(step_points, slots.size()));
-    slots = slots.subspan(rest.size());
+    const std::span<const Slot> some = slots.first(std::min(step_points, slots.size()));
+    slots = slots.subspan(some.size());
     bytes.clear();
-    EncodeSlots(&rest, (rest.size() + 1) * kSlotBytesMost, &bytes);
+    EncodeSlots(some, &bytes);
     const std::string key = DeletionKey({collection_id, sequence, part});
     EncodeDeletion(key, bytes, &value);
     batch.Put(Family::kMeta, key, value);

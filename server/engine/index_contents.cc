@@ -15,9 +15,6 @@ namespace {
 // Of parts that are committed together: other commits wait for their bytes in the log.
 constexpr size_t kBatchBytes = size_t{1} << 20;
 
-// More than one slot takes.
-constexpr size_t kSlotBytesMost = 10;
-
 // The highest number in the keys of parts: also those that nothing leads to, of an attempt that was
 // interrupted, keep their number.
 absl::Status FindLastNumber(Store& store, uint32_t id, uint32_t* last) {
@@ -174,8 +171,7 @@ void PutIndexChanges(uint32_t collection_id, uint64_t before, uint64_t after,
   std::sort(slots.begin(), slots.end());
   slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
   std::string bytes;
-  std::span<const Slot> rest = slots;
-  EncodeSlots(&rest, (slots.size() + 1) * kSlotBytesMost, &bytes);
+  EncodeSlots(slots, &bytes);
   const std::string key = IndexChangesKey(collection_id, after);
   std::string value;
   EncodeIndexChanges(key, {before, bytes}, &value);

@@ -95,8 +95,6 @@ class PartWriter {
   std::vector<Slot> one_;  // slots of the value that is being written
 };
 
-bool Within(const Roaring& inner, const Roaring& outer) { return inner.isSubset(outer); }
-
 }  // namespace
 
 absl::Status WriteFieldContents(const FieldIndex& index,
@@ -188,8 +186,9 @@ void FieldContentsReader::EndSection() {
 std::shared_ptr<const FieldIndex> FieldContentsReader::Finish() {
   EndSection();
   section_ = kValues + 1;  // nothing may follow
-  if (!Within(index_->exists(), index_->covered()) || !Within(index_->valued(), index_->exists()) ||
-      !Within(index_->nulls(), index_->exists()) || !Within(index_->others(), index_->valued())) {
+  if (!index_->exists().isSubset(index_->covered()) ||
+      !index_->valued().isSubset(index_->exists()) || !index_->nulls().isSubset(index_->exists()) ||
+      !index_->others().isSubset(index_->valued())) {
     return nullptr;
   }
   index_->SetSingleValued();

@@ -1,6 +1,7 @@
 #include "server/filter/slot_code.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace tessera {
@@ -49,6 +50,11 @@ void EncodeSlots(std::span<const Slot>* rest, size_t bytes_max, std::string* byt
     next = first + run;
     *rest = rest->subspan(run);
   }
+}
+
+void EncodeSlots(std::span<const Slot> slots, std::string* bytes) {
+  constexpr size_t kMoreThanAny = std::numeric_limits<size_t>::max() / 2;
+  EncodeSlots(&slots, kMoreThanAny, bytes);
 }
 
 bool DecodedSlots::AddRun(uint64_t first, uint64_t size) {

@@ -23,6 +23,8 @@ void AppendVarint(uint64_t number, std::string* bytes);
 // Appends slots from the front of `*rest`, which ascends, and takes them off, until all are taken
 // or about `bytes_max` bytes are there.
 void EncodeSlots(std::span<const Slot>* rest, size_t bytes_max, std::string* bytes);
+// Appends all slots, however many bytes that takes.
+void EncodeSlots(std::span<const Slot> slots, std::string* bytes);
 
 // A set of slots that comes in pieces, each of EncodeSlots, from bytes that nobody vouches for. Not
 // thread-safe.

@@ -13,9 +13,11 @@ namespace {
 constexpr uint64_t kEnd = 0xFFFF'FF00;
 
 std::string Encoded(std::span<const Slot> slots) {
-  std::string bytes;
+  std::string bytes, all;
+  EncodeSlots(slots, &all);
   EncodeSlots(&slots, 1 << 20, &bytes);
   EXPECT_TRUE(slots.empty());
+  EXPECT_EQ(all, bytes);
   return bytes;
 }
 
