@@ -1,7 +1,6 @@
 #include "server/engine/record_copy.h"
 
 #include "index/base/status_macros.h"
-#include "server/engine/big_endian.h"
 #include "server/engine/errors.h"
 #include "server/engine/index_contents.h"
 #include "server/engine/records.h"
@@ -13,14 +12,6 @@ constexpr size_t kBatchBytes = size_t{4} << 20;
 constexpr uint64_t kRecordsPerReport = 10'000;
 constexpr Family kCollectionFamilies[] = {Family::kCodebooks, Family::kIds, Family::kPoints,
                                           Family::kCodes};
-
-// The same key of another collection, whose id comes first, or behind the kind of a key of kMeta.
-void MoveKey(Family family, std::string_view key, uint32_t collection_id, std::string* new_key) {
-  const size_t at = family == Family::kMeta ? key.find('/') + 1 : 0;
-  new_key->assign(key.substr(0, at));
-  AppendBigEndian(collection_id, new_key);
-  new_key->append(key.substr(at + sizeof(collection_id)));
-}
 
 // A record on its way to another collection.
 struct MovedRecord {
@@ -39,7 +30,12 @@ absl::Status Move(const MovedRecord& moved,
                   void (*encode)(std::string_view key, Encoded, std::string* value)) {
   Record record{};
   RETURN_IF_ERROR(decode(moved.key, moved.value, &record));
-  MoveKey(moved.family, moved.key, moved.collection_id, moved.new_key);
+  moved.new_key->clear();
+  if (moved.family == Family::kMeta) {
+    AppendMovedMetaKey(moved.key, moved.collection_id, moved.new_key);
+  } else {
+    AppendMovedKey(moved.key, moved.collection_id, moved.new_key);
+  }
   encode(*moved.new_key, record, moved.new_value);
   return absl::OkStatus();
 }

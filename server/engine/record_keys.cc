@@ -49,6 +49,8 @@ std::string CollectionPrefix(std::string_view kind, uint32_t collection_id) {
   AppendBigEndian(collection_id, &key);
   return key;
 }
+// Where the collection is in such a key.
+size_t CollectionAt(std::string_view key) { return key.find('/') + 1; }
 
 }  // namespace
 
@@ -221,7 +223,18 @@ std::optional<uint32_t> CollectionOfMetaKey(std::string_view key) {
 }
 
 KeyRange KindOfMetaKey(std::string_view key) {
-  return PrefixRange(std::string(key.substr(0, key.find('/') + 1 + sizeof(uint32_t))));
+  return PrefixRange(std::string(key.substr(0, CollectionAt(key) + sizeof(uint32_t))));
+}
+
+void AppendMovedMetaKey(std::string_view key, uint32_t collection_id, std::string* moved) {
+  const size_t at = CollectionAt(key);
+  moved->append(key.substr(0, at));
+  AppendMovedKey(key.substr(at), collection_id, moved);
+}
+
+void AppendMovedKey(std::string_view key, uint32_t collection_id, std::string* moved) {
+  AppendBigEndian(collection_id, moved);
+  moved->append(key.substr(sizeof(collection_id)));
 }
 
 KeyRange CollectionRange(uint32_t collection_id) {

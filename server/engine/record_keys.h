@@ -86,6 +86,9 @@ absl::Status ParseCatalogKey(std::string_view key, uint32_t* collection_id);
 std::optional<uint32_t> CollectionOfMetaKey(std::string_view key);
 // All keys of the same kind as such a key, and of the same collection.
 KeyRange KindOfMetaKey(std::string_view key);
+// Appends the same key of another collection, of such a key and of one of the other families.
+void AppendMovedMetaKey(std::string_view key, uint32_t collection_id, std::string* moved);
+void AppendMovedKey(std::string_view key, uint32_t collection_id, std::string* moved);
 
 // The keys of one collection in any family but kMeta. `collection_id` is at most kCollectionIdMax.
 using limits::kCollectionIdMax;

@@ -39,6 +39,20 @@ TEST(RecordKeysTest, GoldenBytes) {
   EXPECT_EQ(Hex(CodeKey(1, 2, 3, 4)), "00000001000000020000000300000004");
 }
 
+TEST(RecordKeysTest, MovedKeysAreThoseOfTheOtherCollection) {
+  const auto moved = [](std::string_view key, auto append) {
+    std::string out;
+    append(key, 0xFEDCBA98, &out);
+    return out;
+  };
+  EXPECT_EQ(moved(CounterKey(7), AppendMovedMetaKey), CounterKey(0xFEDCBA98));
+  EXPECT_EQ(moved(RequestKey(7, "a/b"), AppendMovedMetaKey), RequestKey(0xFEDCBA98, "a/b"));
+  EXPECT_EQ(moved(DeletionKey({7, 0x0102, 3}), AppendMovedMetaKey),
+            DeletionKey({0xFEDCBA98, 0x0102, 3}));
+  EXPECT_EQ(moved(IdKey(7, PointId("a/b")), AppendMovedKey), IdKey(0xFEDCBA98, PointId("a/b")));
+  EXPECT_EQ(moved(CodeKey(1, 2, 3, 4), AppendMovedKey), CodeKey(0xFEDCBA98, 2, 3, 4));
+}
+
 TEST(RecordKeysTest, ParseGivesBackWhatWasAppended) {
   uint32_t collection_id = 0;
   ASSERT_TRUE(ParseCatalogKey(CatalogKey(0xFEDCBA98), &collection_id).ok());
