@@ -11,6 +11,25 @@ namespace {
 constexpr size_t kRunSlots = 16;
 constexpr int kVarintBits = 64;
 
+// Appends slots from the front of `*rest` until all are taken or `*bytes` is of size `enough`.
+void EncodeUntil(size_t enough, std::span<const Slot>* rest, std::string* bytes) {
+  uint64_t next = 0;
+  while (!rest->empty() && bytes->size() < enough) {
+    const uint64_t first = rest->front();
+    size_t run = 1;
+    while (run < rest->size() && (*rest)[run] == first + run) ++run;
+    if (run < kRunSlots) {
+      AppendVarint((first - next) << 1, bytes);
+      run = 1;
+    } else {
+      AppendVarint((first - next) << 1 | 1, bytes);
+      AppendVarint(run, bytes);
+    }
+    next = first + run;
+    *rest = rest->subspan(run);
+  }
+}
+
 }  // namespace
 
 void AppendVarint(uint64_t number, std::string* bytes) {
@@ -34,27 +53,11 @@ bool ReadVarint(ByteReader& reader, uint64_t* number) {
 }
 
 void EncodeSlots(std::span<const Slot>* rest, size_t bytes_max, std::string* bytes) {
-  const size_t enough = bytes->size() + bytes_max;
-  uint64_t next = 0;
-  while (!rest->empty() && bytes->size() < enough) {
-    const uint64_t first = rest->front();
-    size_t run = 1;
-    while (run < rest->size() && (*rest)[run] == first + run) ++run;
-    if (run < kRunSlots) {
-      AppendVarint((first - next) << 1, bytes);
-      run = 1;
-    } else {
-      AppendVarint((first - next) << 1 | 1, bytes);
-      AppendVarint(run, bytes);
-    }
-    next = first + run;
-    *rest = rest->subspan(run);
-  }
+  EncodeUntil(bytes->size() + bytes_max, rest, bytes);
 }
 
 void EncodeSlots(std::span<const Slot> slots, std::string* bytes) {
-  constexpr size_t kMoreThanAny = std::numeric_limits<size_t>::max() / 2;
-  EncodeSlots(&slots, kMoreThanAny, bytes);
+  EncodeUntil(std::numeric_limits<size_t>::max(), &slots, bytes);
 }
 
 bool DecodedSlots::AddRun(uint64_t first, uint64_t size) {
