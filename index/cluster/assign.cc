@@ -2,60 +2,63 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+#include <vector>
 
-#include "index/base/buffer.h"
 #include "index/base/check.h"
-#include "index/cluster/gemm.h"
-#include "index/simd/argmin.h"
+#include "index/simd/centroid_panels.h"
 #include "index/simd/pq_encode.h"
 
 namespace tessera {
 namespace {
 
-// A tile of inner products, 128 x 512 floats, stays in the second-level cache between the matrix
-// product that writes it and the arg-min that reads it. Tiles do not depend on the parallelism, so
-// neither do the results.
 constexpr size_t kBlockVectors = 128;
-constexpr size_t kBlockCentroids = 512;
+// As many panels stay in the second-level cache while a block of vectors is compared with them.
+constexpr size_t kPanelBytesAtOnce = size_t{256} << 10;
 
 }  // namespace
 
 NearestCentroids::NearestCentroids(MatrixView centroids)
-    : centroids_(centroids), half_norms_(centroids.rows) {
+    : centroids_(centroids.rows),
+      dim_(centroids.cols),
+      panels_(PanelsFor(centroids.rows) * PanelFloats(centroids.cols)) {
   TESSERA_CHECK(centroids.rows > 0);
-  for (size_t j = 0; j < centroids.rows; ++j) {
-    const float* row = centroids.row(j).data();
-    half_norms_[j] = 0.5f * FloatDotProduct(row, row, centroids.cols);
-  }
+  std::vector<uint32_t> all(centroids.rows);
+  std::iota(all.begin(), all.end(), 0);
+  PackPanels(centroids, all, panels_.data());
 }
 
-void NearestCentroids::AssignBlock(MatrixView block, float* dots, uint32_t* lists,
+void NearestCentroids::AssignBlock(MatrixView block, uint32_t* lists,
                                    float* squared_distances) const {
+  const size_t panels_at_once =
+      std::max<size_t>(kPanelBytesAtOnce / (PanelFloats(dim_) * sizeof(float)), 1);
   float costs[kBlockVectors];
-  std::fill(costs, costs + block.rows, std::numeric_limits<float>::infinity());
-  std::fill(lists, lists + block.rows, 0);
-  for (size_t begin = 0; begin < centroids_.rows; begin += kBlockCentroids) {
-    const size_t count = std::min(kBlockCentroids, centroids_.rows - begin);
-    InnerProducts(block, centroids_.Rows(begin, count), dots, kBlockCentroids);
-    UpdateArgMin(dots, block.rows, count, kBlockCentroids, half_norms_.data() + begin,
-                 static_cast<uint32_t>(begin), costs, lists);
+  const float* rows[kBlockVectors];
+  for (size_t i = 0; i < block.rows; ++i) {
+    rows[i] = block.row(i).data();
+    costs[i] = std::numeric_limits<float>::infinity();
+    lists[i] = 0;
+  }
+  for (size_t panel = 0; panel * kPanelCentroids < centroids_; panel += panels_at_once) {
+    const size_t begin = panel * kPanelCentroids;
+    const size_t count = std::min(panels_at_once * kPanelCentroids, centroids_ - begin);
+    UpdateNearest(panels_.data() + panel * PanelFloats(dim_), count, dim_, rows, block.rows,
+                  static_cast<uint32_t>(begin), costs, lists);
   }
   if (squared_distances == nullptr) return;
   for (size_t i = 0; i < block.rows; ++i) {
-    const float* row = block.row(i).data();
-    const float distance = FloatDotProduct(row, row, block.cols) + 2 * costs[i];
+    const float distance = FloatDotProduct(rows[i], rows[i], dim_) + 2 * costs[i];
     squared_distances[i] = std::max(distance, 0.0f);
   }
 }
 
 void NearestCentroids::Assign(MatrixView vectors, Executor& executor, uint32_t* lists,
                               float* squared_distances) const {
-  TESSERA_CHECK(vectors.cols == centroids_.cols);
+  TESSERA_CHECK(vectors.cols == dim_);
   executor.ParallelFor(vectors.rows, kBlockVectors, [&](size_t begin, size_t end) {
-    AlignedBuffer<float> dots(kBlockVectors * kBlockCentroids);
     for (size_t i = begin; i < end; i += kBlockVectors) {
       const size_t count = std::min(kBlockVectors, end - i);
-      AssignBlock(vectors.Rows(i, count), dots.data(), lists + i,
+      AssignBlock(vectors.Rows(i, count), lists + i,
                   squared_distances == nullptr ? nullptr : squared_distances + i);
     }
   });

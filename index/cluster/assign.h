@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "index/base/buffer.h"
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 
@@ -14,7 +14,7 @@ namespace tessera {
 // near ones the lowest number. Exact up to float rounding. Immutable, thread-safe.
 class NearestCentroids {
  public:
-  // Does not own the centroids (at least one), which must outlive it unchanged.
+  // At least one centroid; they are not needed afterwards.
   explicit NearestCentroids(MatrixView centroids);
 
   // lists[i] = the centroid nearest to row i of `vectors`; squared_distances[i] = how far it is,
@@ -22,13 +22,14 @@ class NearestCentroids {
   void Assign(MatrixView vectors, Executor& executor, uint32_t* lists,
               float* squared_distances) const;
 
-  size_t memory_bytes() const { return half_norms_.size() * sizeof(float); }
+  size_t memory_bytes() const { return panels_.size() * sizeof(float); }
 
  private:
-  void AssignBlock(MatrixView block, float* dots, uint32_t* lists, float* squared_distances) const;
+  void AssignBlock(MatrixView block, uint32_t* lists, float* squared_distances) const;
 
-  MatrixView centroids_;
-  std::vector<float> half_norms_;  // |c|^2 / 2
+  size_t centroids_;
+  size_t dim_;
+  AlignedBuffer<float> panels_;
 };
 
 }  // namespace tessera

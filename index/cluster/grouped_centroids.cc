@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "index/base/buffer.h"
 #include "index/base/check.h"
 #include "index/cluster/gemm.h"
-#include "index/simd/argmin.h"
+#include "index/simd/centroid_panels.h"
 #include "index/simd/pq_encode.h"
 #include "index/simd/select_least.h"
 
@@ -18,9 +17,9 @@ namespace {
 // Fewer centroids are compared with one and all.
 constexpr size_t kGroupedFrom = 2048;
 constexpr size_t kGroupSize = 64;  // on average
-// Vectors searched for together, so that each group meets some tens of them in one matrix product.
+// Vectors searched for together, so that each group meets some tens of them at once.
 constexpr size_t kBlockVectors = 1024;
-// Pairs of vector and centroid whose inner products are held at once.
+// Vectors whose inner products with the heads are held at once.
 constexpr size_t kTileRows = 64;
 
 // How many groups a vector is compared with: a share that shrinks as the square root of their
@@ -30,58 +29,57 @@ size_t GroupsProbed(size_t groups) {
   return std::clamp<size_t>(static_cast<size_t>(std::ceil(wanted)), 1, groups);
 }
 
-std::vector<float> HalfNorms(MatrixView rows) {
-  std::vector<float> norms(rows.rows);
-  for (size_t i = 0; i < rows.rows; ++i) {
-    norms[i] = 0.5f * FloatDotProduct(rows.row(i).data(), rows.row(i).data(), rows.cols);
-  }
-  return norms;
-}
-
 }  // namespace
 
 struct GroupedCentroids::Scratch {
-  Scratch(size_t dim, size_t groups, size_t group_size_max)
-      : rows(kTileRows, dim),
-        dots(kTileRows * std::max(groups, group_size_max)),
-        probed(groups),
-        chosen(groups + kSelectLeastSlack) {}
+  explicit Scratch(size_t groups)
+      : dots(kTileRows * groups), probed(groups), chosen(groups + kSelectLeastSlack) {}
 
-  Matrix rows;                                // gathered vectors
-  AlignedBuffer<float> dots;                  // of a tile
+  AlignedBuffer<float> dots;                  // of a tile with the heads
   std::vector<std::vector<uint32_t>> probed;  // the block's rows that each group is searched for
   std::vector<uint32_t> chosen;
+  const float* rows[kBlockVectors];  // of those that one group is searched for
+  float group_costs[kBlockVectors];
+  uint32_t found[kBlockVectors];
   float costs[kBlockVectors];  // of the best centroid so far, per row of the block
   uint32_t best[kBlockVectors];
 };
 
-GroupedCentroids::GroupedCentroids(MatrixView centroids, Executor& executor)
-    : centroids_(centroids), all_(centroids) {
-  if (centroids.rows >= kGroupedFrom) Group(executor);
+GroupedCentroids::Groups::Groups(MatrixView centroids, Executor& executor)
+    : rows(FormGroups(centroids, centroids.rows / kGroupSize, executor)),
+      heads(centroids.cols, count()) {
+  for (size_t g = 0; g < count(); ++g) {
+    const std::span<const float> head = rows.heads.row(g);
+    for (size_t t = 0; t < head.size(); ++t) heads.row(t)[g] = head[t];
+    head_half_norms.push_back(0.5f * FloatDotProduct(head.data(), head.data(), head.size()));
+  }
+  panel_begins.push_back(0);
+  for (size_t g = 0; g < count(); ++g) {
+    panel_begins.push_back(panel_begins.back() + PanelsFor(rows.members.of(g).size()));
+  }
+  panels = AlignedBuffer<float>(panel_begins.back() * PanelFloats(centroids.cols));
+  for (size_t g = 0; g < count(); ++g) {
+    PackPanels(centroids, rows.members.of(g),
+               panels.data() + panel_begins[g] * PanelFloats(centroids.cols));
+  }
 }
 
-void GroupedCentroids::Group(Executor& executor) {
-  groups_ =
-      std::make_unique<RowGroups>(FormGroups(centroids_, centroids_.rows / kGroupSize, executor));
-  head_half_norms_ = HalfNorms(groups_->heads);
-  packed_ = Matrix(centroids_.rows, centroids_.cols);
-  const std::vector<float> half_norms = HalfNorms(centroids_);
-  packed_half_norms_.reserve(half_norms.size());
-  for (size_t g = 0; g < groups(); ++g) {
-    const std::span<const uint32_t> ids = groups_->members.of(g);
-    float* out = packed_.data() + groups_->members.first(g) * centroids_.cols;
-    for (size_t j = 0; j < ids.size(); ++j) {
-      const float* row = centroids_.row(ids[j]).data();
-      for (size_t t = 0; t < centroids_.cols; ++t) out[t * ids.size() + j] = row[t];
-      packed_half_norms_.push_back(half_norms[ids[j]]);
-    }
+size_t GroupedCentroids::Groups::memory_bytes() const {
+  const size_t floats = 2 * heads.rows() * heads.cols() + head_half_norms.size() + panels.size();
+  return floats * sizeof(float) + panel_begins.size() * sizeof(size_t);
+}
+
+GroupedCentroids::GroupedCentroids(MatrixView centroids, Executor& executor)
+    : dim_(centroids.cols) {
+  if (centroids.rows < kGroupedFrom) {
+    all_ = std::make_unique<NearestCentroids>(centroids);
+  } else {
+    groups_ = std::make_unique<Groups>(centroids, executor);
   }
 }
 
 size_t GroupedCentroids::memory_bytes() const {
-  return all_.memory_bytes() +
-         (groups() * (centroids_.cols + 1) + packed_.rows() * packed_.cols() + 2 * packed_.rows()) *
-             sizeof(float);
+  return groups_ == nullptr ? all_->memory_bytes() : groups_->memory_bytes();
 }
 
 void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
@@ -90,10 +88,11 @@ void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
   for (std::vector<uint32_t>& rows : scratch->probed) rows.clear();
   for (size_t begin = 0; begin < block.rows; begin += kTileRows) {
     const size_t count = std::min(kTileRows, block.rows - begin);
-    InnerProducts(block.Rows(begin, count), groups_->heads, scratch->dots.data(), groups);
+    InnerProductsTransposed(block.Rows(begin, count), groups_->heads.data(), groups,
+                            scratch->dots.data());
     for (size_t i = 0; i < count; ++i) {
       float* costs = scratch->dots.data() + i * groups;
-      for (size_t g = 0; g < groups; ++g) costs[g] = head_half_norms_[g] - costs[g];
+      for (size_t g = 0; g < groups; ++g) costs[g] = groups_->head_half_norms[g] - costs[g];
       const size_t chosen =
           SelectLeast(costs, groups, probed, probed + probed / 16, scratch->chosen.data());
       for (size_t p = 0; p < chosen; ++p) {
@@ -105,31 +104,20 @@ void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
 
 void GroupedCentroids::SearchGroup(MatrixView block, size_t group, std::span<const uint32_t> rows,
                                    Scratch* scratch) const {
-  const std::span<const uint32_t> ids = groups_->members.of(group);
+  const std::span<const uint32_t> ids = groups_->rows.members.of(group);
   if (ids.empty()) return;
-  const size_t first = groups_->members.first(group);
-  const float* candidates = packed_.data() + first * centroids_.cols;
-  for (size_t begin = 0; begin < rows.size(); begin += kTileRows) {
-    const size_t count = std::min(kTileRows, rows.size() - begin);
-    float costs[kTileRows];
-    uint32_t found[kTileRows];
-    for (size_t i = 0; i < count; ++i) {
-      std::memcpy(scratch->rows.row(i).data(), block.row(rows[begin + i]).data(),
-                  block.cols * sizeof(float));
-      costs[i] = std::numeric_limits<float>::infinity();
-    }
-    InnerProductsTransposed(scratch->rows.view().Rows(0, count), candidates, ids.size(),
-                            scratch->dots.data());
-    UpdateArgMin(scratch->dots.data(), count, ids.size(), ids.size(),
-                 packed_half_norms_.data() + first, 0, costs, found);
-    for (size_t i = 0; i < count; ++i) {
-      const uint32_t row = rows[begin + i];
-      const uint32_t id = ids[found[i]];
-      if (costs[i] < scratch->costs[row] ||
-          (costs[i] == scratch->costs[row] && id < scratch->best[row])) {
-        scratch->costs[row] = costs[i];
-        scratch->best[row] = id;
-      }
+  for (size_t i = 0; i < rows.size(); ++i) scratch->rows[i] = block.row(rows[i]).data();
+  std::fill_n(scratch->group_costs, rows.size(), std::numeric_limits<float>::infinity());
+  UpdateNearest(groups_->panels.data() + groups_->panel_begins[group] * PanelFloats(dim_),
+                ids.size(), dim_, scratch->rows, rows.size(), 0, scratch->group_costs,
+                scratch->found);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const uint32_t row = rows[i];
+    const uint32_t id = ids[scratch->found[i]];
+    const float cost = scratch->group_costs[i];
+    if (cost < scratch->costs[row] || (cost == scratch->costs[row] && id < scratch->best[row])) {
+      scratch->costs[row] = cost;
+      scratch->best[row] = id;
     }
   }
 }
@@ -153,17 +141,13 @@ void GroupedCentroids::AssignBlock(MatrixView block, Scratch* scratch, uint32_t*
 
 void GroupedCentroids::Assign(MatrixView vectors, Executor& executor, uint32_t* lists,
                               float* squared_distances) const {
-  TESSERA_CHECK(vectors.cols == centroids_.cols);
-  if (groups() == 0) {
-    all_.Assign(vectors, executor, lists, squared_distances);
+  TESSERA_CHECK(vectors.cols == dim_);
+  if (groups_ == nullptr) {
+    all_->Assign(vectors, executor, lists, squared_distances);
     return;
   }
-  size_t group_size_max = 0;
-  for (size_t g = 0; g < groups(); ++g) {
-    group_size_max = std::max(group_size_max, groups_->members.of(g).size());
-  }
   executor.ParallelFor(vectors.rows, kBlockVectors, [&](size_t begin, size_t end) {
-    const auto scratch = std::make_unique<Scratch>(vectors.cols, groups(), group_size_max);
+    const auto scratch = std::make_unique<Scratch>(groups());
     for (size_t i = begin; i < end; i += kBlockVectors) {
       const size_t count = std::min(kBlockVectors, end - i);
       AssignBlock(vectors.Rows(i, count), scratch.get(), lists + i,

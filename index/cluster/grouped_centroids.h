@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "index/base/buffer.h"
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/cluster/assign.h"
@@ -22,8 +23,8 @@ namespace tessera {
 // but for float rounding. Immutable, thread-safe.
 class GroupedCentroids {
  public:
-  // Does not own the centroids (at least one), which must outlive it unchanged. Takes the same
-  // groups for the same centroids.
+  // At least one centroid; they are not needed afterwards. Takes the same groups for the same
+  // centroids.
   GroupedCentroids(MatrixView centroids, Executor& executor);
   GroupedCentroids(const GroupedCentroids&) = delete;
   GroupedCentroids& operator=(const GroupedCentroids&) = delete;
@@ -34,25 +35,35 @@ class GroupedCentroids {
               float* squared_distances) const;
 
   // 0: every centroid is compared with.
-  size_t groups() const { return groups_ == nullptr ? 0 : groups_->heads.rows(); }
+  size_t groups() const { return groups_ == nullptr ? 0 : groups_->count(); }
   size_t memory_bytes() const;
 
  private:
   struct Scratch;
+  // The groups of the centroids, packed for the kernels.
+  struct Groups {
+    Groups(MatrixView centroids, Executor& executor);
 
-  void Group(Executor& executor);
+    size_t count() const { return rows.heads.rows(); }
+    size_t memory_bytes() const;
+
+    RowGroups rows;
+    Matrix heads;  // transposed
+    std::vector<float> head_half_norms;
+    std::vector<size_t> panel_begins;  // of each group, and the end
+    AlignedBuffer<float> panels;
+  };
+
   void AssignBlock(MatrixView block, Scratch* scratch, uint32_t* lists,
                    float* squared_distances) const;
   void ChooseGroups(MatrixView block, Scratch* scratch) const;
   void SearchGroup(MatrixView block, size_t group, std::span<const uint32_t> rows,
                    Scratch* scratch) const;
 
-  MatrixView centroids_;
-  NearestCentroids all_;
-  std::unique_ptr<RowGroups> groups_;  // of the centroids
-  std::vector<float> head_half_norms_;
-  Matrix packed_;  // the centroids, group by group, each group transposed
-  std::vector<float> packed_half_norms_;
+  size_t dim_;
+  // One of them.
+  std::unique_ptr<const NearestCentroids> all_;
+  std::unique_ptr<const Groups> groups_;
 };
 
 }  // namespace tessera

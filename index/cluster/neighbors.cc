@@ -1,13 +1,12 @@
 #include "index/cluster/neighbors.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "index/base/buffer.h"
 #include "index/base/check.h"
 #include "index/cluster/gemm.h"
-#include "index/simd/argmin.h"
+#include "index/simd/centroid_panels.h"
 #include "index/simd/pq_encode.h"
 #include "index/simd/select_least.h"
 
@@ -17,7 +16,6 @@ namespace {
 constexpr size_t kBlockRows = 64;
 constexpr size_t kBlockMembers = 128;
 constexpr size_t kClustersPerPiece = 8;
-constexpr size_t kPrefetchAhead = 8;
 
 std::vector<float> HalfNorms(MatrixView rows) {
   std::vector<float> norms(rows.rows);
@@ -25,16 +23,6 @@ std::vector<float> HalfNorms(MatrixView rows) {
     norms[i] = 0.5f * FloatDotProduct(rows.row(i).data(), rows.row(i).data(), rows.cols);
   }
   return norms;
-}
-
-void GatherRows(MatrixView from, std::span<const uint32_t> ids, float* out) {
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (i + kPrefetchAhead < ids.size()) {
-      const float* ahead = from.row(ids[i + kPrefetchAhead]).data();
-      for (size_t t = 0; t < from.cols; t += 16) __builtin_prefetch(ahead + t);
-    }
-    std::memcpy(out + i * from.cols, from.row(ids[i]).data(), from.cols * sizeof(float));
-  }
 }
 
 // Writes the numbers of the `count` least costs in ascending order; the lowest numbers among
@@ -74,31 +62,27 @@ void AssignAmongNeighbors(MatrixView points, MatrixView centroids,
                           const CentroidNeighbors& neighbors, const Members& members,
                           Executor& executor, uint32_t* lists, float* squared_distances) {
   const size_t dim = points.cols;
-  const std::vector<float> half_norms = HalfNorms(centroids);
   executor.ParallelFor(members.clusters(), kClustersPerPiece, [&](size_t begin, size_t end) {
-    Matrix block(kBlockMembers, dim);
-    Matrix near(neighbors.of(0).size(), dim);
-    std::vector<float> near_norms(near.rows()), dots(kBlockMembers * near.rows());
-    std::vector<float> costs(kBlockMembers);
-    std::vector<uint32_t> found(kBlockMembers);
+    const size_t near = neighbors.of(0).size();
+    AlignedBuffer<float> panels(PanelsFor(near) * PanelFloats(dim));
+    const float* rows[kBlockMembers];
+    float costs[kBlockMembers];
+    uint32_t found[kBlockMembers];
     for (size_t c = begin; c < end; ++c) {
       const std::span<const uint32_t> ids = members.of(c);
       if (ids.empty()) continue;
       const std::span<const uint32_t> candidates = neighbors.of(c);
-      GatherRows(centroids, candidates, near.data());
-      for (size_t j = 0; j < candidates.size(); ++j) near_norms[j] = half_norms[candidates[j]];
+      PackPanels(centroids, candidates, panels.data());
       for (size_t i = 0; i < ids.size(); i += kBlockMembers) {
-        const size_t rows = std::min(kBlockMembers, ids.size() - i);
-        GatherRows(points, ids.subspan(i, rows), block.data());
-        InnerProducts(block.view().Rows(0, rows), near, dots.data(), near.rows());
-        costs.assign(kBlockMembers, std::numeric_limits<float>::infinity());
-        UpdateArgMin(dots.data(), rows, near.rows(), near.rows(), near_norms.data(), 0,
-                     costs.data(), found.data());
-        for (size_t r = 0; r < rows; ++r) {
-          const float* row = block.row(r).data();
-          const uint32_t id = ids[i + r];
-          lists[id] = candidates[found[r]];
-          squared_distances[id] = std::max(FloatDotProduct(row, row, dim) + 2 * costs[r], 0.0f);
+        const std::span<const uint32_t> some =
+            ids.subspan(i, std::min(kBlockMembers, ids.size() - i));
+        for (size_t r = 0; r < some.size(); ++r) rows[r] = points.row(some[r]).data();
+        std::fill_n(costs, some.size(), std::numeric_limits<float>::infinity());
+        UpdateNearest(panels.data(), near, dim, rows, some.size(), 0, costs, found);
+        for (size_t r = 0; r < some.size(); ++r) {
+          lists[some[r]] = candidates[found[r]];
+          squared_distances[some[r]] =
+              std::max(FloatDotProduct(rows[r], rows[r], dim) + 2 * costs[r], 0.0f);
         }
       }
     }
