@@ -9,6 +9,9 @@
 namespace tessera::limits {
 
 inline constexpr uint32_t kDimensionMax = 32'768;
+// Of a vector, in magnitude: a search's sums of squares stay a hundred times below what a float
+// holds.
+inline constexpr double kComponentMax = 1e15;
 inline constexpr uint64_t kPointsPerCollectionMax = 0xFFFF'FF00u;  // slots are 32 bits
 inline constexpr size_t kCollectionsMax = 10'000;
 inline constexpr uint32_t kCollectionIdMax = 0xFFFF'FFFEu;  // ids are never given twice

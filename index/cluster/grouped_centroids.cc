@@ -108,6 +108,7 @@ void GroupedCentroids::SearchGroup(MatrixView block, size_t group, std::span<con
   if (ids.empty()) return;
   for (size_t i = 0; i < rows.size(); ++i) scratch->rows[i] = block.row(rows[i]).data();
   std::fill_n(scratch->group_costs, rows.size(), std::numeric_limits<float>::infinity());
+  std::fill_n(scratch->found, rows.size(), 0);  // what stays where sums overflow
   UpdateNearest(groups_->panels.data() + groups_->panel_begins[group] * PanelFloats(dim_),
                 ids.size(), dim_, scratch->rows, rows.size(), 0, scratch->group_costs,
                 scratch->found);

@@ -25,6 +25,13 @@ std::vector<float> HalfNorms(MatrixView rows) {
   return norms;
 }
 
+// A cost that can be ordered also where its sums have overflowed to infinity or NaN.
+float Finite(float cost) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  if (!(cost < kMost)) return kMost;
+  return cost > -kMost ? cost : -kMost;
+}
+
 // Writes the numbers of the `count` least costs in ascending order; the lowest numbers among
 // equals. `scratch` has room for costs.size() + kSelectLeastSlack.
 void ExactlyLeast(std::span<const float> costs, size_t count, uint32_t* scratch, uint32_t* out) {
@@ -51,7 +58,7 @@ CentroidNeighbors::CentroidNeighbors(MatrixView centroids, size_t count, Executo
       InnerProducts(centroids.Rows(i, rows), centroids, costs.data(), n);
       for (size_t r = 0; r < rows; ++r) {
         float* row = costs.data() + r * n;
-        for (size_t j = 0; j < n; ++j) row[j] = half_norms[j] - row[j];
+        for (size_t j = 0; j < n; ++j) row[j] = Finite(half_norms[j] - row[j]);
         ExactlyLeast({row, n}, count, scratch.data(), ids_.data() + (i + r) * count);
       }
     }
@@ -78,6 +85,7 @@ void AssignAmongNeighbors(MatrixView points, MatrixView centroids,
             ids.subspan(i, std::min(kBlockMembers, ids.size() - i));
         for (size_t r = 0; r < some.size(); ++r) rows[r] = points.row(some[r]).data();
         std::fill_n(costs, some.size(), std::numeric_limits<float>::infinity());
+        std::fill_n(found, some.size(), 0);  // what stays where sums overflow
         UpdateNearest(panels.data(), near, dim, rows, some.size(), 0, costs, found);
         for (size_t r = 0; r < some.size(); ++r) {
           lists[some[r]] = candidates[found[r]];

@@ -104,7 +104,7 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
   const size_t nlist = codebook_->nlist();
   const size_t wanted = Wanted(nprobe, nlist);
   const bool exact = codes_.empty() || wanted == nlist;
-  const size_t room = exact ? nlist + kLutScanSlack : QueryScan::Capacity(wanted);
+  const size_t room = std::max(nlist + kLutScanSlack, QueryScan::Capacity(wanted));
   Grow(scratch.distances, CentroidCodes::kQueriesAtOnce * room);
   Grow(scratch.slots, CentroidCodes::kQueriesAtOnce * room);
   for (size_t begin = 0; begin < n; begin += CentroidCodes::kQueriesAtOnce) {
@@ -118,6 +118,8 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
     }
     if (!exact) codes_.Scan(some, count, wanted, scratch.codes, scans);
     for (size_t q = 0; q < count; ++q) {
+      // Centroids that are farther than a float can tell are not found: then all are compared.
+      if (scans[q].scan.count < nprobe) scans[q].scan.count = nlist;
       Compare(some + q * codebook_->dimension(), nprobe, scratch, scans[q],
               lists + (begin + q) * nprobe);
     }
@@ -136,6 +138,10 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
   scan.scan.distances = scratch.distances.data();
   scan.scan.slots = scratch.slots.data();
   codes_.Scan(query, 1, n, scratch.codes, &scan);
+  if (scan.scan.count < n) {  // as in Nearest
+    Nearest(query, 1, n, scratch, lists);
+    return;
+  }
   for (size_t i = 0; i < n; ++i) lists[i] = {scan.scan.distances[i], scan.scan.slots[i]};
 }
 

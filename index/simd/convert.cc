@@ -6,6 +6,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
 #include "index/simd/convert_kernels.h"
 #include "index/simd/reference.h"
 
@@ -47,6 +49,14 @@ absl::Status FirstObjection(VectorsView in, size_t begin, ElementType type) {
   return absl::OkStatus();
 }
 
+float FloatAt(const std::byte* floats, size_t i) {
+  float value;
+  std::memcpy(&value, floats + i * sizeof(value), sizeof(value));
+  return value;
+}
+
+bool WithinLimit(float value) { return std::abs(value) <= limits::kComponentMax; }
+
 }  // namespace
 
 void ToFloat(ElementType type, const std::byte* in, size_t n, float* out) {
@@ -58,6 +68,20 @@ absl::Status CheckFinite(VectorsView vectors) {
     return absl::OkStatus();
   }
   return FirstObjection(vectors, 0, ElementType::kFloat32);
+}
+
+absl::Status CheckComponents(VectorsView vectors) {
+  if (vectors.type != ElementType::kFloat32) return CheckFinite(vectors);  // others hold no more
+  const size_t n = vectors.rows * vectors.dim;
+  bool within = true;
+  for (size_t i = 0; i < n; ++i) within &= WithinLimit(FloatAt(vectors.data, i));
+  if (within) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckFinite(vectors));
+  size_t i = 0;
+  while (WithinLimit(FloatAt(vectors.data, i))) ++i;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "vector ", i / vectors.dim, ": component ", i % vectors.dim, " is ", FloatAt(vectors.data, i),
+      ", at most ", limits::kComponentMax, " in magnitude are allowed"));
 }
 
 absl::Status ConvertVectors(VectorsView in, ElementType type, std::byte* out) {

@@ -24,6 +24,10 @@ absl::Status ConvertVectors(VectorsView in, ElementType type, std::byte* out);
 // INVALID_ARGUMENT naming the first row and component that is NaN or infinite.
 absl::Status CheckFinite(VectorsView vectors);
 
+// The same of vectors that come from outside: a component must not be over limits::kComponentMax in
+// magnitude either. What a search computes of such vectors is finite.
+absl::Status CheckComponents(VectorsView vectors);
+
 // Scales each of n rows of finite floats to unit length; a row of zeros stays as it is.
 void NormalizeRows(float* rows, size_t n, size_t dim);
 

@@ -96,7 +96,7 @@ absl::Status Collection::CheckRange(const RangeRequest& request) const {
 
 absl::Status Collection::RangeQuery(const RangeRequest& request, Matrix* query) const {
   if (request.id.has_value()) return StoredVectors({*request.id}, query);
-  if (absl::Status status = CheckFinite(request.vector); !status.ok()) {
+  if (absl::Status status = CheckComponents(request.vector); !status.ok()) {
     return InvalidField("vector", std::string(status.message()));
   }
   return WidenVectors(request.vector, query);

@@ -264,7 +264,7 @@ absl::Status Collection::WidenVectors(VectorsView vectors, Matrix* floats) const
     return InvalidField("vectors", absl::StrCat("has dimension ", vectors.dim,
                                                 "; the collection has ", spec_.dimension));
   }
-  if (absl::Status status = CheckFinite(vectors); !status.ok()) {
+  if (absl::Status status = CheckComponents(vectors); !status.ok()) {
     return InvalidField("vectors", std::string(status.message()));
   }
   *floats = Matrix(vectors.rows, vectors.dim);

@@ -159,6 +159,7 @@ absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
   } else {
     converted.resize(batch.ids.size() * vector_bytes());
     absl::Status status = ConvertVectors(batch.vectors, spec_.element_type, converted.data());
+    if (status.ok()) status = CheckComponents(batch.vectors);
     if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
     write.vectors = converted.data();
   }

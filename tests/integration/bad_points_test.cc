@@ -115,6 +115,8 @@ TEST_F(BadPointsTest, VectorsOfAnUpsert) {
   with_nan[kDimension] = kNan;
   std::vector<float> with_infinity = Floats(2 * kDimension);
   with_infinity[3] = -kInfinity;
+  std::vector<float> over_limit = Floats(2 * kDimension);
+  over_limit[7] = static_cast<float>(2 * limits::kComponentMax);
   std::vector<float> with_fraction = Floats(2 * kDimension);
   with_fraction[5] = 1.5f;
   std::vector<float> too_large = Floats(2 * kDimension);
@@ -124,6 +126,7 @@ TEST_F(BadPointsTest, VectorsOfAnUpsert) {
       UpsertValues("one vector for two ids", "vectors.values", Floats(kDimension)),
       UpsertValues("NaN", "vectors", with_nan),
       UpsertValues("infinity", "vectors", with_infinity),
+      UpsertValues("a component over the limit", "vectors", over_limit),
       UpsertValues("a fraction for UINT8", "vectors", with_fraction, "bytes"),
       UpsertValues("256 for UINT8", "vectors", too_large, "bytes"),
       UpsertValues("no vectors", "vectors", {}),
@@ -239,6 +242,7 @@ TEST_F(BadPointsTest, Searches) {
       Search("wrong dimension", "vectors.values", values(Floats(kDimension - 1))),
       Search("NaN", "vectors", values({1, 2, 3, kNan, 5, 6, 7, 8})),
       Search("infinity", "vectors", values({1, 2, 3, kInfinity, 5, 6, 7, 8})),
+      Search("a component over the limit", "vectors", values({1, 2, 3, 3e38f, 5, 6, 7, 8})),
       Search("neither vectors nor ids", "vectors", [](auto& r) { r.clear_vectors(); }),
       Search("both vectors and ids", "vectors", [](auto& r) { r.mutable_ids()->add_num(1); }),
       Search("nprobe over the limit", "params.nprobe",

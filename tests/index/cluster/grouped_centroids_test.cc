@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -112,6 +113,22 @@ TEST(GroupedCentroids, EqualCentroids) {
   Assignment got(10);
   grouped.Assign(vectors, executor, got.lists.data(), got.distances.data());
   for (uint32_t list : got.lists) EXPECT_LT(list, 2500u);
+}
+
+// Finite vectors may be so long that no sum of theirs is: they get some list.
+TEST(GroupedCentroids, SumsThatOverflow) {
+  Matrix centroids = LowIntrinsicDimension(3000, 24, 8, 1);
+  for (size_t i = 0; i < 24; ++i) centroids.row(7)[i] = std::numeric_limits<float>::max();
+  InlineExecutor executor;
+  const GroupedCentroids grouped(centroids, executor);
+  ASSERT_GT(grouped.groups(), 0u);
+  Matrix vectors(100, 24);
+  for (size_t i = 0; i < 100 * 24; ++i) {
+    vectors.data()[i] = (i % 3 == 0 ? -1 : 1) * std::numeric_limits<float>::max();
+  }
+  Assignment got(100);
+  grouped.Assign(vectors, executor, got.lists.data(), got.distances.data());
+  EXPECT_THAT(got.lists, testing::Each(testing::Lt(3000u)));
 }
 
 }  // namespace

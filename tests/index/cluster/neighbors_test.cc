@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -35,6 +38,28 @@ TEST(CentroidNeighbors, AreTheNearest) {
       }
     }
   }
+}
+
+// Finite centroids may be so long that no sum of theirs is finite.
+TEST(CentroidNeighbors, SumsThatOverflow) {
+  InlineExecutor executor;
+  Matrix centroids = Uniform(200, 9, 1);
+  for (size_t i = 0; i < 100 * 9; ++i) {
+    centroids.data()[i] = (i % 3 == 0 ? -1 : 1) * std::numeric_limits<float>::max();
+  }
+  const CentroidNeighbors neighbors(centroids, 20, executor);
+  for (size_t c = 0; c < 200; ++c) {
+    const std::span<const uint32_t> ids = neighbors.of(c);
+    EXPECT_TRUE(std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<uint32_t>()) ==
+                ids.end());
+    EXPECT_LT(ids.back(), 200u);
+  }
+  std::vector<uint32_t> lists(200, 999);
+  std::vector<float> distances(200);
+  const std::vector<uint32_t> before(200, 3);
+  AssignAmongNeighbors(centroids, centroids, neighbors, Members(before, 200), executor,
+                       lists.data(), distances.data());
+  EXPECT_THAT(lists, testing::Each(testing::Lt(200u)));
 }
 
 TEST(AssignAmongNeighbors, FindsTheNearestOfThem) {

@@ -1,5 +1,7 @@
 #include "index/ivf/coarse_quantizer.h"
 
+#include <limits>
+#include <set>
 #include <tuple>
 
 #include "tests/index/ivf/ivf_test_util.h"
@@ -33,6 +35,27 @@ class CoarseQuantizerTest : public testing::TestWithParam<std::tuple<Metric, uin
   Matrix vectors_, queries_;
   std::shared_ptr<const Codebook> codebook_;
 };
+
+// Numbers of which no sum is finite.
+TEST_P(CoarseQuantizerTest, GivesListsToAQueryThatIsTooFarFromAll) {
+  const CoarseQuantizer coarse(codebook_);
+  CoarseQuantizer::Scratch scratch;
+  std::vector<float> query(21, std::numeric_limits<float>::max());
+  for (size_t i = 0; i < query.size(); i += 2) query[i] = -query[i];
+  const auto expect_lists = [&](const std::vector<Neighbor>& found) {
+    std::set<Slot> lists;
+    for (const Neighbor& n : found) lists.insert(n.slot);
+    EXPECT_EQ(lists.size(), found.size());
+    EXPECT_LT(*lists.rbegin(), nlist_);
+  };
+  for (size_t n : {1, 10, 50}) {
+    std::vector<Neighbor> found(n);
+    coarse.Nearest(query.data(), 1, n, scratch, found.data());
+    expect_lists(found);
+    coarse.AboutNearest(query.data(), n, scratch, found.data());
+    expect_lists(found);
+  }
+}
 
 TEST_P(CoarseQuantizerTest, FindsNearlyAllOfTheNearestLists) {
   const CoarseQuantizer coarse(codebook_);

@@ -10,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/base/limits.h"
 #include "index/simd/reference.h"
 #include "tests/index/simd/bounded_memory.h"
 #include "tests/index/simd/each_target.h"
@@ -193,6 +194,27 @@ TEST(CheckFiniteTest, SeesEveryPlaceInBothFloatTypes) {
   const std::byte ones[] = {std::byte{0xFF}, std::byte{0xFF}};
   EXPECT_TRUE(CheckFinite({ones, ElementType::kUint8, 1, 2}).ok());
   EXPECT_TRUE(CheckFinite({nullptr, ElementType::kFloat32, 0, 4}).ok());
+}
+
+TEST(CheckComponentsTest, RefusesWhatIsOverTheLimit) {
+  const auto most = static_cast<float>(limits::kComponentMax);
+  const float more = std::nextafter(most, std::numeric_limits<float>::infinity());
+  for (size_t n : {1, 5, 16, 33}) {
+    std::vector<float> floats(2 * n, -most);
+    VectorsView view = FloatRows(floats, n);
+    ASSERT_EQ(view.rows, 2u);
+    EXPECT_TRUE(CheckComponents(view).ok());
+    for (size_t bad = 0; bad < 2 * n; ++bad) {
+      for (float value : {more, -more, std::numeric_limits<float>::quiet_NaN()}) {
+        floats[bad] = value;
+        EXPECT_THAT(std::string(CheckComponents(view).message()),
+                    HasSubstr("vector " + std::to_string(bad / n) + ": component " +
+                              std::to_string(bad % n) + " is "));
+      }
+      floats[bad] = most;
+    }
+  }
+  EXPECT_TRUE(CheckComponents({nullptr, ElementType::kFloat32, 0, 4}).ok());
 }
 
 TEST(NormalizeRowsTest, GivesUnitLengthWhateverTheMagnitude) {

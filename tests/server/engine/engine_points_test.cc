@@ -174,6 +174,9 @@ TEST_F(EnginePoints, BadWritesAreRefusedByFieldAndChangeNothing) {
   const Matrix infinite = Row({std::numeric_limits<float>::infinity(), 0});
   batch.vectors = FloatView(infinite);
   EXPECT_EQ(refused(batch), "vectors");
+  const Matrix large = Row({1.1e15f, 0});
+  batch.vectors = FloatView(large);
+  EXPECT_EQ(refused(batch), "vectors");
   batch.vectors = FloatView(two);
   batch.payloads = {"[1]"};
   EXPECT_EQ(refused(batch), "payloads[0]");
