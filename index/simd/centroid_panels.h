@@ -26,7 +26,8 @@ void PackPanels(MatrixView centroids, std::span<const uint32_t> ids, float* pane
 // |c|^2 / 2 - <rows[i], c>, in the order of which centroids are near; where it is below best[i],
 // best[i] becomes the cost and index[i] becomes base + the centroid's place. Of equal costs the
 // lowest place wins, and an earlier call wins over a later one. A cost depends on the vector and
-// the centroid alone, not on what is compared beside them. Costs must not be NaN.
+// the centroid alone, not on what is compared beside them; one that overflows to infinity or NaN
+// changes nothing.
 void UpdateNearest(const float* panels, size_t centroids, size_t dim, const float* const* rows,
                    size_t n, uint32_t base, float* best, uint32_t* index);
 
