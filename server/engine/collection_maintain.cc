@@ -63,6 +63,8 @@ void Collection::ReleaseOldViews() {
 void Collection::DropReleasedViews() {
   std::erase_if(old_views_, [](const auto& view) { return view.use_count() == 1; });
   has_old_views_.store(!old_views_.empty(), std::memory_order_relaxed);
+  // Views that are gone may have been the last to show some of it.
+  if (lists_ != nullptr) lists_bytes_.store(lists_->memory_bytes());
 }
 
 void Collection::ReclaimSlots() {

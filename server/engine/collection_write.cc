@@ -438,8 +438,6 @@ void Collection::Publish() {
   }
   if (auto before = view_.exchange(std::move(view))) old_views_.push_back(std::move(before));
   DropReleasedViews();
-  // Now that the view before is gone, unless a search holds it.
-  if (lists_ != nullptr) lists_bytes_.store(lists_->memory_bytes());
 }
 
 absl::Status Collection::Drop(std::unique_ptr<StoreBatch> batch,
