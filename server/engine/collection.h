@@ -228,6 +228,9 @@ class Collection {
   }
 
   // Writes (collection_write.cc). What they touch belongs to the queue's turn.
+  // Vectors of a request as they are stored, into vector_bytes() for each. INVALID_ARGUMENT for the
+  // field vectors if the element type does not hold them, or they are over limits::kComponentMax.
+  absl::Status ConvertForStorage(VectorsView vectors, std::byte* rows) const;
   absl::StatusOr<WriteResult> UpsertExpected(const UpsertBatch& batch,
                                              const std::vector<Slot>* expected_slots);
   absl::Status ValidateUpsert(const UpsertBatch& batch) const;
@@ -288,7 +291,7 @@ class Collection {
 
   // Reads (collection_read.cc).
   // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
-  // they have another dimension than the collection or are not finite.
+  // they have another dimension than the collection, are not finite or over limits::kComponentMax.
   absl::Status WidenVectors(VectorsView vectors, Matrix* floats) const;
   absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status FindStoredSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;

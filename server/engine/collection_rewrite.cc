@@ -136,9 +136,7 @@ absl::StatusOr<WriteResult> Collection::UpdateVectors(const std::vector<PointId>
                                      " for ", ids.size(), " ids of dimension ", spec_.dimension));
   }
   std::string rows(ids.size() * vector_bytes(), 0);
-  const absl::Status status =
-      ConvertVectors(vectors, spec_.element_type, reinterpret_cast<std::byte*>(rows.data()));
-  if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
+  RETURN_IF_ERROR(ConvertForStorage(vectors, reinterpret_cast<std::byte*>(rows.data())));
   const PointEdit edit = [&](size_t i, PointData* point) {
     point->vector = rows.substr(i * vector_bytes(), vector_bytes());
     return absl::OkStatus();

@@ -145,6 +145,13 @@ absl::StatusOr<WriteResult> Collection::Upsert(const UpsertBatch& batch) {
   return UpsertExpected(batch, nullptr);
 }
 
+absl::Status Collection::ConvertForStorage(VectorsView vectors, std::byte* rows) const {
+  absl::Status status = ConvertVectors(vectors, spec_.element_type, rows);
+  if (status.ok()) status = CheckComponents(vectors);
+  if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
                                                        const std::vector<Slot>* expected_slots) {
   RETURN_IF_ERROR(ValidateUpsert(batch));
@@ -158,9 +165,7 @@ absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
     write.vectors = batch.vectors.data;  // bytes are always finite, and need no conversion
   } else {
     converted.resize(batch.ids.size() * vector_bytes());
-    absl::Status status = ConvertVectors(batch.vectors, spec_.element_type, converted.data());
-    if (status.ok()) status = CheckComponents(batch.vectors);
-    if (!status.ok()) return InvalidField("vectors", std::string(status.message()));
+    RETURN_IF_ERROR(ConvertForStorage(batch.vectors, converted.data()));
     write.vectors = converted.data();
   }
   RETURN_IF_ERROR(SetWriteOptions(batch.options, &write));

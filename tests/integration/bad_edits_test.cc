@@ -147,6 +147,13 @@ TEST_F(BadEditsTest, VectorsAndDeletions) {
                values[3] = std::numeric_limits<float>::quiet_NaN();
                r.mutable_vectors()->mutable_values()->Add(values.begin(), values.end());
              }),
+      update("a component over the limit", "vectors",
+             [](auto& r) {
+               r.mutable_vectors()->Clear();
+               std::vector<float> values = Floats(2 * kDimension);
+               values[3] = static_cast<float>(-2 * limits::kComponentMax);
+               r.mutable_vectors()->mutable_values()->Add(values.begin(), values.end());
+             }),
       NotFound(
           update("an unknown collection", "", [](auto& r) { r.set_collection_name("nonsense"); })),
       remove("no filter", "filter", [](auto&) {}),
