@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/cpp/client.h"
 #include "index/base/executor.h"
 #include "index/ivf/codebook.h"
@@ -236,7 +237,7 @@ class Remote {
 struct Case {
   std::string name;  // for --only
   std::string what;
-  const double* engine;
+  const double* engine;  // null: it has no part in them, and there is no recall
   std::function<void(Figure*)> measure;
   Figure best;
 };
@@ -250,16 +251,15 @@ int Run(const Flags& flags) {
   Remote remote(data, client, flags);
   double alone = 1e9, together = 1e9;
   const std::string many = absl::StrCat(flags.in_flight);
-  const double nothing = 0;
   std::vector<Case> cases = {
       {"empty",
        "health checks, one at a time",
-       &nothing,
+       nullptr,
        [&](Figure* best) { remote.MeasureEmpty(1, best); },
        {}},
       {"empties",
        absl::StrCat(many, " health checks in flight"),
-       &nothing,
+       nullptr,
        [&](Figure* best) { remote.MeasureEmpty(flags.in_flight, best); },
        {}},
       {"one",
@@ -301,8 +301,10 @@ int Run(const Flags& flags) {
               flags.nprobe, flags.rerank);
   std::printf("|---|---|---|---|---|\n");
   for (const Case& one : cases) {
-    std::printf("| %s | %.4f | %.0f | %.1f | %.1f |\n", one.what.c_str(), one.best.recall,
-                one.best.qps, one.best.cpu_us, *one.engine);
+    const bool searches = one.engine != nullptr;
+    std::printf("| %s | %s | %.0f | %.1f | %s |\n", one.what.c_str(),
+                searches ? absl::StrFormat("%.4f", one.best.recall).c_str() : "-", one.best.qps,
+                one.best.cpu_us, searches ? absl::StrFormat("%.1f", *one.engine).c_str() : "-");
   }
   return 0;
 }
