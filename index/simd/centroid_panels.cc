@@ -124,6 +124,7 @@ void UpdateNearest(const float* panels, size_t centroids, size_t dim, const floa
   while (n > 0) {
     const size_t some = HWY_MIN(n, kTileRows);
     for (size_t next = some; next < HWY_MIN(2 * some, n); ++next) FetchRow(rows[next], dim);
+    // A single vector is common, too: one that is written alone.
     if (some > 4) {
       UpdateRows<kTileRows>(panels, centroids, dim, rows, some, base, best, index);
     } else if (some > 1) {

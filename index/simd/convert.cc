@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
-#include "index/base/status_macros.h"
 #include "index/simd/convert_kernels.h"
 #include "index/simd/reference.h"
 
@@ -38,10 +37,19 @@ std::string Objection(ElementType type, float value) {
   return "has an unknown element type";
 }
 
-// The error for the first component at or after `begin` that does not fit `type`.
-absl::Status FirstObjection(VectorsView in, size_t begin, ElementType type) {
+// The same of a component that comes from outside.
+std::string ObjectionToInput(float value) {
+  const std::string objection = Objection(ElementType::kFloat32, value);
+  if (!objection.empty() || std::abs(value) <= limits::kComponentMax) return objection;
+  return absl::StrCat("is ", value, ", at most ", limits::kComponentMax,
+                      " in magnitude are allowed");
+}
+
+// The error for the first component at or after `begin` that `objection_to` objects to.
+template <class ObjectionTo>
+absl::Status FirstObjection(VectorsView in, size_t begin, const ObjectionTo& objection_to) {
   for (size_t i = begin; i < in.rows * in.dim; ++i) {
-    const std::string objection = Objection(type, reference::Component(in.type, in.data, i));
+    const std::string objection = objection_to(reference::Component(in.type, in.data, i));
     if (objection.empty()) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("vector ", i / in.dim, ": component ", i % in.dim, " ", objection));
@@ -49,13 +57,10 @@ absl::Status FirstObjection(VectorsView in, size_t begin, ElementType type) {
   return absl::OkStatus();
 }
 
-float FloatAt(const std::byte* floats, size_t i) {
-  float value;
-  std::memcpy(&value, floats + i * sizeof(value), sizeof(value));
-  return value;
+// The error for the first component at or after `begin` that does not fit `type`.
+absl::Status FirstThatDoesNotFit(VectorsView in, size_t begin, ElementType type) {
+  return FirstObjection(in, begin, [type](float value) { return Objection(type, value); });
 }
-
-bool WithinLimit(float value) { return std::abs(value) <= limits::kComponentMax; }
 
 }  // namespace
 
@@ -67,21 +72,19 @@ absl::Status CheckFinite(VectorsView vectors) {
   if (convert_kernels::AllFinite(vectors.type, vectors.data, vectors.rows * vectors.dim)) {
     return absl::OkStatus();
   }
-  return FirstObjection(vectors, 0, ElementType::kFloat32);
+  return FirstThatDoesNotFit(vectors, 0, ElementType::kFloat32);
 }
 
 absl::Status CheckComponents(VectorsView vectors) {
   if (vectors.type != ElementType::kFloat32) return CheckFinite(vectors);  // others hold no more
   const size_t n = vectors.rows * vectors.dim;
   bool within = true;
-  for (size_t i = 0; i < n; ++i) within &= WithinLimit(FloatAt(vectors.data, i));
-  if (within) return absl::OkStatus();
-  RETURN_IF_ERROR(CheckFinite(vectors));
-  size_t i = 0;
-  while (WithinLimit(FloatAt(vectors.data, i))) ++i;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "vector ", i / vectors.dim, ": component ", i % vectors.dim, " is ", FloatAt(vectors.data, i),
-      ", at most ", limits::kComponentMax, " in magnitude are allowed"));
+  for (size_t i = 0; i < n; ++i) {
+    float value;
+    std::memcpy(&value, vectors.data + i * sizeof(value), sizeof(value));
+    within &= std::abs(value) <= limits::kComponentMax;
+  }
+  return within ? absl::OkStatus() : FirstObjection(vectors, 0, ObjectionToInput);
 }
 
 absl::Status ConvertVectors(VectorsView in, ElementType type, std::byte* out) {
@@ -95,7 +98,7 @@ absl::Status ConvertVectors(VectorsView in, ElementType type, std::byte* out) {
     const size_t count = std::min(kChunk, n - begin);
     convert_kernels::Widen(in.type, in.data + begin * ElementSize(in.type), count, chunk);
     if (!convert_kernels::Narrow(type, chunk, count, out + begin * ElementSize(type))) {
-      return FirstObjection(in, begin, type);
+      return FirstThatDoesNotFit(in, begin, type);
     }
   }
   return absl::OkStatus();
