@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "index/base/buffer.h"
 #include "index/base/check.h"
@@ -45,27 +46,26 @@ struct GroupedCentroids::Scratch {
   uint32_t best[kBlockVectors];
 };
 
-GroupedCentroids::Groups::Groups(MatrixView centroids, Executor& executor)
-    : rows(FormGroups(centroids, centroids.rows / kGroupSize, executor)),
-      heads(centroids.cols, count()) {
+GroupedCentroids::Groups::Groups(MatrixView centroids, RowGroups formed)
+    : members(std::move(formed.members)), heads(centroids.cols, count()) {
   for (size_t g = 0; g < count(); ++g) {
-    const std::span<const float> head = rows.heads.row(g);
+    const std::span<const float> head = formed.heads.view().row(g);
     for (size_t t = 0; t < head.size(); ++t) heads.row(t)[g] = head[t];
     head_half_norms.push_back(0.5f * FloatDotProduct(head.data(), head.data(), head.size()));
   }
   panel_begins.push_back(0);
   for (size_t g = 0; g < count(); ++g) {
-    panel_begins.push_back(panel_begins.back() + PanelsFor(rows.members.of(g).size()));
+    panel_begins.push_back(panel_begins.back() + PanelsFor(members.of(g).size()));
   }
   panels = AlignedBuffer<float>(panel_begins.back() * PanelFloats(centroids.cols));
   for (size_t g = 0; g < count(); ++g) {
-    PackPanels(centroids, rows.members.of(g),
+    PackPanels(centroids, members.of(g),
                panels.data() + panel_begins[g] * PanelFloats(centroids.cols));
   }
 }
 
 size_t GroupedCentroids::Groups::memory_bytes() const {
-  const size_t floats = 2 * heads.rows() * heads.cols() + head_half_norms.size() + panels.size();
+  const size_t floats = heads.rows() * heads.cols() + head_half_norms.size() + panels.size();
   return floats * sizeof(float) + panel_begins.size() * sizeof(size_t);
 }
 
@@ -74,7 +74,8 @@ GroupedCentroids::GroupedCentroids(MatrixView centroids, Executor& executor)
   if (centroids.rows < kGroupedFrom) {
     all_ = std::make_unique<NearestCentroids>(centroids);
   } else {
-    groups_ = std::make_unique<Groups>(centroids, executor);
+    groups_ = std::make_unique<Groups>(
+        centroids, FormGroups(centroids, centroids.rows / kGroupSize, executor));
   }
 }
 
@@ -104,7 +105,7 @@ void GroupedCentroids::ChooseGroups(MatrixView block, Scratch* scratch) const {
 
 void GroupedCentroids::SearchGroup(MatrixView block, size_t group, std::span<const uint32_t> rows,
                                    Scratch* scratch) const {
-  const std::span<const uint32_t> ids = groups_->rows.members.of(group);
+  const std::span<const uint32_t> ids = groups_->members.of(group);
   if (ids.empty()) return;
   for (size_t i = 0; i < rows.size(); ++i) scratch->rows[i] = block.row(rows[i]).data();
   std::fill_n(scratch->group_costs, rows.size(), std::numeric_limits<float>::infinity());

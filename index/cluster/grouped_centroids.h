@@ -12,6 +12,7 @@
 #include "index/base/matrix.h"
 #include "index/cluster/assign.h"
 #include "index/cluster/groups.h"
+#include "index/cluster/members.h"
 
 namespace tessera {
 
@@ -42,12 +43,12 @@ class GroupedCentroids {
   struct Scratch;
   // The groups of the centroids, packed for the kernels.
   struct Groups {
-    Groups(MatrixView centroids, Executor& executor);
+    Groups(MatrixView centroids, RowGroups formed);
 
-    size_t count() const { return rows.heads.rows(); }
+    size_t count() const { return members.clusters(); }
     size_t memory_bytes() const;
 
-    RowGroups rows;
+    Members members;
     Matrix heads;  // transposed
     std::vector<float> head_half_norms;
     std::vector<size_t> panel_begins;  // of each group, and the end
