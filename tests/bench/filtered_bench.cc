@@ -236,17 +236,28 @@ std::vector<Case> MakeCases(const Dataset& data, const std::vector<uint16_t>& ph
     }
     cases.push_back(std::move(unlike));
   }
+  // The i-th of a hundred ranges of times that hold `percent` of all.
+  const auto range_of_times = [&](double percent, int i) -> Condition {
+    const double width = percent / 100 * static_cast<double>(data.base.rows);
+    const double begin = (static_cast<double>(data.base.rows) - width) * i / 100;
+    return {FieldCondition{FieldPath("time"), NumberRange{{.lt = begin + width, .gte = begin}}}};
+  };
   for (const double percent : {50.0, 10.0, 1.0}) {
     Case ranges{absl::StrFormat("another range each time, %g %%", percent), {}};
     for (int i = 0; i < 100; ++i) {
-      const double width = percent / 100 * static_cast<double>(data.base.rows);
-      const double begin = (static_cast<double>(data.base.rows) - width) * i / 100;
-      Filter filter;
-      filter.must.push_back(
-          {FieldCondition{FieldPath("time"), NumberRange{{.lt = begin + width, .gte = begin}}}});
-      ranges.filters.push_back(std::move(filter));
+      ranges.filters.emplace_back().must.push_back(range_of_times(percent, i));
     }
     cases.push_back(std::move(ranges));
+  }
+  for (const auto& [photo_percent, range_percent] :
+       {std::pair{50.0, 50.0}, {50.0, 10.0}, {10.0, 50.0}, {10.0, 10.0}, {1.0, 50.0}}) {
+    Case both{absl::StrFormat("photos, %g %%, and range, %g %%", photo_percent, range_percent), {}};
+    for (int i = 0; i < 100; ++i) {
+      Filter filter = PhotosOf(sizes, photo_percent / 100, static_cast<uint32_t>(i) + 1);
+      filter.must.push_back(range_of_times(range_percent, i));
+      both.filters.push_back(std::move(filter));
+    }
+    cases.push_back(std::move(both));
   }
   Case photo{"another photo each time", {}};
   for (size_t p = 0; p < sizes.size(); ++p) {
