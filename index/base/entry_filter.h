@@ -11,16 +11,18 @@
 
 namespace tessera {
 
-// Which entries of the lists are allowed, told by their slots' codes, so that only the lists that
+// A condition on the entries of the lists, told by their slots' codes, so that only the lists that
 // are scanned cost anything. Immutable and thread-safe once it is finished.
-struct EntryFilter {
+struct EntryTest {
   std::shared_ptr<const SlotCodes> codes;
-  CodeSet certain;         // with these codes entries are allowed
-  CodeSet possible;        // with others than these they are not; all of `certain` are in it
-  std::vector<Slot> some;  // of the slots with a code that is possible and not certain; sorted
+  CodeSet certain;         // entries with these codes meet it
+  CodeSet possible;        // those with others than these do not; all of `certain` are in it
+  std::vector<Slot> some;  // that meet it and whose code is possible and not certain; sorted
 
-  bool AllowsPossible(Slot slot) const {
-    return std::binary_search(some.begin(), some.end(), slot);
+  bool HoldsPossible(Slot slot) const { return std::binary_search(some.begin(), some.end(), slot); }
+  bool Holds(Slot slot, uint16_t code) const {
+    return certain.Contains(code) ||
+           (!some.empty() && possible.Contains(code) && HoldsPossible(slot));
   }
   // To be called when all are inserted: of `possible`, only what is not in `certain` need be.
   void Finish() {
@@ -30,6 +32,18 @@ struct EntryFilter {
     possible.Finish();
     std::sort(some.begin(), some.end());
   }
+};
+
+// Which entries are allowed: those that meet every term. Immutable and thread-safe once it is
+// filled.
+struct EntryFilter {
+  struct Term {
+    std::shared_ptr<const EntryTest> test;
+    bool negated = false;  // met by entries that do not meet the test
+  };
+
+  // At least one. The first is not negated, and best the one that fewest entries meet.
+  std::vector<Term> terms;
 };
 
 }  // namespace tessera

@@ -19,8 +19,9 @@ namespace tessera {
 class ListsSnapshot;
 
 // Collects the slots of allowed entries of some lists, in the order of the lists. It goes through
-// them some runs of blocks at a time and in three steps, each of which has what the next one reads
-// come into the cache meanwhile: codes are found, codes are compared, slots are read.
+// them some runs of blocks at a time and in four steps, each of which has what the next one reads
+// come into the cache meanwhile: codes are found, those of the filter's first term are compared,
+// then those of its other terms if it has any, slots are read.
 //
 // Keeps its memory from one use to the next; not thread-safe.
 class EntryGatherer {
@@ -36,23 +37,26 @@ class EntryGatherer {
  private:
   static constexpr size_t kRuns = 32;
 
+  // The codes of runs, by one term.
+  struct TermCodes {
+    std::array<const uint16_t*, kRuns> of_run;
+    AlignedBuffer<uint16_t> scratch;  // codes that are kept nowhere, for each run
+  };
   // Runs that go through the steps together.
   struct Batch {
-    Batch()
-        : found(kRuns * CodeRun::kMostCodes + kCodeMatchesSlack),
-          scratch(kRuns * CodeRun::kMostCodes) {}
+    Batch() : found(kRuns * CodeRun::kMostCodes + kCodeMatchesSlack) {}
 
-    size_t size = 0;  // runs
-    std::array<CodeRun, kRuns> runs;
+    size_t size = 0;                           // runs
+    std::array<CodeRun, kRuns> runs;           // by the first term
     std::array<const uint8_t*, kRuns> blocks;  // of each run
+    std::vector<TermCodes> codes;              // by term
     size_t num_found = 0;
-    AlignedBuffer<uint32_t> found;    // as CodeMatches tells them
-    AlignedBuffer<uint16_t> scratch;  // codes that are kept nowhere, for each run
+    AlignedBuffer<uint32_t> found;  // as CodeMatches tells them
   };
   // One call of Gather.
   class Pass;
 
-  std::array<Batch, 3> batches_;
+  std::array<Batch, 4> batches_;
 };
 
 }  // namespace tessera

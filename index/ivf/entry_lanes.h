@@ -25,6 +25,9 @@ inline constexpr size_t kEntryLanesBlocks = kScanBlocksAtOnce;
 void EntryLanes(const EntryFilter& filter, const LutScanShape& shape, const BlockMemory& memory,
                 const uint8_t* blocks, size_t num_blocks, const SlotSet& deleted, uint32_t* lanes);
 
+// Leaves the slots that meet all the terms, in their order.
+void KeepAllowed(std::span<const EntryFilter::Term> terms, std::vector<Slot>* slots);
+
 // Has the codes of a list come into the cache, if they are kept.
 void PrefetchEntryCodes(const EntryFilter& filter, const ListsSnapshot& lists, size_t list);
 

@@ -26,7 +26,7 @@ SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_
   SearchWidth width;
   width.k = params.k;
   width.nprobe = std::min(params.nprobe, nlist);
-  width.allowed = params.allowed_count;
+  width.allowed = std::max(params.allowed_count, params.allowed_max);
   width.lists = width.nprobe;
   if (params.widen) {
     width.lists = Widened(width.nprobe, static_cast<double>(params.allowed_count),

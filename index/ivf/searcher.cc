@@ -220,12 +220,11 @@ class Batch {
       NearestFirst({begin + CoarseQuantizer::kSortedFirst, end},
                    lists - CoarseQuantizer::kSortedFirst);
     }
-    ScanMaskedLists(q, {begin, lists}, params_.allowed_count, &progress);
+    ScanMaskedLists(q, {begin, lists}, width.allowed, &progress);
     if (lists < width.lists) {
       lists = std::max(lists, width.ListsAfter(progress.met, progress.seen));
       NearestFirst({begin + progress.scanned, end}, lists - progress.scanned);
-      ScanMaskedLists(q, {begin + progress.scanned, begin + lists}, params_.allowed_count,
-                      &progress);
+      ScanMaskedLists(q, {begin + progress.scanned, begin + lists}, width.allowed, &progress);
     }
     if (params_.stop_against && width.Against(progress.met)) {
       scratch_.scans[q].scan.count = 0;
@@ -233,7 +232,7 @@ class Batch {
     } else {
       ScanFurther(query, q, width.Wanted(progress.met), &progress);
     }
-    const bool all = progress.met == params_.allowed_count || progress.scanned == lists_.nlist();
+    const bool all = progress.met == width.allowed || progress.scanned == lists_.nlist();
     stats_->lists_scanned += progress.scanned;
     stats_->queries_exhausted += all ? 1 : 0;
   }

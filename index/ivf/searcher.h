@@ -42,7 +42,8 @@ struct IvfSearchParams {
   // them have been met or no list is left.
   const SlotMask* allowed = nullptr;
   const EntryFilter* filter = nullptr;  // instead of a mask: the same, told by codes
-  size_t allowed_count = 0;             // slots that are allowed
+  size_t allowed_count = 0;             // slots that are allowed, or about how many
+  size_t allowed_max = 0;               // if more than that, as many may be allowed
   // Scan as many more lists as make the recall among the allowed what nprobe makes it among all:
   // the neighbours of a part are farther away than those of the whole.
   bool widen = true;
@@ -83,7 +84,7 @@ struct SearchWidth {
 
   size_t k = 0;
   size_t nprobe = 0;
-  size_t allowed = 0;
+  size_t allowed = 0;   // at most
   size_t lists = 0;     // to be scanned
   size_t expected = 0;  // allowed vectors in them, if they were spread evenly; 0 if it matters not
 

@@ -344,17 +344,21 @@ class Collection {
   absl::StatusOr<std::vector<PointId>> NextMatchingIds(const Filter& filter, std::string* begin,
                                                        const std::string& end,
                                                        size_t ids_max) const;
+  // With may_estimate, a filter that is asked for the first time may get an estimate and codes.
   absl::StatusOr<std::shared_ptr<const FilterMatches>> FindMatches(const CollectionView& view,
-                                                                   const Filter& filter) const;
+                                                                   const Filter& filter,
+                                                                   bool may_estimate = false) const;
   absl::StatusOr<IndexedAnswer> AnswerFilter(const CollectionView& view,
                                              const Filter& filter) const;
   absl::StatusOr<std::shared_ptr<const FilterMatches>> ComputeMatches(const CollectionView& view,
-                                                                      const Filter& filter) const;
+                                                                      const Filter& filter,
+                                                                      bool may_estimate) const;
   absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
                              Roaring* matching) const;
   // FindMatches for a search, with what they are in its report; null if it has no filter.
   absl::StatusOr<std::shared_ptr<const FilterMatches>> MatchesForSearch(const CollectionView& view,
                                                                         const Filter& filter,
+                                                                        bool may_estimate,
                                                                         Stopwatch* stopwatch,
                                                                         SearchReport* report) const;
 

@@ -70,7 +70,7 @@ absl::Status Collection::SearchCoded(const CollectionView& view, MatrixView quer
     slots.clear();
     report->lists_scanned +=
         *NearSlots(*view.lists, params, &source, &slots).Collect(queries.row(q));
-    report->exhausted = report->exhausted && slots.size() == matches.count();
+    report->exhausted = report->exhausted && slots.size() == matches.count_max();
     report->candidates_reranked += slots.size();
     RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
   }

@@ -5,6 +5,7 @@
 
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
+#include "index/ivf/entry_lanes.h"
 #include "server/engine/collection.h"
 #include "server/filter/evaluate.h"
 #include "server/filter/slots_of.h"
@@ -18,6 +19,43 @@ constexpr size_t kReadSlots = 1024;
 constexpr uint64_t kWalkAdvantage = 8;
 // Fewer points that match are compared one by one, at the most.
 constexpr uint64_t kCodesFrom = 200;
+
+// Of several conditions: where the one that fewest points meet is met by so many, the points that
+// meet all are told one by one. Where it is met by more, a search takes an estimate from so many
+// runs of slots that lie one after the other, if they hold enough of what matches; what matches
+// less often costs little to be found exactly, and is compared whole.
+constexpr uint64_t kListedPoints = 32'768;
+constexpr uint64_t kSampledRuns = 128;
+constexpr uint64_t kSampledRunSlots = 32;
+constexpr uint64_t kSampledMatchesMin = 12;
+constexpr uint64_t kEstimateMin = 6'000;
+
+SlotParts Intersection(const TermsAnswer& terms) {
+  std::vector<Slot> slots;
+  terms.first.List(&slots);
+  KeepAllowed(std::span(terms.codes->terms).subspan(1), &slots);
+  SlotParts parts;
+  parts.Add(slots);
+  return parts;
+}
+
+// About how many of the slots before `end` match; nullopt if too few do for a sample to tell.
+std::optional<uint64_t> EstimateMatches(const TermsAnswer& terms, uint64_t end) {
+  constexpr uint64_t kSampled = kSampledRuns * kSampledRunSlots;
+  if (end <= kSampled) return std::nullopt;
+  std::vector<Slot> slots;
+  slots.reserve(kSampled);
+  for (uint64_t run = 0; run < kSampledRuns; ++run) {
+    const uint64_t begin = run * (end - kSampledRunSlots) / (kSampledRuns - 1);
+    for (uint64_t i = 0; i < kSampledRunSlots; ++i) slots.push_back(static_cast<Slot>(begin + i));
+  }
+  KeepAllowed(terms.codes->terms, &slots);
+  const double share = static_cast<double>(slots.size()) / static_cast<double>(kSampled);
+  const uint64_t estimate =
+      std::min(static_cast<uint64_t>(share * static_cast<double>(end)), terms.first.size());
+  if (slots.size() < kSampledMatchesMin || estimate < kEstimateMin) return std::nullopt;
+  return estimate;
+}
 
 Roaring LiveSlots(const CollectionView& view) {
   Roaring live;
@@ -64,9 +102,14 @@ absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter&
 }
 
 absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::FindMatches(
-    const CollectionView& view, const Filter& filter) const {
-  if (auto known = filter_cache_.Find(view.version, filter)) return known;
-  ASSIGN_OR_RETURN(auto matches, ComputeMatches(view, filter));
+    const CollectionView& view, const Filter& filter, bool may_estimate) const {
+  if (auto known = filter_cache_.Find(view.version, filter)) {
+    if (!known->is_estimate()) return known;
+    // What is asked again is worth being found exactly.
+    may_estimate = may_estimate && known->searches.load(std::memory_order_relaxed) == 0;
+    if (may_estimate) return known;
+  }
+  ASSIGN_OR_RETURN(auto matches, ComputeMatches(view, filter, may_estimate));
   filter_cache_.Put(view.version, filter, matches);
   return matches;
 }
@@ -95,7 +138,7 @@ absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& vie
 }
 
 absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
-    const CollectionView& view, const Filter& filter) const {
+    const CollectionView& view, const Filter& filter, bool may_estimate) const {
   if (std::optional<SlotParts> parts = AnswerByOneIndex(*view.indexes, filter)) {
     auto matches = std::make_shared<FilterMatches>(std::move(*parts), view.indexes);
     // For a search that does not compare all that match.
@@ -103,6 +146,18 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
       matches->codes = CodesByOneIndex(*view.indexes, filter);
     }
     return matches;
+  }
+  if (const std::optional<TermsAnswer> terms = AnswerByTerms(*view.indexes, filter)) {
+    if (terms->first.size() <= kListedPoints) {
+      auto matches = std::make_shared<FilterMatches>(Intersection(*terms), view.indexes);
+      if (view.lists != nullptr && matches->count() > kCodesFrom) matches->codes = terms->codes;
+      return matches;
+    }
+    if (may_estimate) {
+      if (const auto estimate = EstimateMatches(*terms, view.slot_end)) {
+        return std::make_shared<FilterMatches>(*estimate, terms->first.size(), terms->codes);
+      }
+    }
   }
   ASSIGN_OR_RETURN(IndexedAnswer answer, AnswerFilter(view, filter));
   const uint64_t open = answer.slots.open.cardinality();
@@ -126,10 +181,10 @@ absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filte
 }
 
 absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::MatchesForSearch(
-    const CollectionView& view, const Filter& filter, Stopwatch* stopwatch,
+    const CollectionView& view, const Filter& filter, bool may_estimate, Stopwatch* stopwatch,
     SearchReport* report) const {
   if (filter.empty()) return nullptr;
-  ASSIGN_OR_RETURN(auto matches, FindMatches(view, filter));
+  ASSIGN_OR_RETURN(auto matches, FindMatches(view, filter, may_estimate));
   report->matching = matches->count();
   const double share =
       static_cast<double>(report->matching) / static_cast<double>(std::max<uint64_t>(points(), 1));

@@ -88,9 +88,11 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
                                         MatrixView queries, size_t k, const FilterMatches& matches,
                                         std::span<std::vector<Neighbor>> results,
                                         SearchReport* report) const {
-  const bool repeated = matches.searches.fetch_add(1, std::memory_order_relaxed) > 0;
+  const bool asked_before = matches.searches.fetch_add(1, std::memory_order_relaxed) > 0;
+  const bool repeated = asked_before && !matches.is_estimate();
   const uint64_t exact_max = vectors_in_memory() ? kExactPoints : kExactPointsOnDisk;
-  if (request.exact || view.codebook == nullptr || matches.count() <= exact_max) {
+  if (request.exact || view.codebook == nullptr ||
+      (matches.count() <= exact_max && !matches.is_estimate())) {
     report->plan = SearchPlan::kExactMatching;
     report->exhausted = true;
     report->candidates_reranked = queries.rows * matches.count();
@@ -98,6 +100,7 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
   }
   IvfSearchParams params = SearchParams(request, view, k);
   params.allowed_count = matches.count();
+  params.allowed_max = matches.count_max();
   params.widen = request.nprobe == 0;
   const bool gather = vectors_in_memory() && params.widen && GatheringReadsLess(view, matches);
   if (gather && (repeated || matches.count() <= kSortPoints)) {
@@ -110,7 +113,7 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
                      SearchGathered(view, queries, params, matches, sort, results, report));
     if (done) return absl::OkStatus();
   }
-  params.stop_against = gather;
+  params.stop_against = gather && !matches.is_estimate();
   return SearchMasked(view, queries, params, matches, repeated, results, report);
 }
 

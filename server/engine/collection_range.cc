@@ -118,8 +118,9 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
   result.element_type = spec_.element_type;
   SearchReport& report = result.report;
   Stopwatch stopwatch(request.explain);
-  ASSIGN_OR_RETURN(const std::shared_ptr<const FilterMatches> matches,
-                   MatchesForSearch(*now, request.filter, &stopwatch, &report));
+  ASSIGN_OR_RETURN(
+      const std::shared_ptr<const FilterMatches> matches,
+      MatchesForSearch(*now, request.filter, /*may_estimate=*/false, &stopwatch, &report));
   RangePage page(*this, request, radius, std::move(after));
   RETURN_IF_ERROR(FillRangePage(request, *now, query.row(0), matches.get(), &page, &report));
   std::vector<Neighbor> found = page.Take();

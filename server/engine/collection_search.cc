@@ -74,8 +74,10 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   SearchResult result;
   SearchReport& report = result.report;
   Stopwatch stopwatch(request.explain);
+  // Several queries are worth finding what matches exactly.
+  const bool may_estimate = !request.exact && now->lists != nullptr && queries.rows() == 1;
   ASSIGN_OR_RETURN(const std::shared_ptr<const FilterMatches> matches,
-                   MatchesForSearch(*now, request.filter, &stopwatch, &report));
+                   MatchesForSearch(*now, request.filter, may_estimate, &stopwatch, &report));
   if (matches != nullptr) {
     RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, *matches, found, &report));
   } else if (request.exact || now->codebook == nullptr) {

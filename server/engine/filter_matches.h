@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "index/base/check.h"
 #include "index/base/entry_filter.h"
 #include "index/base/slot_mask.h"
 #include "server/engine/slots_by_list.h"
@@ -29,14 +30,22 @@ class FilterMatches {
   // `parts` are of these indexes and have no slot in common.
   FilterMatches(SlotParts parts, std::shared_ptr<const PayloadIndexes> indexes)
       : indexes_(std::move(indexes)), parts_(std::move(parts)), count_(parts_.size()) {}
+  // About `count` slots that `codes` tell, and at most `count_max`. There is no list of them.
+  FilterMatches(uint64_t count, uint64_t count_max, std::shared_ptr<const EntryFilter> codes)
+      : codes(std::move(codes)), count_(count), count_max_(count_max), is_estimate_(true) {}
 
   uint64_t count() const { return count_; }
+  // Whether count() is an estimate: then only `codes` tell which they are.
+  bool is_estimate() const { return is_estimate_; }
+  uint64_t count_max() const { return is_estimate_ ? count_max_ : count_; }
   const Roaring& slots() const {
+    TESSERA_CHECK(!is_estimate_);
     if (bitmap_ != nullptr) return *bitmap_;
     return *union_.Get([this] { return std::make_shared<const Roaring>(parts_.Union()); });
   }
   // In no order.
   void List(std::vector<Slot>* slots) const {
+    TESSERA_CHECK(!is_estimate_);
     if (bitmap_ == nullptr) return parts_.List(slots);
     slots->resize(count_);
     bitmap_->toUint32Array(slots->data());
@@ -47,6 +56,7 @@ class FilterMatches {
     return slots;
   }
   void InsertInto(SlotMask* mask) const {
+    TESSERA_CHECK(!is_estimate_);
     if (bitmap_ == nullptr) return parts_.InsertInto(mask);
     DenseMaskWriter(mask).Insert(*bitmap_);
   }
@@ -70,6 +80,8 @@ class FilterMatches {
   const std::shared_ptr<const PayloadIndexes> indexes_;
   const SlotParts parts_;
   const uint64_t count_;
+  const uint64_t count_max_ = 0;
+  const bool is_estimate_ = false;
   MadeOnce<Roaring> union_;
 };
 

@@ -228,7 +228,7 @@ struct SearchReport {
   bool exhausted = false;            // nothing was left to search: what is not here does not match
   // Of a filter.
   double selectivity = 1;              // the share of the points that match
-  uint64_t matching = 0;               // points
+  uint64_t matching = 0;               // points, or about how many
   uint64_t payloads_read = 0;          // because no index could tell
   std::vector<std::string> unindexed;  // keys for which payloads had to be read
   // If an explanation was asked for.

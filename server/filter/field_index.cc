@@ -149,14 +149,14 @@ std::optional<SlotParts> FieldIndex::AnswerByParts(const FieldTest& test) const 
   return std::move(held->slots);
 }
 
-std::shared_ptr<const EntryFilter> FieldIndex::AnswerByCodes(const FieldTest& test) const {
-  auto filter = std::make_shared<EntryFilter>();
-  const std::optional<Held> held = HeldBy(test, filter.get());
+std::shared_ptr<const EntryTest> FieldIndex::AnswerByCodes(const FieldTest& test) const {
+  auto told = std::make_shared<EntryTest>();
+  const std::optional<Held> held = HeldBy(test, told.get());
   if (!held.has_value()) return nullptr;
-  std::visit([&](const auto& codes) { filter->codes = codes->codes(); }, codes_);
-  if (filter->some.size() > kSomeSlots) return nullptr;
-  filter->Finish();
-  return filter;
+  std::visit([&](const auto& codes) { told->codes = codes->codes(); }, codes_);
+  if (told->some.size() > kSomeSlots) return nullptr;
+  told->Finish();
+  return told;
 }
 
 template <class Key, class Before, class After>
@@ -193,8 +193,7 @@ void FieldIndex::AddListed(const std::vector<Key>& listed, bool except, Held* he
   }
 }
 
-std::optional<FieldIndex::Held> FieldIndex::HeldBy(const FieldTest& test,
-                                                   EntryFilter* codes) const {
+std::optional<FieldIndex::Held> FieldIndex::HeldBy(const FieldTest& test, EntryTest* codes) const {
   const Held held{.codes = codes};
   if (const auto* match = std::get_if<Match>(&test)) return HeldBy(*match, held);
   if (const auto* range = std::get_if<NumberRange>(&test)) return HeldBy(*range, held);

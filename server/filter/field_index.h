@@ -46,7 +46,7 @@ class FieldIndex {
   std::optional<SlotParts> AnswerByParts(const FieldTest& test) const;
   // The same, told by codes of slots that have points: only where there are parts. Null where too
   // many slots' codes do not tell.
-  std::shared_ptr<const EntryFilter> AnswerByCodes(const FieldTest& test) const;
+  std::shared_ptr<const EntryTest> AnswerByCodes(const FieldTest& test) const;
 
   // Calls visit(value, slots) for each value, in order. Bools are the integers 0 and 1.
   using Value = std::variant<int64_t, double, std::string>;
@@ -86,10 +86,10 @@ class FieldIndex {
   struct Held {
     SlotParts slots;
     bool others = false;
-    EntryFilter* codes = nullptr;  // if set, these are asked for instead of slots
+    EntryTest* codes = nullptr;  // if set, these are asked for instead of slots
   };
   // nullopt: the test is of something else than the values that this index holds.
-  std::optional<Held> HeldBy(const FieldTest& test, EntryFilter* codes = nullptr) const;
+  std::optional<Held> HeldBy(const FieldTest& test, EntryTest* codes = nullptr) const;
   std::optional<Held> HeldBy(const Match& match, Held held) const;
   std::optional<Held> HeldBy(const NumberRange& range, Held held) const;
   std::optional<Held> HeldBy(const DatetimeRange& range, Held held) const;

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "index/base/limits.h"
 #include "index/base/status_macros.h"
 
 namespace tessera {
 namespace {
+
+// A filter of more terms is rare, and its codes would not all be kept beside the lists.
+constexpr size_t kTermsToldByCodes = limits::kListCodesMax;
 
 class Answerer {
  public:
@@ -72,17 +76,49 @@ class Answerer {
   std::vector<std::string>* unindexed_;
 };
 
-// The condition that a filter consists of, if it is on a field; else null.
-const FieldCondition* OnlyCondition(const Filter& filter) {
-  if (!filter.must_not.empty() || filter.must.size() + filter.should.size() != 1) return nullptr;
-  const Condition& condition = filter.must.empty() ? filter.should[0] : filter.must[0];
-  if (const auto* inner = std::get_if<Filter>(&condition.kind)) return OnlyCondition(*inner);
-  return std::get_if<FieldCondition>(&condition.kind);
-}
-
 const FieldIndex* ReadyIndex(const PayloadIndexes& indexes, const FieldCondition& field) {
   const auto it = indexes.fields.find(field.key.text());
   return it == indexes.fields.end() || !it->second.ready ? nullptr : it->second.index.get();
+}
+
+// A condition that must be met, or must not, on a field that has an index.
+struct IndexedTerm {
+  const FieldIndex* index;
+  const FieldTest* test;
+  bool negated;
+};
+
+// Appends the terms of a filter that is met where all of them are; false if it is not of this kind.
+bool AddTerms(const PayloadIndexes& indexes, const Filter& filter, bool negated,
+              std::vector<IndexedTerm>* terms) {
+  const auto add = [&](const Condition& condition, bool negated_too) {
+    const bool negative = negated != negated_too;
+    if (const auto* inner = std::get_if<Filter>(&condition.kind)) {
+      return AddTerms(indexes, *inner, negative, terms);
+    }
+    const auto* field = std::get_if<FieldCondition>(&condition.kind);
+    const FieldIndex* index = field == nullptr ? nullptr : ReadyIndex(indexes, *field);
+    if (index == nullptr) return false;
+    terms->push_back({index, &field->test, negative});
+    return true;
+  };
+  const size_t conditions = filter.must.size() + filter.should.size() + filter.must_not.size();
+  if (filter.should.size() > 1 || (negated && conditions != 1)) return false;
+  const auto add_all = [&](const std::vector<Condition>& some, bool negated_too) {
+    return std::all_of(some.begin(), some.end(),
+                       [&](const Condition& c) { return add(c, negated_too); });
+  };
+  return add_all(filter.must, false) && add_all(filter.should, false) &&
+         add_all(filter.must_not, true);
+}
+
+// The condition that a filter consists of, if an index tells it; else nothing.
+std::optional<IndexedTerm> OnlyTerm(const PayloadIndexes& indexes, const Filter& filter) {
+  std::vector<IndexedTerm> terms;
+  if (!AddTerms(indexes, filter, false, &terms) || terms.size() != 1 || terms[0].negated) {
+    return std::nullopt;
+  }
+  return terms[0];
 }
 
 }  // namespace
@@ -102,17 +138,43 @@ absl::StatusOr<IndexedAnswer> AnswerByIndexes(const PayloadIndexes& indexes, con
 }
 
 std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const Filter& filter) {
-  const FieldCondition* field = OnlyCondition(filter);
-  const FieldIndex* index = field == nullptr ? nullptr : ReadyIndex(indexes, *field);
-  if (index == nullptr) return std::nullopt;
-  return index->AnswerByParts(field->test);
+  const std::optional<IndexedTerm> term = OnlyTerm(indexes, filter);
+  return term.has_value() ? term->index->AnswerByParts(*term->test) : std::nullopt;
 }
 
 std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes,
                                                    const Filter& filter) {
-  const FieldCondition* field = OnlyCondition(filter);
-  const FieldIndex* index = field == nullptr ? nullptr : ReadyIndex(indexes, *field);
-  return index == nullptr ? nullptr : index->AnswerByCodes(field->test);
+  const std::optional<IndexedTerm> term = OnlyTerm(indexes, filter);
+  std::shared_ptr<const EntryTest> test =
+      term.has_value() ? term->index->AnswerByCodes(*term->test) : nullptr;
+  if (test == nullptr) return nullptr;
+  return std::make_shared<EntryFilter>(EntryFilter{{{std::move(test), false}}});
+}
+
+std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter) {
+  std::vector<IndexedTerm> terms;
+  if (!AddTerms(indexes, filter, false, &terms) || terms.size() < 2 ||
+      terms.size() > kTermsToldByCodes) {
+    return std::nullopt;
+  }
+  TermsAnswer answer;
+  std::vector<EntryFilter::Term> told;
+  size_t first = terms.size();
+  for (size_t i = 0; i < terms.size(); ++i) {
+    std::optional<SlotParts> slots = terms[i].index->AnswerByParts(*terms[i].test);
+    if (!slots.has_value()) return std::nullopt;
+    told.push_back({terms[i].index->AnswerByCodes(*terms[i].test), terms[i].negated});
+    if (told.back().test == nullptr) return std::nullopt;
+    if (terms[i].negated) continue;
+    if (first == terms.size() || slots->size() < answer.first.size()) {
+      first = i;
+      answer.first = std::move(*slots);
+    }
+  }
+  if (first == terms.size()) return std::nullopt;
+  std::swap(told[0], told[first]);
+  answer.codes = std::make_shared<EntryFilter>(EntryFilter{std::move(told)});
+  return answer;
 }
 
 std::shared_ptr<const PayloadIndexes> WithoutSlots(const PayloadIndexes& indexes,

@@ -50,6 +50,15 @@ std::optional<SlotParts> AnswerByOneIndex(const PayloadIndexes& indexes, const F
 std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes,
                                                    const Filter& filter);
 
+// The slots that match a filter of several conditions, all of which must be met or must not be, and
+// each of which one index tells as in AnswerByOneIndex.
+struct TermsAnswer {
+  std::shared_ptr<const EntryFilter> codes;  // tell the slots that match
+  SlotParts first;  // those that meet the first term of `codes`, the fewest
+};
+// nullopt if the filter is of another kind, or codes do not tell.
+std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter);
+
 // The indexes without the points in these slots, which were there before.
 std::shared_ptr<const PayloadIndexes> WithoutSlots(const PayloadIndexes& indexes,
                                                    const Roaring& slots);

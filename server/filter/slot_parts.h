@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <roaring/roaring.hh>
+#include <span>
 #include <vector>
 
 #include "index/base/slot_mask.h"
@@ -27,6 +28,10 @@ class SlotParts {
     }
   }
   void Add(const Roaring& slots) { Add(slots, slots.cardinality()); }
+  void Add(std::span<const Slot> slots) {
+    ones_.insert(ones_.end(), slots.begin(), slots.end());
+    size_ += slots.size();
+  }
   // `size`: how many slots its values have together.
   void Add(const SlotGroup& group, uint64_t size) {
     groups_.push_back(&group);

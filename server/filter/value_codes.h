@@ -69,7 +69,7 @@ class ValueCodes {
   }
 
   // Has a filter allow the slots of a key.
-  void AllowKey(const PostingTree<Key>& tree, const Key& key, EntryFilter* filter) const {
+  void AllowKey(const PostingTree<Key>& tree, const Key& key, EntryTest* filter) const {
     const uint16_t code = CodeOf(key);
     if (IsBound(code)) {
       filter->certain.Insert(code);
@@ -86,7 +86,7 @@ class ValueCodes {
   // and those for which `after` is true, which come last.
   template <class Before, class After>
   void AllowRange(const PostingTree<Key>& tree, const Before& before, const After& after,
-                  EntryFilter* filter) const {
+                  EntryTest* filter) const {
     const auto begin = std::partition_point(bounds_.begin(), bounds_.end(), before);
     const auto end =
         std::partition_point(begin, bounds_.end(), [&](const Key& bound) { return !after(bound); });
@@ -132,7 +132,7 @@ class ValueCodes {
     if (IsBound(code)) return;
     crowd_max_ = std::max<uint64_t>(crowd_max_, counts_[code / 2] += static_cast<uint32_t>(slots));
   }
-  static void AllowSome(uint16_t code, const SlotParts& slots, EntryFilter* filter) {
+  static void AllowSome(uint16_t code, const SlotParts& slots, EntryTest* filter) {
     if (slots.size() == 0) return;
     std::vector<Slot> list;
     slots.List(&list);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "index/ivf/entry_lanes.h"
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/lists_snapshot.h"
 #include "tests/index/ivf/ivf_test_util.h"
@@ -38,6 +39,16 @@ class EntryGathererTest : public testing::Test {
     lists_.Append(encoded, test::Iota(end - begin, static_cast<Slot>(begin)).data());
   }
 
+  static EntryFilter Only(const EntryTest& test) {
+    return {{{std::make_shared<EntryTest>(test), false}}};
+  }
+  // Codes of a second field, that follow no pattern of the first's.
+  static uint16_t OtherCodeOf(Slot slot) { return static_cast<uint16_t>(1 + slot / 3 % 20); }
+
+  std::vector<Slot> Gather(std::span<const Neighbor> which, const EntryTest& test,
+                           const SlotSet& deleted = {}) {
+    return Gather(which, Only(test), deleted);
+  }
   std::vector<Slot> Gather(std::span<const Neighbor> which, const EntryFilter& filter,
                            const SlotSet& deleted = {}) {
     std::vector<Slot> slots, told;
@@ -67,7 +78,7 @@ class EntryGathererTest : public testing::Test {
 };
 
 TEST_F(EntryGathererTest, FindsWhatItsCodeAllowsInTheOrderOfTheLists) {
-  EntryFilter filter;
+  EntryTest filter;
   filter.codes = codes_;
   filter.certain.Insert(7, 9);
   filter.Finish();
@@ -81,7 +92,7 @@ TEST_F(EntryGathererTest, FindsWhatItsCodeAllowsInTheOrderOfTheLists) {
 }
 
 TEST_F(EntryGathererTest, WhereTheCodeDoesNotTellTheSlotDoes) {
-  EntryFilter filter;
+  EntryTest filter;
   filter.codes = codes_;
   filter.certain.Insert(3);
   filter.possible.Insert(20);
@@ -97,7 +108,7 @@ TEST_F(EntryGathererTest, WhereTheCodeDoesNotTellTheSlotDoes) {
 }
 
 TEST_F(EntryGathererTest, APossibleCodeWithoutSlotsAllowsNone) {
-  EntryFilter filter;
+  EntryTest filter;
   filter.codes = codes_;
   filter.certain.Insert(3);
   filter.possible.Insert(20);
@@ -107,7 +118,7 @@ TEST_F(EntryGathererTest, APossibleCodeWithoutSlotsAllowsNone) {
 }
 
 TEST_F(EntryGathererTest, LeavesOutWhatIsDeleted) {
-  EntryFilter filter;
+  EntryTest filter;
   filter.codes = codes_;
   filter.certain.Insert(1, kCodes);
   filter.Finish();
@@ -120,18 +131,86 @@ TEST_F(EntryGathererTest, LeavesOutWhatIsDeleted) {
 TEST_F(EntryGathererTest, CodesThatAreKeptNowhereAreReadEachTime) {
   std::vector<std::shared_ptr<SlotCodes>> others;
   for (size_t i = 0; i < limits::kListCodesMax; ++i) {
-    EntryFilter other;
+    EntryTest other;
     other.codes = others.emplace_back(std::make_shared<SlotCodes>());
     other.certain.Insert(1);
     other.Finish();
     EXPECT_THAT(Gather(all_, other), IsEmpty());
   }
-  EntryFilter filter;
+  EntryTest filter;
   filter.codes = codes_;
   filter.certain.Insert(11);
   filter.Finish();
   const auto allowed = [](Slot slot) { return CodeOf(slot) == 11; };
   EXPECT_THAT(Gather(all_, filter), ElementsAreArray(Expected(all_, allowed)));
+}
+
+// All must be met, the negated ones must not; where codes do not tell, slots do.
+TEST_F(EntryGathererTest, EntriesMustMeetEveryTerm) {
+  auto other_codes = std::make_shared<SlotCodes>();
+  for (Slot slot = 0; slot < kVectors; ++slot) other_codes->Set(slot, OtherCodeOf(slot));
+  auto first = std::make_shared<EntryTest>();
+  first->codes = codes_;
+  first->certain.Insert(5, 30);
+  first->Finish();
+  auto second = std::make_shared<EntryTest>();
+  second->codes = other_codes;
+  second->certain.Insert(2, 9);
+  second->possible.Insert(12);
+  for (Slot slot = 0; slot < kVectors; slot += 2) {
+    if (OtherCodeOf(slot) == 12) second->some.push_back(slot);
+  }
+  ASSERT_GT(second->some.size(), 10u);
+  second->Finish();
+  const auto meets_first = [](Slot slot) { return CodeOf(slot) >= 5 && CodeOf(slot) <= 30; };
+  const auto meets_second = [](Slot slot) {
+    const uint16_t code = OtherCodeOf(slot);
+    return (code >= 2 && code <= 9) || (code == 12 && slot % 2 == 0);
+  };
+  SlotSet deleted;
+  for (Slot slot = 0; slot < kVectors; slot += 7) deleted.Insert(slot);
+  for (const bool negated : {false, true}) {
+    const EntryFilter filter{{{first, false}, {second, negated}}};
+    const auto allowed = [&](Slot slot) {
+      return meets_first(slot) && meets_second(slot) != negated;
+    };
+    EXPECT_THAT(Gather(all_, filter), ElementsAreArray(Expected(all_, allowed)));
+    EXPECT_THAT(Gather(all_, filter, deleted), ElementsAreArray(Expected(all_, [&](Slot slot) {
+                  return allowed(slot) && slot % 7 != 0;
+                })));
+    // The same by lanes of blocks, and of slots in any order.
+    std::vector<Slot> scanned;
+    const auto snapshot = lists_.Snapshot();
+    const LutScanShape& shape = snapshot->tables().shape;
+    for (const Neighbor& list : all_) {
+      const InvertedList& l = snapshot->list(list.slot);
+      for (uint32_t b = 0; b < l.num_blocks; ++b) {
+        const uint8_t* block = l.blocks + b * shape.block_bytes();
+        uint32_t lanes = 0;
+        EntryLanes(filter, shape, *l.blocks_owner, block, 1, deleted, &lanes);
+        for (uint32_t lane = 0; lane < kLutScanBlockVectors; ++lane) {
+          if ((lanes >> lane & 1) != 0) scanned.push_back(LutScanSlots(shape, block)[lane]);
+        }
+      }
+      if (l.tail == nullptr) continue;
+      uint32_t lanes = 0;
+      EntryLanes(filter, shape, *l.tail_owner, l.tail, 1, deleted, &lanes);
+      for (uint32_t lane = 0; lane < kLutScanBlockVectors; ++lane) {
+        if ((lanes >> lane & 1) != 0) scanned.push_back(LutScanSlots(shape, l.tail)[lane]);
+      }
+    }
+    EXPECT_EQ(scanned, Gather(all_, filter, deleted));
+    std::mt19937 rng(3);
+    for (const size_t n : {0, 1, 31, 32, 33, 511, 512, 513, 6000}) {
+      std::vector<Slot> slots = test::Iota(kVectors, 0);
+      std::shuffle(slots.begin(), slots.end(), rng);
+      slots.resize(n);
+      std::vector<Slot> expected;
+      std::copy_if(slots.begin(), slots.end(), std::back_inserter(expected), allowed);
+      KeepAllowed(filter.terms, &slots);
+      EXPECT_EQ(slots, expected) << n;
+    }
+  }
 }
 
 }  // namespace

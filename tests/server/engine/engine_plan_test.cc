@@ -79,10 +79,18 @@ class EnginePlan : public EngineFixture {
                                         .gte = static_cast<double>(begin) - 0.5 + unlike}}));
   }
   bool Matches(const Filter& filter, uint64_t id) const {
-    const auto& field = std::get<FieldCondition>(filter.must[0].kind);
-    const uint64_t value = field.key.text() == "any" ? any_[id] : rank_[id];
-    return alive_[id] &&
-           std::get<NumberRange>(field.test).bounds.Contain(static_cast<double>(value));
+    const auto holds = [&](const Condition& condition) {
+      const auto& field = std::get<FieldCondition>(condition.kind);
+      const uint64_t value = field.key.text() == "any" ? any_[id] : rank_[id];
+      return std::get<NumberRange>(field.test).bounds.Contain(static_cast<double>(value));
+    };
+    return alive_[id] && std::all_of(filter.must.begin(), filter.must.end(), holds) &&
+           std::none_of(filter.must_not.begin(), filter.must_not.end(), holds);
+  }
+  uint64_t CountMatches(const Filter& filter) const {
+    uint64_t count = 0;
+    for (uint64_t id = 0; id < alive_.size(); ++id) count += Matches(filter, id) ? 1 : 0;
+    return count;
   }
   // The ids and distances of the nearest that match.
   std::vector<std::pair<int64_t, uint64_t>> Truth(uint64_t query, const Filter& filter,
@@ -265,6 +273,75 @@ TEST_F(EnginePlan, ReturnsAllThatMatchIfMoreAreAskedFor) {
     }
     ASSERT_TRUE(engine_->DeleteCollection("c").ok());
     queries_.clear();
+  }
+}
+
+// Conditions on two fields at once. How many match is told by the one that few meet, or else by an
+// estimate, and exactly when the filter is asked again.
+TEST_F(EnginePlan, SeveralConditionsAreToldByTheCodesOfTheirFields) {
+  Fill(VectorPlacement::kMemory, kPoints, 512);
+  struct Case {
+    uint64_t any, rank;
+    bool rank_negated;
+    bool is_estimate;
+    double recall_min;
+  };
+  const auto check = [&](const Case& c) {
+    double sum = 0;
+    for (uint64_t query : queries_) {
+      Filter filter = Between("any", 0, c.any);
+      const Filter rank = Between("rank", 0, c.rank);
+      (c.rank_negated ? filter.must_not : filter.must).push_back(rank.must[0]);
+      const uint64_t matching = CountMatches(filter);
+      const SearchResult first = Find({query}, filter, kLimit);
+      const SearchResult second = Find({query}, filter, kLimit);
+      const auto told = static_cast<double>(first.report.matching);
+      if (c.is_estimate) {
+        EXPECT_NEAR(told, static_cast<double>(matching), 0.2 * static_cast<double>(matching));
+      } else {
+        EXPECT_EQ(first.report.matching, matching);
+      }
+      EXPECT_EQ(second.report.matching, matching);
+      EXPECT_TRUE(first.report.unindexed.empty());
+      EXPECT_FALSE(c.is_estimate && first.report.exhausted);
+      sum += Recall(query, filter, kLimit, first.hits[0]);
+      Recall(query, filter, kLimit, second.hits[0]);
+      ExpectExact(query, filter, kLimit, Find({query}, filter, kLimit, true).hits[0]);
+    }
+    EXPECT_GE(sum / static_cast<double>(queries_.size()), c.recall_min)
+        << c.any << " and " << (c.rank_negated ? "not " : "") << c.rank;
+  };
+  const Case cases[] = {
+      {kMany, kMany, false, true, 0.9},  // half of a half
+      {2 * kMany / 3, 3 * kMany / 2, false, true, 0.9},
+      {kMany, kMany, true, true, 0.7},    // and the other half, against the queries
+      {kMore, kMany, false, false, 0.9},  // the first condition is met by few enough to list
+      {kMany, kMore, false, false, 0.9},
+      {kMore, kMany, true, false, 0.7},
+      {kMany, kFew, false, false, 1},
+      {kFew, kMany, false, false, 1},
+  };
+  for (const Case& c : cases) check(c);
+  // None, although both are met by many.
+  Filter none = Between("any", 0, kMany);
+  none.must_not.push_back(none.must[0]);
+  const SearchResult found = Find({queries_[0]}, none, kLimit);
+  EXPECT_TRUE(found.hits[0].empty());
+  EXPECT_EQ(found.report.matching, 0u);
+  // Few lists are asked for, and more hits than they hold.
+  Filter both = Between("any", 0, kMany);
+  both.must.push_back(Between("rank", 0, kMany).must[0]);
+  EXPECT_EQ(Find({queries_[0]}, both, 5'000, false, 1).hits[0].size(), 5'000u);
+  std::vector<PointId> gone;
+  for (uint64_t id = 0; id < kPoints; id += 3) {
+    if (std::count(queries_.begin(), queries_.end(), id) > 0) continue;
+    alive_[id] = false;
+    gone.push_back(PointId(id));
+  }
+  ASSERT_EQ(engine_->DeletePoints("c", gone, {})->points, gone.size());
+  for (Case c : cases) {
+    // A sample counts slots that have just lost their points.
+    if (!c.is_estimate) check(c);
   }
 }
 

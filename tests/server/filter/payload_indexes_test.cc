@@ -70,14 +70,34 @@ class Model {
     if (!AnswerByOneIndex(indexes_, filter).has_value()) return;
     const std::shared_ptr<const EntryFilter> codes = CodesByOneIndex(indexes_, filter);
     ASSERT_NE(codes, nullptr);
+    EXPECT_EQ(ByCodes(*codes), Truth(filter));
+  }
+  // The slots that have payloads and that the codes allow.
+  std::vector<Slot> ByCodes(const EntryFilter& filter) const {
     std::vector<Slot> found;
     for (const auto& [slot, payload] : payloads_) {
-      uint16_t code = 0;
-      codes->codes->Read({&slot, 1}, &code);
-      const bool some = codes->possible.Contains(code) && codes->AllowsPossible(slot);
-      if (codes->certain.Contains(code) || some) found.push_back(slot);
+      const bool allowed = std::all_of(filter.terms.begin(), filter.terms.end(),
+                                       [slot](const EntryFilter::Term& term) {
+                                         uint16_t code = 0;
+                                         term.test->codes->Read({&slot, 1}, &code);
+                                         return term.test->Holds(slot, code) != term.negated;
+                                       });
+      if (allowed) found.push_back(slot);
     }
-    EXPECT_EQ(found, Truth(filter));
+    return found;
+  }
+  // By the codes of several indexes, if they have an answer.
+  std::optional<std::vector<Slot>> ByTerms(const Filter& filter) const {
+    const std::optional<TermsAnswer> answer = AnswerByTerms(indexes_, filter);
+    if (!answer.has_value()) return std::nullopt;
+    EXPECT_GE(answer->codes->terms.size(), 2u);
+    EXPECT_FALSE(answer->codes->terms[0].negated);
+    std::vector<Slot> first, by_first;
+    answer->first.List(&first);
+    std::sort(first.begin(), first.end());
+    by_first = ByCodes(EntryFilter{{answer->codes->terms[0]}});
+    EXPECT_EQ(first, by_first);
+    return ByCodes(*answer->codes);
   }
 
   // By evaluating every payload.
@@ -215,6 +235,45 @@ TEST(PayloadIndexes, PartsOfOneIndexHoldEachMatchOnce) {
   EXPECT_GT(matched_some, 100u);
 }
 
+TEST(PayloadIndexes, CodesOfSeveralIndexesTellWhatMeetsAllConditions) {
+  RandomFilters random(3);
+  Model model;
+  size_t told = 0, matched_some = 0, negated = 0;
+  for (int round = 0; round < 120; ++round) {
+    std::map<Slot, std::optional<Json>> changes;
+    for (size_t n = 1 + random.Below(60); n > 0; --n) {
+      auto& change = changes[static_cast<Slot>(random.Below(300))];
+      change.reset();
+      if (random.Below(4) != 0) change = random.Payload();
+    }
+    model.Change(changes);
+    for (int i = 0; i < 100; ++i) {
+      Filter filter;
+      for (size_t n = 2 + random.Below(2); n > 0; --n) {
+        Filter one = random.OnOneField();
+        const bool must_not = random.Below(3) == 0;
+        negated += must_not;
+        auto& conditions = must_not ? filter.must_not : filter.must;
+        if (random.Below(2) == 0) {
+          conditions.push_back({one});
+        } else {
+          conditions.insert(conditions.end(), one.must.begin(), one.must.end());
+          conditions.insert(conditions.end(), one.should.begin(), one.should.end());
+        }
+      }
+      ASSERT_FALSE(CheckFilter(&filter).has_value());
+      const std::optional<std::vector<Slot>> slots = model.ByTerms(filter);
+      if (!slots.has_value()) continue;
+      ASSERT_EQ(*slots, model.Truth(filter)) << "round " << round << " filter " << i;
+      ++told;
+      matched_some += !slots->empty();
+    }
+  }
+  EXPECT_GT(told, 100u);
+  EXPECT_GT(matched_some, 50u);
+  EXPECT_GT(negated, 500u);
+}
+
 // More values than there can be bounds, so that ranges end between two; and then many more of them
 // at one end, so that codes are made anew.
 TEST(PayloadIndexes, CodesTellRangesOfManyValues) {
@@ -244,10 +303,10 @@ TEST(PayloadIndexes, CodesTellRangesOfManyValues) {
       if (codes == nullptr) continue;  // too many lie between two bounds
       for (Slot slot = 0; slot < values.size(); ++slot) {
         uint16_t code = 0;
-        codes->codes->Read({&slot, 1}, &code);
+        const EntryTest& test = *codes->terms[0].test;
+        test.codes->Read({&slot, 1}, &code);
         const auto value = static_cast<double>(values[slot]);
-        const bool some = codes->possible.Contains(code) && codes->AllowsPossible(slot);
-        ASSERT_EQ(codes->certain.Contains(code) || some, begin <= value && value < end)
+        ASSERT_EQ(test.Holds(slot, code), begin <= value && value < end)
             << value << " from " << begin << " to " << end;
       }
     }
