@@ -33,7 +33,7 @@ constexpr uint64_t kEstimateMin = 6'000;
 SlotParts Intersection(const TermsAnswer& terms) {
   std::vector<Slot> slots;
   terms.first.List(&slots);
-  KeepAllowed(std::span(terms.codes->terms).subspan(1), &slots);
+  KeepAllowed(terms.others, &slots);
   SlotParts parts;
   parts.Add(slots);
   return parts;
@@ -153,7 +153,7 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
       if (view.lists != nullptr && matches->count() > kCodesFrom) matches->codes = terms->codes;
       return matches;
     }
-    if (may_estimate) {
+    if (may_estimate && terms->codes != nullptr) {
       if (const auto estimate = EstimateMatches(*terms, view.slot_end)) {
         return std::make_shared<FilterMatches>(*estimate, terms->first.size(), terms->codes);
       }

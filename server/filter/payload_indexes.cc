@@ -158,13 +158,10 @@ std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Fi
     return std::nullopt;
   }
   TermsAnswer answer;
-  std::vector<EntryFilter::Term> told;
   size_t first = terms.size();
   for (size_t i = 0; i < terms.size(); ++i) {
     std::optional<SlotParts> slots = terms[i].index->AnswerByParts(*terms[i].test);
     if (!slots.has_value()) return std::nullopt;
-    told.push_back({terms[i].index->AnswerByCodes(*terms[i].test), terms[i].negated});
-    if (told.back().test == nullptr) return std::nullopt;
     if (terms[i].negated) continue;
     if (first == terms.size() || slots->size() < answer.first.size()) {
       first = i;
@@ -172,8 +169,16 @@ std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Fi
     }
   }
   if (first == terms.size()) return std::nullopt;
-  std::swap(told[0], told[first]);
-  answer.codes = std::make_shared<EntryFilter>(EntryFilter{std::move(told)});
+  EntryFilter all{{{terms[first].index->AnswerByCodes(*terms[first].test), false}}};
+  for (size_t i = 0; i < terms.size(); ++i) {
+    if (i == first) continue;
+    all.terms.push_back({terms[i].index->AnswerByCodes(*terms[i].test), terms[i].negated});
+    if (all.terms.back().test == nullptr) return std::nullopt;
+  }
+  answer.others.assign(all.terms.begin() + 1, all.terms.end());
+  if (all.terms[0].test != nullptr) {
+    answer.codes = std::make_shared<EntryFilter>(std::move(all));
+  }
   return answer;
 }
 

@@ -53,10 +53,11 @@ std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes
 // The slots that match a filter of several conditions, all of which must be met or must not be, and
 // each of which one index tells as in AnswerByOneIndex.
 struct TermsAnswer {
-  std::shared_ptr<const EntryFilter> codes;  // tell the slots that match
-  SlotParts first;  // those that meet the first term of `codes`, the fewest
+  SlotParts first;                           // the slots that meet the condition that fewest meet
+  std::vector<EntryFilter::Term> others;     // the other conditions
+  std::shared_ptr<const EntryFilter> codes;  // all of them; null if codes do not tell the first
 };
-// nullopt if the filter is of another kind, or codes do not tell.
+// nullopt if the filter is of another kind, or codes do not tell one of the others.
 std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter);
 
 // The indexes without the points in these slots, which were there before.

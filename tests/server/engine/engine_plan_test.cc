@@ -82,6 +82,10 @@ class EnginePlan : public EngineFixture {
     const auto holds = [&](const Condition& condition) {
       const auto& field = std::get<FieldCondition>(condition.kind);
       const uint64_t value = field.key.text() == "any" ? any_[id] : rank_[id];
+      if (const auto* match = std::get_if<Match>(&field.test)) {
+        return std::binary_search(match->integers.begin(), match->integers.end(),
+                                  static_cast<int64_t>(value));
+      }
       return std::get<NumberRange>(field.test).bounds.Contain(static_cast<double>(value));
     };
     return alive_[id] && std::all_of(filter.must.begin(), filter.must.end(), holds) &&
@@ -322,16 +326,6 @@ TEST_F(EnginePlan, SeveralConditionsAreToldByTheCodesOfTheirFields) {
       {kFew, kMany, false, false, 1},
   };
   for (const Case& c : cases) check(c);
-  // None, although both are met by many.
-  Filter none = Between("any", 0, kMany);
-  none.must_not.push_back(none.must[0]);
-  const SearchResult found = Find({queries_[0]}, none, kLimit);
-  EXPECT_TRUE(found.hits[0].empty());
-  EXPECT_EQ(found.report.matching, 0u);
-  // Few lists are asked for, and more hits than they hold.
-  Filter both = Between("any", 0, kMany);
-  both.must.push_back(Between("rank", 0, kMany).must[0]);
-  EXPECT_EQ(Find({queries_[0]}, both, 5'000, false, 1).hits[0].size(), 5'000u);
   std::vector<PointId> gone;
   for (uint64_t id = 0; id < kPoints; id += 3) {
     if (std::count(queries_.begin(), queries_.end(), id) > 0) continue;
@@ -343,6 +337,36 @@ TEST_F(EnginePlan, SeveralConditionsAreToldByTheCodesOfTheirFields) {
     // A sample counts slots that have just lost their points.
     if (!c.is_estimate) check(c);
   }
+}
+
+// Conditions that exclude each other, that list many values, and of which few lists are asked for.
+TEST_F(EnginePlan, SeveralConditionsOfEveryKindFindAllThatThereIs) {
+  Fill(VectorPlacement::kMemory, kPoints, 512);
+  // None, although both are met by many.
+  Filter none = Between("any", 0, kMany);
+  none.must_not.push_back(none.must[0]);
+  const SearchResult found = Find({queries_[0]}, none, kLimit);
+  EXPECT_TRUE(found.hits[0].empty());
+  EXPECT_EQ(found.report.matching, 0u);
+  // More values are listed, each of a point of its own, than codes tell apart.
+  Match listed;
+  for (uint64_t value = 0; value < kMany; value += 8) {
+    listed.integers.push_back(static_cast<int64_t>(value));
+  }
+  ASSERT_GT(listed.integers.size(), 4'096u);
+  Filter values = Between("rank", 0, kMany);
+  values.must.push_back({FieldCondition{FieldPath("any"), listed}});
+  double recall = 0;
+  for (uint64_t query : queries_) {
+    const SearchResult by_values = Find({query}, values, kLimit);
+    EXPECT_EQ(by_values.report.matching, CountMatches(values));
+    recall += Recall(query, values, kLimit, by_values.hits[0]);
+  }
+  EXPECT_GE(recall / static_cast<double>(queries_.size()), 0.9);
+  // Few lists are asked for, and more hits than they hold.
+  Filter both = Between("any", 0, kMany);
+  both.must.push_back(Between("rank", 0, kMany).must[0]);
+  EXPECT_EQ(Find({queries_[0]}, both, 5'000, false, 1).hits[0].size(), 5'000u);
 }
 
 }  // namespace
