@@ -235,7 +235,9 @@ void CrashHarness::TakeKnownSnapshot() {
   snapshot_points_.clear();
   for (const auto& writer : writers_) snapshot_points_.push_back(writer->points());
   snapshot_metadata_ = settings_.metadata();
-  if (!old.empty()) ASSERT_OK(client().DeleteSnapshot(old));
+  if (!old.empty()) {
+    ASSERT_OK(client().DeleteSnapshot(old));
+  }
 }
 
 bool CrashHarness::HoldsExactly(const std::vector<PointVersions>& expected,

@@ -89,7 +89,9 @@ TEST_P(GoldenTest, IsOfThePresentFormatOnceItHasBeenOpened) {
     size_t centroids = 0;
     auto it = (*store)->Scan(Family::kCodebooks, "", "", nullptr, /*bulk=*/false);
     for (; it->Valid(); it->Next()) centroids += IsCentroidKey(it->key());
-    if (GetParam() >= "2") EXPECT_GT(centroids, 0u);
+    if (GetParam() >= "2") {
+      EXPECT_GT(centroids, 0u);
+    }
     const auto contents = (*store)->Get(Family::kMeta, IndexContentsKey(1));
     EXPECT_TRUE(contents.ok() && contents->has_value()) << "those of an older store too by now";
   }

@@ -139,7 +139,9 @@ TEST_F(PayloadIndexesTest, AreMadeWhilePointsAreWrittenAndSearched) {
   bool seen_building = false;
   // A busy machine may let the server run to the end before it lets the test look.
   for (int round = 0; round < 5 && !seen_building; ++round) {
-    if (round > 0) ASSERT_NO_FATAL_FAILURE(DropIndexes());
+    if (round > 0) {
+      ASSERT_NO_FATAL_FAILURE(DropIndexes());
+    }
     ASSERT_NO_FATAL_FAILURE(CreateIndexes());
     for (bool ready = false; !ready;) {
       ready = AllReady();

@@ -212,7 +212,9 @@ TEST_F(SnapshotsTest, KilledRestoreLeavesAllOrNothing) {
       EXPECT_EQ(All("copy"), before);
       ASSERT_OK(client().DeleteCollection("copy"));
     }
-    if (now != after) ASSERT_OK(LoadWordNet(client(), kWords, kRows, kRows + 500));
+    if (now != after) {
+      ASSERT_OK(LoadWordNet(client(), kWords, kRows, kRows + 500));
+    }
   }
   EXPECT_GT(kills, 0u) << "no kill met a restore";
 }

@@ -99,7 +99,9 @@ class FilterModelTest : public EngineFixture, public testing::WithParamInterface
     const auto kept = engine_->ListCodebooks("c");
     ASSERT_TRUE(kept.ok()) << kept.status();
     for (const CodebookInfo& info : *kept) {
-      if (!info.current) ASSERT_TRUE(engine_->DeleteCodebook("c", info.version).ok());
+      if (!info.current) {
+        ASSERT_TRUE(engine_->DeleteCodebook("c", info.version).ok());
+      }
     }
     Train("c", 4 + static_cast<uint32_t>(Below(12)));
   }

@@ -155,7 +155,9 @@ class EngineDeletionsTest : public EngineFixture, public testing::WithParamInter
       const auto page =
           engine_->ScrollPoints(name, 100, token, {}, {.payload = {.enabled = true}}, &type);
       ASSERT_TRUE(page.ok()) << page.status();
-      if (!page->next_page_token.empty()) EXPECT_EQ(page->points.size(), 100u);
+      if (!page->next_page_token.empty()) {
+        EXPECT_EQ(page->points.size(), 100u);
+      }
       for (const PointData& p : page->points) scrolled[std::get<uint64_t>(p.id)] = p.payload;
       token = page->next_page_token;
     } while (!token.empty());
@@ -290,7 +292,9 @@ TEST_P(EngineDeletionsTest, ASlotIsNotGivenBeforeItsRecordsAreRemoved) {
     std::set<Slot> taken;
     for (const auto& [id, slot] : Slots()) {
       EXPECT_TRUE(taken.insert(slot).second) << "slot " << slot << " has two points";
-      if (id >= kPoints) EXPECT_GE(slot, kPoints);
+      if (id >= kPoints) {
+        EXPECT_GE(slot, kPoints);
+      }
     }
     ExpectThere();
     ASSERT_NO_FATAL_FAILURE(KillAndRestart());
