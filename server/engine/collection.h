@@ -524,7 +524,8 @@ class Collection {
 
   // Belong to whoever has the turn in queue_ (and to Recover before there is any).
   SlotAllocator slots_;
-  SlotSet dead_;  // given slots without a point: in a list, retired or free
+  SlotSet dead_;   // given slots without a point: in a list, retired or free
+  SlotSet swept_;  // of those that slots_ holds, the ones whose records are gone already
   ViewEpochs epochs_;
   ListTombstones tombstones_;  // of lists_
   ListLimits list_limits_;     // of lists_

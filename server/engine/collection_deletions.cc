@@ -118,6 +118,7 @@ absl::Status Collection::SweepDeletedPoints() {
   return queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
     slots_.Release(slots, epochs_.next());
+    for (const Slot slot : slots) swept_.Erase(slot);
     Publish();
     return absl::OkStatus();
   });
@@ -143,6 +144,7 @@ absl::Status Collection::RemoveLeftovers(const std::string& deletion_key,
   batch->Delete(Family::kMeta, deletion_key);
   // Writers do not wait for the disk: nobody is told that it has been done, and it may be lost.
   RETURN_IF_ERROR(store_.Commit(*batch, Durability::kAsync));
+  for (const Slot slot : slots) swept_.Insert(slot);
   dead_records_.fetch_add(slots.size(), std::memory_order_relaxed);
   return absl::OkStatus();
 }

@@ -297,11 +297,12 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   if (dropped_.load()) return Missing();
   auto batch = store_.NewBatch();
   // Points that died after they were encoded. The code of one that is left over goes with its other
-  // records.
+  // records, if those have not gone yet.
   for (size_t i = 0; i < encoded.slots.size(); ++i) {
-    if (dead_.Contains(encoded.slots[i]) && !slots_.held().Contains(encoded.slots[i])) {
-      batch->Delete(Family::kCodes,
-                    CodeKey(id_, version, encoded.vectors.lists[i], encoded.slots[i]));
+    const Slot slot = encoded.slots[i];
+    const bool left_over = slots_.held().Contains(slot) && !swept_.Contains(slot);
+    if (dead_.Contains(slot) && !left_over) {
+      batch->Delete(Family::kCodes, CodeKey(id_, version, encoded.vectors.lists[i], slot));
     }
   }
   EncodedSlots rest;

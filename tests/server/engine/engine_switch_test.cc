@@ -1,0 +1,123 @@
+// A codebook comes into use between two halves of another work.
+#include <atomic>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "tests/server/engine/engine_fixture.h"
+#include "tests/server/engine/store_wrapper.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint64_t kPoints = 400;
+
+// Lets a test stop what writes. Each stop is passed once.
+struct Stop {
+  std::atomic<bool> armed{false}, reached{false}, open{false};
+
+  void Pass() {
+    if (!armed.exchange(false)) return;
+    reached = true;
+    reached.notify_all();
+    open.wait(false);
+  }
+  void AwaitReached() { reached.wait(false); }
+  void Open() {
+    open = true;
+    open.notify_all();
+  }
+};
+
+// Stops after codes of a training have been written, and before the sync that follows on the
+// removal of what a large deletion has left.
+class StoppingStore : public StoreWrapper {
+ public:
+  StoppingStore(std::unique_ptr<Store> store, Stop& after_codes, Stop& after_sweep)
+      : StoreWrapper(std::move(store)), after_codes_(after_codes), after_sweep_(after_sweep) {}
+
+  std::unique_ptr<StoreBatch> NewBatch() override {
+    return std::make_unique<Batch>(StoreWrapper::NewBatch());
+  }
+  absl::Status Commit(StoreBatch& batch, Durability durability) override {
+    auto& noted = dynamic_cast<Batch&>(batch);
+    const absl::Status status = StoreWrapper::Commit(*noted.batch, durability);
+    if (noted.codes && durability == Durability::kAsync) after_codes_.Pass();
+    if (noted.sweeps) swept_ = true;
+    return status;
+  }
+  absl::Status Sync() override {
+    if (swept_.exchange(false)) after_sweep_.Pass();
+    return StoreWrapper::Sync();
+  }
+
+ private:
+  struct Batch : StoreBatch {
+    explicit Batch(std::unique_ptr<StoreBatch> wrapped) : batch(std::move(wrapped)) {}
+    void Put(Family family, std::string_view key, std::string_view value) override {
+      codes |= family == Family::kCodes;
+      batch->Put(family, key, value);
+    }
+    void Delete(Family family, std::string_view key) override {
+      sweeps |= family == Family::kMeta && key.starts_with("deletion/");
+      batch->Delete(family, key);
+    }
+    void DeleteRange(Family family, std::string_view begin, std::string_view end) override {
+      batch->DeleteRange(family, begin, end);
+    }
+    size_t bytes() const override { return batch->bytes(); }
+
+    const std::unique_ptr<StoreBatch> batch;
+    bool codes = false;
+    bool sweeps = false;
+  };
+
+  Stop& after_codes_;
+  Stop& after_sweep_;
+  std::atomic<bool> swept_{false};
+};
+
+class EngineSwitch : public EngineFixture {
+ protected:
+  void SetUp() override {
+    engine_options_.deletion_step_points = 50;
+    EngineFixture::SetUp();
+  }
+  std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
+    return std::make_unique<StoppingStore>(std::move(store), after_codes_, after_sweep_);
+  }
+  Stop after_codes_, after_sweep_;
+};
+
+// Points are encoded and then deleted, and their records are gone when the codes come into use: so
+// must the codes be, or the collection cannot be opened again.
+TEST_F(EngineSwitch, LeavesNoCodesOfPointsWhoseRecordsHaveJustGone) {
+  Create("c", 8);
+  const Matrix rows = ClusteredRows(kPoints, 8, 1);
+  UpsertBatch batch;
+  for (uint64_t id = 0; id < kPoints; ++id) {
+    batch.ids.emplace_back(id);
+    batch.payloads.push_back(absl::StrCat("{\"odd\":", id % 2, "}"));
+  }
+  batch.vectors = FloatView(rows);
+  ASSERT_TRUE(engine_->Upsert("c", batch).ok());
+  after_codes_.armed = true;
+  after_sweep_.armed = true;
+  const auto training = engine_->Train({.collection = "c", .nlist = 4});
+  ASSERT_TRUE(training.ok()) << training.status();
+  after_codes_.AwaitReached();
+  Filter odd;
+  odd.must.push_back({FieldCondition{FieldPath("odd"), Match{.integers = {1}}}});
+  EXPECT_EQ(engine_->DeleteByFilter("c", odd, {})->points, kPoints / 2);
+  after_sweep_.AwaitReached();
+  after_codes_.Open();
+  const auto trained = Await(training);
+  EXPECT_EQ(trained->state, OperationState::kSucceeded) << trained->error;
+  after_sweep_.Open();
+  Reopen();
+  ASSERT_NE(engine_, nullptr);
+  EXPECT_EQ(engine_->GetCollection("c")->points, kPoints / 2);
+  EXPECT_EQ(Search("c", ClusteredRows(1, 8, 2), 300).hits[0].size(), kPoints / 2);
+}
+
+}  // namespace
+}  // namespace tessera
