@@ -125,9 +125,10 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     }
     return absl::OkStatus();
   }
-  // For points whose `a`, which goes by their id, is one value or more.
+  // For points whose `a`, which goes by their id, is one value or more, and perhaps below another.
   absl::Status SearchFiltered(std::mt19937_64& random) {
     const uint64_t bound = random() % (kValues / 2);
+    const uint64_t end = random() % 2 == 0 ? kValues : bound + 30;
     SearchRequest request;
     request.collection = kName;
     const std::vector<float> values = Vectors(random, 1 + random() % 2);
@@ -135,12 +136,17 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     request.limit = 10;
     request.filter.must.push_back(
         {FieldCondition{FieldPath("a"), NumberRange{{.gte = Number{bound}}}}});
+    if (end < kValues) {
+      request.filter.must_not.push_back(
+          {FieldCondition{FieldPath("a"), NumberRange{{.gte = Number{end}}}}});
+    }
     const auto result = engine_->Search(request);
     if (!result.ok()) return result.status();
     for (const auto& hits : result->hits) {
       for (const Hit& hit : hits) {
-        if (std::get<uint64_t>(hit.id) % kValues >= bound) continue;
-        return absl::InternalError(absl::StrCat(std::get<uint64_t>(hit.id), " is below ", bound));
+        const uint64_t value = std::get<uint64_t>(hit.id) % kValues;
+        if (value >= bound && value < end) continue;
+        return absl::InternalError(absl::StrCat(value, " is not from ", bound, " to ", end));
       }
     }
     return absl::OkStatus();
