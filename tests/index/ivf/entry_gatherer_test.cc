@@ -69,6 +69,28 @@ class EntryGathererTest : public testing::Test {
     return expected;
   }
 
+  // Of all lists, block by block.
+  std::vector<Slot> ByLanes(const EntryFilter& filter, const SlotSet& deleted) {
+    const auto snapshot = lists_.Snapshot();
+    const LutScanShape& shape = snapshot->tables().shape;
+    std::vector<Slot> found;
+    const auto scan = [&](const BlockMemory& memory, const uint8_t* block) {
+      uint32_t lanes = 0;
+      EntryLanes(filter, shape, memory, block, 1, deleted, &lanes);
+      for (uint32_t lane = 0; lane < kLutScanBlockVectors; ++lane) {
+        if ((lanes >> lane & 1) != 0) found.push_back(LutScanSlots(shape, block)[lane]);
+      }
+    };
+    for (const Neighbor& list : all_) {
+      const InvertedList& l = snapshot->list(list.slot);
+      for (uint32_t b = 0; b < l.num_blocks; ++b) {
+        scan(*l.blocks_owner, l.blocks + b * shape.block_bytes());
+      }
+      if (l.tail != nullptr) scan(*l.tail_owner, l.tail);
+    }
+    return found;
+  }
+
   Matrix vectors_;
   std::shared_ptr<const Codebook> codebook_;
   InvertedLists lists_;
@@ -179,27 +201,7 @@ TEST_F(EntryGathererTest, EntriesMustMeetEveryTerm) {
                   return allowed(slot) && slot % 7 != 0;
                 })));
     // The same by lanes of blocks, and of slots in any order.
-    std::vector<Slot> scanned;
-    const auto snapshot = lists_.Snapshot();
-    const LutScanShape& shape = snapshot->tables().shape;
-    for (const Neighbor& list : all_) {
-      const InvertedList& l = snapshot->list(list.slot);
-      for (uint32_t b = 0; b < l.num_blocks; ++b) {
-        const uint8_t* block = l.blocks + b * shape.block_bytes();
-        uint32_t lanes = 0;
-        EntryLanes(filter, shape, *l.blocks_owner, block, 1, deleted, &lanes);
-        for (uint32_t lane = 0; lane < kLutScanBlockVectors; ++lane) {
-          if ((lanes >> lane & 1) != 0) scanned.push_back(LutScanSlots(shape, block)[lane]);
-        }
-      }
-      if (l.tail == nullptr) continue;
-      uint32_t lanes = 0;
-      EntryLanes(filter, shape, *l.tail_owner, l.tail, 1, deleted, &lanes);
-      for (uint32_t lane = 0; lane < kLutScanBlockVectors; ++lane) {
-        if ((lanes >> lane & 1) != 0) scanned.push_back(LutScanSlots(shape, l.tail)[lane]);
-      }
-    }
-    EXPECT_EQ(scanned, Gather(all_, filter, deleted));
+    EXPECT_EQ(ByLanes(filter, deleted), Gather(all_, filter, deleted));
     std::mt19937 rng(3);
     for (const size_t n : {0, 1, 31, 32, 33, 511, 512, 513, 6000}) {
       std::vector<Slot> slots = test::Iota(kVectors, 0);

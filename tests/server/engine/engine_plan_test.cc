@@ -60,6 +60,17 @@ class EnginePlan : public EngineFixture {
     Train("c", nlist);
   }
 
+  // But none of the queries. Of what the filters say, others stay.
+  void DeleteAThird() {
+    std::vector<PointId> gone;
+    for (uint64_t id = 0; id < alive_.size(); id += 3) {
+      if (std::count(queries_.begin(), queries_.end(), id) > 0) continue;
+      alive_[id] = false;
+      gone.push_back(PointId(id));
+    }
+    ASSERT_EQ(engine_->DeletePoints("c", gone, {})->points, gone.size());
+  }
+
   std::span<const int8_t> Row(uint64_t id) const {
     return {&vectors_[id * kDimension], kDimension};
   }
@@ -205,14 +216,7 @@ TEST_F(EnginePlan, AnswersAsBruteForceDoesOnEveryPlan) {
     EXPECT_GE(MeanRecall("rank", last - kMore, last, SearchPlan::kMaskedLists, 2), 0.7);
   };
   check();
-  // A third is deleted; of what the filters say, others stay.
-  std::vector<PointId> gone;
-  for (uint64_t id = 0; id < kPoints; id += 3) {
-    if (std::count(queries_.begin(), queries_.end(), id) > 0) continue;
-    alive_[id] = false;
-    gone.push_back(PointId(id));
-  }
-  ASSERT_EQ(engine_->DeletePoints("c", gone, {})->points, gone.size());
+  DeleteAThird();
   const Filter few = Between("any", 0, kFew);
   ExpectExact(queries_[0], few, 100, Find({queries_[0]}, few, 100).hits[0]);
   for (int times : {1, 2}) {
@@ -326,14 +330,8 @@ TEST_F(EnginePlan, SeveralConditionsAreToldByTheCodesOfTheirFields) {
       {kFew, kMany, false, false, 1},
   };
   for (const Case& c : cases) check(c);
-  std::vector<PointId> gone;
-  for (uint64_t id = 0; id < kPoints; id += 3) {
-    if (std::count(queries_.begin(), queries_.end(), id) > 0) continue;
-    alive_[id] = false;
-    gone.push_back(PointId(id));
-  }
-  ASSERT_EQ(engine_->DeletePoints("c", gone, {})->points, gone.size());
-  for (Case c : cases) {
+  DeleteAThird();
+  for (const Case& c : cases) {
     // A sample counts slots that have just lost their points.
     if (!c.is_estimate) check(c);
   }

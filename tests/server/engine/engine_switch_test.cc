@@ -1,9 +1,9 @@
 // A codebook comes into use between two halves of another work.
 #include <atomic>
-#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "tests/server/engine/engine_fixture.h"
+#include "tests/server/engine/noted_batch.h"
 #include "tests/server/engine/store_wrapper.h"
 
 namespace tessera {
@@ -36,10 +36,10 @@ class StoppingStore : public StoreWrapper {
       : StoreWrapper(std::move(store)), after_codes_(after_codes), after_sweep_(after_sweep) {}
 
   std::unique_ptr<StoreBatch> NewBatch() override {
-    return std::make_unique<Batch>(StoreWrapper::NewBatch());
+    return std::make_unique<NotedBatch>(StoreWrapper::NewBatch());
   }
   absl::Status Commit(StoreBatch& batch, Durability durability) override {
-    auto& noted = dynamic_cast<Batch&>(batch);
+    auto& noted = dynamic_cast<NotedBatch&>(batch);
     const absl::Status status = StoreWrapper::Commit(*noted.batch, durability);
     if (noted.codes && durability == Durability::kAsync) after_codes_.Pass();
     if (noted.sweeps) swept_ = true;
@@ -51,26 +51,6 @@ class StoppingStore : public StoreWrapper {
   }
 
  private:
-  struct Batch : StoreBatch {
-    explicit Batch(std::unique_ptr<StoreBatch> wrapped) : batch(std::move(wrapped)) {}
-    void Put(Family family, std::string_view key, std::string_view value) override {
-      codes |= family == Family::kCodes;
-      batch->Put(family, key, value);
-    }
-    void Delete(Family family, std::string_view key) override {
-      sweeps |= family == Family::kMeta && key.starts_with("deletion/");
-      batch->Delete(family, key);
-    }
-    void DeleteRange(Family family, std::string_view begin, std::string_view end) override {
-      batch->DeleteRange(family, begin, end);
-    }
-    size_t bytes() const override { return batch->bytes(); }
-
-    const std::unique_ptr<StoreBatch> batch;
-    bool codes = false;
-    bool sweeps = false;
-  };
-
   Stop& after_codes_;
   Stop& after_sweep_;
   std::atomic<bool> swept_{false};

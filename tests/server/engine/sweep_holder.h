@@ -3,9 +3,9 @@
 
 #include <atomic>
 #include <memory>
-#include <string_view>
 #include <utility>
 
+#include "tests/server/engine/noted_batch.h"
 #include "tests/server/engine/store_wrapper.h"
 
 namespace tessera {
@@ -21,10 +21,10 @@ class SweepHolder : public StoreWrapper {
       : StoreWrapper(std::move(store)), steps_allowed_(steps_allowed), too_early_(too_early) {}
 
   std::unique_ptr<StoreBatch> NewBatch() override {
-    return std::make_unique<Batch>(StoreWrapper::NewBatch());
+    return std::make_unique<NotedBatch>(StoreWrapper::NewBatch());
   }
   absl::Status Commit(StoreBatch& batch, Durability durability) override {
-    auto& noted = dynamic_cast<Batch&>(batch);
+    auto& noted = dynamic_cast<NotedBatch&>(batch);
     if (noted.sweeps && steps_allowed_.fetch_sub(1) <= 0) {
       steps_allowed_.fetch_add(1);
       return absl::ResourceExhaustedError("the test holds it up");
@@ -41,30 +41,6 @@ class SweepHolder : public StoreWrapper {
   }
 
  private:
-  struct Batch : StoreBatch {
-    explicit Batch(std::unique_ptr<StoreBatch> wrapped) : batch(std::move(wrapped)) {}
-    void Put(Family family, std::string_view key, std::string_view value) override {
-      deletes |= IsDeletion(family, key);
-      batch->Put(family, key, value);
-    }
-    void Delete(Family family, std::string_view key) override {
-      sweeps |= IsDeletion(family, key);
-      batch->Delete(family, key);
-    }
-    void DeleteRange(Family family, std::string_view begin, std::string_view end) override {
-      batch->DeleteRange(family, begin, end);
-    }
-    size_t bytes() const override { return batch->bytes(); }
-
-    static bool IsDeletion(Family family, std::string_view key) {
-      return family == Family::kMeta && key.starts_with("deletion/");
-    }
-
-    const std::unique_ptr<StoreBatch> batch;
-    bool sweeps = false;
-    bool deletes = false;
-  };
-
   std::atomic<int>& steps_allowed_;
   std::atomic<int>* const too_early_;
   std::atomic<bool> unsynced_{false};
