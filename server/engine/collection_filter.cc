@@ -1,5 +1,6 @@
 // Filters: which points of a view match.
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -147,13 +148,14 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
     }
     return matches;
   }
-  if (const std::optional<TermsAnswer> terms = AnswerByTerms(*view.indexes, filter)) {
+  const uint64_t first_max = may_estimate ? std::numeric_limits<uint64_t>::max() : kListedPoints;
+  if (const auto terms = AnswerByTerms(*view.indexes, filter, first_max)) {
     if (terms->first.size() <= kListedPoints) {
       auto matches = std::make_shared<FilterMatches>(Intersection(*terms), view.indexes);
       if (view.lists != nullptr && matches->count() > kCodesFrom) matches->codes = terms->codes;
       return matches;
     }
-    if (may_estimate && terms->codes != nullptr) {
+    if (terms->codes != nullptr) {
       if (const auto estimate = EstimateMatches(*terms, view.slot_end)) {
         return std::make_shared<FilterMatches>(*estimate, terms->first.size(), terms->codes);
       }

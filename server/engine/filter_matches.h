@@ -37,7 +37,7 @@ class FilterMatches {
   uint64_t count() const { return count_; }
   // Whether count() is an estimate: then only `codes` tell which they are.
   bool is_estimate() const { return is_estimate_; }
-  uint64_t count_max() const { return is_estimate_ ? count_max_ : count_; }
+  uint64_t count_max() const { return count_max_; }
   const Roaring& slots() const {
     TESSERA_CHECK(!is_estimate_);
     if (bitmap_ != nullptr) return *bitmap_;
@@ -80,7 +80,7 @@ class FilterMatches {
   const std::shared_ptr<const PayloadIndexes> indexes_;
   const SlotParts parts_;
   const uint64_t count_;
-  const uint64_t count_max_ = 0;
+  const uint64_t count_max_ = count_;
   const bool is_estimate_ = false;
   MadeOnce<Roaring> union_;
 };

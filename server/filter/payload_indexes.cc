@@ -151,7 +151,8 @@ std::shared_ptr<const EntryFilter> CodesByOneIndex(const PayloadIndexes& indexes
   return std::make_shared<EntryFilter>(EntryFilter{{{std::move(test), false}}});
 }
 
-std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter) {
+std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter,
+                                         uint64_t first_max) {
   std::vector<IndexedTerm> terms;
   if (!AddTerms(indexes, filter, false, &terms) || terms.size() < 2 ||
       terms.size() > kTermsToldByCodes) {
@@ -168,7 +169,7 @@ std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Fi
       answer.first = std::move(*slots);
     }
   }
-  if (first == terms.size()) return std::nullopt;
+  if (first == terms.size() || answer.first.size() > first_max) return std::nullopt;
   EntryFilter all{{{terms[first].index->AnswerByCodes(*terms[first].test), false}}};
   for (size_t i = 0; i < terms.size(); ++i) {
     if (i == first) continue;

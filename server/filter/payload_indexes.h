@@ -57,8 +57,10 @@ struct TermsAnswer {
   std::vector<EntryFilter::Term> others;     // the other conditions
   std::shared_ptr<const EntryFilter> codes;  // all of them; null if codes do not tell the first
 };
-// nullopt if the filter is of another kind, or codes do not tell one of the others.
-std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter);
+// nullopt if the filter is of another kind, codes do not tell one of the others, or more slots than
+// `first_max` meet the first.
+std::optional<TermsAnswer> AnswerByTerms(const PayloadIndexes& indexes, const Filter& filter,
+                                         uint64_t first_max);
 
 // The indexes without the points in these slots, which were there before.
 std::shared_ptr<const PayloadIndexes> WithoutSlots(const PayloadIndexes& indexes,

@@ -68,25 +68,25 @@ class ValueCodes {
            crowd_max_ > std::max<uint64_t>(kCrowdMin, (entries_at_first_ + added_) / kCrowdShare);
   }
 
-  // Has a filter allow the slots of a key.
-  void AllowKey(const PostingTree<Key>& tree, const Key& key, EntryTest* filter) const {
+  // Has a test hold for the slots of a key.
+  void AllowKey(const PostingTree<Key>& tree, const Key& key, EntryTest* test) const {
     const uint16_t code = CodeOf(key);
     if (IsBound(code)) {
-      filter->certain.Insert(code);
+      test->certain.Insert(code);
       return;
     }
     const Posting* posting = tree.Find(key);
     if (posting == nullptr) return;
     SlotParts some;
     some.Add(*posting);
-    AllowSome(code, some, filter);
+    AllowSome(code, some, test);
   }
 
-  // Has it allow the slots of the keys between those for which `before` is true, which come first,
-  // and those for which `after` is true, which come last.
+  // Has it hold for the slots of the keys between those for which `before` is true, which come
+  // first, and those for which `after` is true, which come last.
   template <class Before, class After>
   void AllowRange(const PostingTree<Key>& tree, const Before& before, const After& after,
-                  EntryTest* filter) const {
+                  EntryTest* test) const {
     const auto begin = std::partition_point(bounds_.begin(), bounds_.end(), before);
     const auto end =
         std::partition_point(begin, bounds_.end(), [&](const Key& bound) { return !after(bound); });
@@ -95,17 +95,17 @@ class ValueCodes {
     if (begin == end) {
       SlotParts some;
       tree.AddRange(before, after, &some);
-      AllowSome(Between(first), some, filter);
+      AllowSome(Between(first), some, test);
       return;
     }
-    filter->certain.Insert(Bound(first), Bound(last - 1));
+    test->certain.Insert(Bound(first), Bound(last - 1));
     SlotParts low;
     tree.AddRange(
         before, [&](const Key& key) { return key >= *begin; }, &low);
-    AllowSome(Between(first), low, filter);
+    AllowSome(Between(first), low, test);
     SlotParts high;
     tree.AddRange([&](const Key& key) { return key <= *(end - 1); }, after, &high);
-    AllowSome(Between(last), high, filter);
+    AllowSome(Between(last), high, test);
   }
 
   const std::shared_ptr<SlotCodes>& codes() const { return codes_; }
@@ -132,12 +132,12 @@ class ValueCodes {
     if (IsBound(code)) return;
     crowd_max_ = std::max<uint64_t>(crowd_max_, counts_[code / 2] += static_cast<uint32_t>(slots));
   }
-  static void AllowSome(uint16_t code, const SlotParts& slots, EntryTest* filter) {
+  static void AllowSome(uint16_t code, const SlotParts& slots, EntryTest* test) {
     if (slots.size() == 0) return;
     std::vector<Slot> list;
     slots.List(&list);
-    filter->possible.Insert(code);
-    filter->some.insert(filter->some.end(), list.begin(), list.end());
+    test->possible.Insert(code);
+    test->some.insert(test->some.end(), list.begin(), list.end());
   }
 
   std::vector<Key> bounds_;  // ascending

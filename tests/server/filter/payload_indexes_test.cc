@@ -55,6 +55,17 @@ class Model {
     }
   }
 
+  // Some slots get other payloads, or none any more.
+  void ChangeSome(RandomFilters& random) {
+    std::map<Slot, std::optional<Json>> changes;
+    for (size_t n = 1 + random.Below(60); n > 0; --n) {
+      auto& change = changes[static_cast<Slot>(random.Below(300))];
+      change.reset();
+      if (random.Below(4) != 0) change = random.Payload();
+    }
+    Change(changes);
+  }
+
   // Deletes a part of the slots all at once.
   void DeleteMany(RandomFilters& random) {
     Roaring slots;
@@ -88,15 +99,13 @@ class Model {
   }
   // By the codes of several indexes, if they have an answer.
   std::optional<std::vector<Slot>> ByTerms(const Filter& filter) const {
-    const std::optional<TermsAnswer> answer = AnswerByTerms(indexes_, filter);
+    const std::optional<TermsAnswer> answer = AnswerByTerms(indexes_, filter, payloads_.size());
     if (!answer.has_value()) return std::nullopt;
     EXPECT_NE(answer->codes, nullptr);
     EXPECT_FALSE(answer->codes->terms[0].negated);
-    std::vector<Slot> first, by_first;
-    answer->first.List(&first);
-    std::sort(first.begin(), first.end());
-    by_first = ByCodes(EntryFilter{{answer->codes->terms[0]}});
-    EXPECT_EQ(first, by_first);
+    const std::vector<Slot> first = Sorted(answer->first);
+    EXPECT_EQ(first, ByCodes(EntryFilter{{answer->codes->terms[0]}}));
+    EXPECT_EQ(AnswerByTerms(indexes_, filter, first.size() - 1).has_value(), first.empty());
     const std::vector<Slot> all = ByCodes(*answer->codes);
     std::vector<Slot> of_first;
     const std::vector<Slot> by_others = ByCodes(EntryFilter{answer->others});
@@ -142,14 +151,18 @@ class Model {
     ExpectCodesTellTheSame(filter);
     const std::optional<SlotParts> parts = AnswerByOneIndex(indexes_, filter);
     if (!parts.has_value()) return std::nullopt;
+    return Sorted(*parts);
+  }
+
+ private:
+  static std::vector<Slot> Sorted(const SlotParts& parts) {
     std::vector<Slot> slots;
-    parts->List(&slots);
-    EXPECT_EQ(slots.size(), parts->size());
+    parts.List(&slots);
+    EXPECT_EQ(slots.size(), parts.size());
     std::sort(slots.begin(), slots.end());
     return slots;
   }
 
- private:
   std::map<Slot, Json> payloads_;
   PayloadIndexes indexes_;
 };
@@ -160,13 +173,7 @@ TEST(PayloadIndexes, AgreeWithTheEvaluationOfEachPayload) {
   size_t decided_by_index = 0;
   size_t matched_some = 0;
   for (int round = 0; round < 40; ++round) {
-    std::map<Slot, std::optional<Json>> changes;
-    for (size_t n = 1 + random.Below(60); n > 0; --n) {
-      auto& change = changes[static_cast<Slot>(random.Below(300))];
-      change.reset();
-      if (random.Below(4) != 0) change = random.Payload();
-    }
-    model.Change(changes);
+    model.ChangeSome(random);
     if (round % 5 == 4) model.DeleteMany(random);
     for (int i = 0; i < 50; ++i) {
       Filter filter = random.MakeFilter(2);
@@ -220,13 +227,7 @@ TEST(PayloadIndexes, PartsOfOneIndexHoldEachMatchOnce) {
   size_t by_parts = 0;
   size_t matched_some = 0;
   for (int round = 0; round < 40; ++round) {
-    std::map<Slot, std::optional<Json>> changes;
-    for (size_t n = 1 + random.Below(60); n > 0; --n) {
-      auto& change = changes[static_cast<Slot>(random.Below(300))];
-      change.reset();
-      if (random.Below(4) != 0) change = random.Payload();
-    }
-    model.Change(changes);
+    model.ChangeSome(random);
     for (int i = 0; i < 50; ++i) {
       Filter filter = random.OnOneField();
       ASSERT_FALSE(CheckFilter(&filter).has_value());
@@ -246,13 +247,7 @@ TEST(PayloadIndexes, CodesOfSeveralIndexesTellWhatMeetsAllConditions) {
   Model model;
   size_t told = 0, matched_some = 0, negated = 0;
   for (int round = 0; round < 120; ++round) {
-    std::map<Slot, std::optional<Json>> changes;
-    for (size_t n = 1 + random.Below(60); n > 0; --n) {
-      auto& change = changes[static_cast<Slot>(random.Below(300))];
-      change.reset();
-      if (random.Below(4) != 0) change = random.Payload();
-    }
-    model.Change(changes);
+    model.ChangeSome(random);
     for (int i = 0; i < 100; ++i) {
       Filter filter;
       for (size_t n = 2 + random.Below(2); n > 0; --n) {
