@@ -19,7 +19,7 @@ CollectionSpec FixedPart(const CollectionSpec& spec) {
 }  // namespace
 
 Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks,
-                       size_t deletion_step_points)
+                       const Options& options)
     : store_(store),
       executor_(executor),
       id_(record.id),
@@ -27,7 +27,8 @@ Collection::Collection(Store& store, Executor& executor, const CatalogRecord& re
       create_time_ms_(record.create_time_ms),
       recorded_codebook_version_(record.codebook_version),
       hooks_(std::move(hooks)),
-      deletion_step_points_(std::min(deletion_step_points, limits::kDeletionStepPointsMax)),
+      deletion_step_points_(std::min(options.deletion_step_points, limits::kDeletionStepPointsMax)),
+      row_files_(options.row_files),
       table_(record.spec.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
       settings_(std::make_shared<CollectionSettings>(
           CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),
@@ -58,6 +59,7 @@ CollectionInfo Collection::Info() const {
   for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
     info.disk_bytes += store_.ApproximateBytes(family, range.begin, range.end);
   }
+  if (row_file_ != nullptr) info.disk_bytes += row_file_->disk_bytes();
   const KeyRange index_parts = IndexPartRange(id_);
   info.disk_bytes += store_.ApproximateBytes(Family::kMeta, index_parts.begin, index_parts.end);
   info.codebook_version = now->codebook_version;

@@ -40,6 +40,7 @@
 #include "server/engine/view_epochs.h"
 #include "server/engine/write_queue.h"
 #include "server/filter/payload_indexes.h"
+#include "server/storage/row_files.h"
 #include "server/storage/store.h"
 
 namespace tessera {
@@ -91,11 +92,18 @@ class Collection {
     std::function<void(const std::string&)> log;  // may be empty
   };
 
-  // A collection whose catalog record is in the store already; Recover() fills it. A deletion by
-  // filter of more than `deletion_step_points` leaves records to Maintain(), at most
-  // kDeletionStepPointsMax.
+  struct Options {
+    // A deletion by filter of more points leaves records to Maintain(), at most
+    // kDeletionStepPointsMax.
+    size_t deletion_step_points = limits::kDeletionStepPointsMax;
+    // Where there is a copy of vectors on disk; null: nowhere. Must outlive the collection.
+    const RowFiles* row_files = nullptr;
+  };
+
+  // A collection whose catalog record is in the store already; Recover() fills it, or it is new and
+  // empty.
   Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks,
-             size_t deletion_step_points = limits::kDeletionStepPointsMax);
+             const Options& options);
 
   // Reads points, codes and codebook from the store. DATA_LOSS if they do not fit together.
   // `progress` counts the records.
@@ -157,7 +165,7 @@ class Collection {
   // called now and then: writes free views too.
   void ReleaseOldViews();
   // Does a small step of background work: compacts some lists, splits long ones, removes some of
-  // the records that large deletions have left. Searches go on,
+  // the records that large deletions have left, fills the row file. Searches go on,
   // writes wait for a part of the step. False if nothing is left to do; after a failure it is left
   // for a while (IsSplitDue). One thread at a time.
   bool Maintain(absl::Time now);
@@ -173,6 +181,12 @@ class Collection {
   bool HasSpareDisk(absl::Time quiet_since) const;
   // Rewrites what is on disk without such records, beside searches and writes. Long.
   absl::Status CompactDisk(std::atomic<bool>* cancelled);
+
+  // Opens the row file, if vectors are on disk; Recover() does it too.
+  void OpenRowFile();
+  bool has_row_file() const { return row_file_ != nullptr; }
+  // After the last write: the next start need not make the file anew.
+  void CloseRowFile();
 
   // Writes what the payload indexes hold into the store, beside searches and writes, so that a
   // start need not read payloads, if that is worth its work: an index has come or gone, or many
@@ -308,12 +322,20 @@ class Collection {
   // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
   // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
+  absl::Status ReadStoredRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
   absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                               const RowVisitor& visitor) const;
   absl::Status VisitMissed(std::span<const Slot> missed, size_t rows_max,
                            const RowVisitor& visitor) const;
   absl::Status ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                                 const RowVisitor& visitor) const;
+
+  // The copy of vectors on disk (collection_row_file.cc).
+  // Before the commit that makes them points; a kill then leaves no point without its row.
+  void CopyRows(std::span<PendingWrite* const> group, uint64_t sequence,
+                std::span<const Slot> new_slots);
+  bool FillRowFile();
+  absl::Status FillSomeRows();
 
   // Payload indexes (collection_payload_indexes.cc). What they touch belongs to the queue's turn.
   absl::Status PlanIndexChanges(std::span<PendingWrite* const> group,
@@ -510,8 +532,10 @@ class Collection {
 
   const Hooks hooks_;
   const size_t deletion_step_points_;
+  const RowFiles* const row_files_;  // null: there are none
 
   SlotTable table_;
+  std::unique_ptr<RowFile> row_file_;  // null where there is none; never changes once open
   std::atomic<uint64_t> points_{0};
   std::atomic<uint64_t> sequence_{0};
   std::atomic<bool> dropped_{false};
@@ -550,6 +574,8 @@ class Collection {
   std::string sweep_from_;  // the key of the last part of a deletion that is done
   int sweep_failures_ = 0;  // in a row
   absl::Time sweep_not_before_ = absl::InfinitePast();
+
+  Slot fill_from_ = 0;  // the row file has the rows of the slots before
 
   std::atomic<uint64_t> index_changes_{0};  // slots recorded since the contents were stored
   // Belong to the thread that stores the contents of indexes. Which are stored; none: something is,

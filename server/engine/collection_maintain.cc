@@ -30,7 +30,8 @@ bool Collection::Maintain(absl::Time now) {
   if (!status.ok()) return false;
   const bool splits = Rebalance(long_lists, now);
   const bool sweeps = SweepDeletions(now);
-  return more || splits || sweeps;
+  const bool fills = FillRowFile();
+  return more || splits || sweeps || fills;
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {
@@ -70,7 +71,9 @@ void Collection::DropReleasedViews() {
 void Collection::ReclaimSlots() {
   DropReleasedViews();
   slots_.Reclaim(epochs_.Oldest(), [this](Slot slot) { table_.ClearId(slot); });
-  if (table_.Shrink(slots_.end()) && lists_ != nullptr) lists_->ShrinkSlots(slots_.end());
+  if (!table_.Shrink(slots_.end())) return;
+  if (lists_ != nullptr) lists_->ShrinkSlots(slots_.end());
+  if (row_file_ != nullptr) row_file_->Shrink(slots_.end());
 }
 
 // More slots than that are to be given up where nothing is in the way.

@@ -79,6 +79,30 @@ absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, b
     }
     return absl::OkStatus();
   }
+  if (row_file_ == nullptr) return ReadStoredRows(slots, out, found);
+  row_file_->Read(slots, out, found);
+  std::vector<Slot> absent;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (found[i]) continue;
+    absent.push_back(slots[i]);
+    places.push_back(i);
+  }
+  if (absent.empty()) return absl::OkStatus();
+  std::vector<std::byte> rows(absent.size() * row_bytes);
+  const auto stored = std::make_unique<bool[]>(absent.size());
+  RETURN_IF_ERROR(ReadStoredRows(absent, rows.data(), stored.get()));
+  for (size_t i = 0; i < absent.size(); ++i) {
+    found[places[i]] = stored[i];
+    if (stored[i]) std::copy_n(&rows[i * row_bytes], row_bytes, out + places[i] * row_bytes);
+  }
+  return absl::OkStatus();
+}
+
+// Of points with vectors on disk, from the store.
+absl::Status Collection::ReadStoredRows(std::span<const Slot> slots, std::byte* out,
+                                        bool* found) const {
+  const size_t row_bytes = vector_bytes();
   std::fill_n(found, slots.size(), false);
   absl::Status damage;
   const auto copy = [&](size_t i, const PointRecordView& record) {

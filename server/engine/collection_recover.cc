@@ -68,6 +68,7 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   // Else the disk of a server that is often restarted would never be compacted.
   const KeyRange all = CollectionRange(id_);
   dead_records_.store(store_.ApproximateDeletions(Family::kPoints, all.begin, all.end));
+  OpenRowFile();
   Publish();
   return absl::OkStatus();
 }

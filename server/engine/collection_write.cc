@@ -370,7 +370,10 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
   plan.batch->Put(Family::kMeta, counter_key, plan.value);
   absl::Status status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
-  if (status.ok()) status = store_.Commit(*plan.batch, durability);
+  if (status.ok()) {
+    CopyRows(group, plan.sequence, plan.new_slots);
+    status = store_.Commit(*plan.batch, durability);
+  }
   if (!status.ok()) {
     slots_.Return(plan.new_slots);
     return status;
@@ -453,6 +456,7 @@ absl::Status Collection::Drop(std::unique_ptr<StoreBatch> batch,
     RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
     dropped();
     dropped_.store(true);
+    if (row_file_ != nullptr) row_file_->Remove();
     return absl::OkStatus();
   });
 }

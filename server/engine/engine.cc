@@ -19,6 +19,7 @@
 #include "server/engine/errors.h"
 #include "server/engine/maintenance.h"
 #include "server/engine/operations.h"
+#include "server/engine/orphans.h"
 #include "server/engine/records.h"
 #include "server/engine/recovery_progress.h"
 #include "server/filter/check.h"
@@ -52,6 +53,8 @@ class EngineImpl final : public Engine {
       : store_(std::move(store)),
         executor_(executor),
         options_(options),
+        row_files_({options.row_path, options.free_disk_bytes_min, "",
+                    [this](std::string_view message) { Log(std::string(message)); }}),
         collections_(std::make_shared<CollectionMap>()),
         aliases_(*store_),
         snapshots_(*store_, operations_, SnapshotCatalog()),
@@ -157,7 +160,8 @@ class EngineImpl final : public Engine {
         Collection::Hooks{.lists_need_work = [this] { list_maintenance_.Wake(); },
                           .wrote_async = [this] { unsynced_.store(true); },
                           .log = [this](const std::string& message) { Log(message); }},
-        options_.deletion_step_points);
+        Collection::Options{.deletion_step_points = options_.deletion_step_points,
+                            .row_files = options_.row_path.empty() ? nullptr : &row_files_});
   }
   bool MaintainLists();
   bool MaintainDisk();
@@ -177,7 +181,6 @@ class EngineImpl final : public Engine {
   absl::Status RecoverFormat();
   absl::Status WriteFormat();
   absl::Status RecoverCollection(Collection& collection) const;
-  absl::Status SweepOrphans(const std::set<uint32_t>& known);
   void Log(const std::string& message) const {
     if (options_.log) options_.log(message);
   }
@@ -185,6 +188,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Store> store_;
   Executor& executor_;
   const EngineOptions options_;
+  const RowFiles row_files_;
   // Replaced whole by the catalog's writers, who hold catalog_mutex_; readers load it.
   std::atomic<std::shared_ptr<const CollectionMap>> collections_;
   Aliases aliases_;  // changed by who holds catalog_mutex_
@@ -273,11 +277,16 @@ absl::Status EngineImpl::Recover() {
   }
   RETURN_IF_ERROR(it->status());
   std::set<uint32_t> ids;
-  for (const auto& [name, collection] : *recovered) ids.insert(collection->id());
+  std::set<uint32_t> with_files;
+  for (const auto& [name, collection] : *recovered) {
+    ids.insert(collection->id());
+    if (collection->has_row_file()) with_files.insert(collection->id());
+  }
+  if (!options_.row_path.empty()) row_files_.RemoveOthers(with_files);
   collections_.store(std::move(recovered));
   list_maintenance_.Wake();
   RETURN_IF_ERROR(aliases_.Recover());
-  return SweepOrphans(ids);
+  return SweepOrphans(*store_, ids);
 }
 
 absl::Status EngineImpl::RecoverCollection(Collection& collection) const {
@@ -286,43 +295,6 @@ absl::Status EngineImpl::RecoverCollection(Collection& collection) const {
                      " records read"));
   });
   return collection.Recover(progress);
-}
-
-// Records of collections that the catalog does not know: of a restore that was interrupted, or
-// codes of a training that was running while its collection was deleted.
-absl::Status EngineImpl::SweepOrphans(const std::set<uint32_t>& known) {
-  auto batch = store_->NewBatch();
-  bool orphans = false;
-  for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
-    auto it = store_->Scan(family, "", "", nullptr, /*bulk=*/false);
-    while (it->Valid()) {
-      uint32_t id = 0;
-      RETURN_IF_ERROR(ParseCollectionOfKey(it->key(), &id));
-      const KeyRange range = CollectionRange(id);
-      if (!known.contains(id)) {
-        batch->DeleteRange(family, range.begin, range.end);
-        orphans = true;
-      }
-      it->Seek(range.end);
-    }
-    RETURN_IF_ERROR(it->status());
-  }
-  auto it = store_->Scan(Family::kMeta, "", "", nullptr, /*bulk=*/false);
-  while (it->Valid()) {
-    const std::optional<uint32_t> id = CollectionOfMetaKey(it->key());
-    if (!id.has_value()) {
-      it->Next();
-      continue;
-    }
-    const KeyRange range = KindOfMetaKey(it->key());
-    if (!known.contains(*id)) {
-      batch->DeleteRange(Family::kMeta, range.begin, range.end);
-      orphans = true;
-    }
-    it->Seek(range.end);
-  }
-  RETURN_IF_ERROR(it->status());
-  return orphans ? store_->Commit(*batch, Durability::kSync) : absl::OkStatus();
 }
 
 // A step of work for each collection that has some.
@@ -376,6 +348,7 @@ absl::Status EngineImpl::Close() {
   const auto collections = collections_.load();
   for (const auto& [name, collection] : *collections) {
     collection->KeepIndexContents(absl::InfiniteFuture(), [&] { return absl::Now() < deadline; });
+    collection->CloseRowFile();
   }
   return store_->Close();
 }
@@ -403,6 +376,7 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
 
   ++next_collection_id_;
   auto collection = NewCollection(record);
+  collection->OpenRowFile();
   auto next = std::make_shared<CollectionMap>(*collections);
   (*next)[spec.name] = collection;
   collections_.store(std::move(next));

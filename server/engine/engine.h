@@ -33,7 +33,12 @@ struct EngineOptions {
   // many at once: at most kDeletionStepPointsMax.
   size_t deletion_step_points = limits::kDeletionStepPointsMax;
   std::string snapshot_path;  // the folder of the snapshots; empty: there are none
-  std::string version;        // of the server, for what it writes
+  // The folder of copies of the vectors of collections that keep them on disk, from which searches
+  // read them sooner than from the store; empty: there are none. Such a copy goes without more room
+  // where less than twice free_disk_bytes_min would be left.
+  std::string row_path;
+  uint64_t free_disk_bytes_min = 0;
+  std::string version;  // of the server, for what it writes
 };
 
 // The state machine: collections of points over a Store, and the indexes that search them.

@@ -41,6 +41,7 @@ class PowerCutTest : public testing::Test {
     ASSERT_TRUE(store.ok()) << store.status();
     EngineOptions options;
     options.snapshot_path = data_dir_ + "/snapshots";
+    options.row_path = data_dir_ + "/rows";
     options.deletion_step_points = RandomWrites::kDeletionStep;
     auto engine = Engine::Open(*std::move(store), executor_, options);
     ASSERT_TRUE(engine.ok()) << engine.status();

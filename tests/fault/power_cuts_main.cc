@@ -110,6 +110,7 @@ int Run(const std::string& data_dir, Fault fault, uint64_t operation, uint64_t s
     InlineExecutor executor;
     EngineOptions options;
     options.snapshot_path = data_dir + "/snapshots";
+    options.row_path = data_dir + "/rows";
     options.deletion_step_points = RandomWrites::kDeletionStep;
     const auto engine = Engine::Open(*std::move(store), executor, options);
     status = engine.ok() ? Live(**engine, seed) : engine.status();

@@ -43,8 +43,8 @@ absl::StatusOr<std::unique_ptr<Collection>> OpenCollection(Store& store, Executo
   if (!it->Valid()) return absl::NotFoundError("no collection");
   CatalogRecord record;
   RETURN_IF_ERROR(DecodeCatalog(it->key(), it->value(), &record));
-  auto collection =
-      std::make_unique<Collection>(store, executor, record, Collection::Hooks{[] {}, [] {}});
+  auto collection = std::make_unique<Collection>(
+      store, executor, record, Collection::Hooks{[] {}, [] {}}, Collection::Options{});
   RecoveryProgress progress(absl::InfiniteDuration(), {});
   RETURN_IF_ERROR(collection->Recover(progress));
   return collection;

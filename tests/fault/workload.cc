@@ -49,6 +49,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Workload::Open(const std::string& data_d
                                                        Executor& executor) {
   EngineOptions options;
   options.snapshot_path = data_dir + "/snapshots";
+  options.row_path = data_dir + "/rows";
   options.deletion_step_points = kDeletionStep;
   return Engine::Open(std::move(store), executor, options);
 }

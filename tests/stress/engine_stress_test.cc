@@ -36,6 +36,7 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     ASSERT_TRUE(store.ok()) << store.status();
     EngineOptions options;
     options.snapshot_path = dir_.path() + "/snapshots";
+    options.row_path = dir_.path() + "/rows";
     options.quiet_before_compaction = absl::Milliseconds(50);
     options.deletion_step_points = 50;
     auto engine = Engine::Open(*std::move(store), executor_, options);

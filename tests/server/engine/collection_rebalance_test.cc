@@ -54,8 +54,9 @@ class CollectionRebalanceTest : public EngineFixture {
   }
 
   std::unique_ptr<Collection> OpenCollection(Store& store) {
-    auto collection = std::make_unique<Collection>(store, executor_, OnlyCollection(store),
-                                                   Collection::Hooks{[] {}, [] {}});
+    auto collection =
+        std::make_unique<Collection>(store, executor_, OnlyCollection(store),
+                                     Collection::Hooks{[] {}, [] {}}, Collection::Options{});
     RecoveryProgress progress(absl::InfiniteDuration(), {});
     const absl::Status status = collection->Recover(progress);
     EXPECT_TRUE(status.ok()) << status;

@@ -29,6 +29,7 @@ class EngineFixture : public ::testing::Test {
         (std::filesystem::temp_directory_path() / "tessera-engine-XXXXXX").string();
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     directory_ = pattern;
+    engine_options_.row_path = directory_ + "/rows";
     Open();
   }
   void TearDown() override {

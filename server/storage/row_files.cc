@@ -1,0 +1,49 @@
+#include "server/storage/row_files.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+}  // namespace
+
+std::string RowFiles::NameOf(uint32_t collection) const {
+  return absl::StrCat(collection, ".rows");
+}
+
+std::unique_ptr<RowFile> RowFiles::Open(uint32_t collection, int64_t create_time_ms,
+                                        size_t row_bytes, uint64_t sequence) const {
+  std::error_code ignored;  // the file will say it
+  fs::create_directories(options_.directory, ignored);
+  auto file = RowFile::Open({.path = fs::path(options_.directory) / NameOf(collection),
+                             .collection = collection,
+                             .create_time_ms = create_time_ms,
+                             .row_bytes = row_bytes,
+                             .free_disk_bytes_min = options_.free_disk_bytes_min,
+                             .boot_id = options_.boot_id,
+                             .log = options_.log},
+                            sequence);
+  if (file.ok()) return *std::move(file);
+  if (options_.log) {
+    options_.log(absl::StrCat("no copy of the vectors of collection ", collection, ": ",
+                              file.status().ToString()));
+  }
+  return nullptr;
+}
+
+void RowFiles::RemoveOthers(const std::set<uint32_t>& collections) const {
+  std::set<std::string> names;
+  for (uint32_t collection : collections) names.insert(NameOf(collection));
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
+    std::error_code ignored;  // it is in nobody's way
+    if (!names.contains(entry.path().filename())) fs::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace tessera

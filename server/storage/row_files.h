@@ -1,0 +1,43 @@
+#ifndef TESSERA_SERVER_STORAGE_ROW_FILES_H_
+#define TESSERA_SERVER_STORAGE_ROW_FILES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/storage/row_file.h"
+
+namespace tessera {
+
+struct RowFilesOptions {
+  std::string directory;  // made if it is not there; nothing else lives in it
+  uint64_t free_disk_bytes_min = 0;
+  std::string boot_id;  // empty: the system's
+  std::function<void(std::string_view message)> log;
+};
+
+// The folder of the row files, one for each collection with its vectors on disk. Thread-safe.
+class RowFiles {
+ public:
+  explicit RowFiles(const RowFilesOptions& options) : options_(options) {}
+
+  // As RowFile::Open. Null if there is none to be had; the log says why.
+  std::unique_ptr<RowFile> Open(uint32_t collection, int64_t create_time_ms, size_t row_bytes,
+                                uint64_t sequence) const;
+  // Removes those of all other collections.
+  void RemoveOthers(const std::set<uint32_t>& collections) const;
+
+ private:
+  std::string NameOf(uint32_t collection) const;
+
+  const RowFilesOptions options_;
+};
+
+}  // namespace tessera
+
+#endif  // TESSERA_SERVER_STORAGE_ROW_FILES_H_

@@ -1,0 +1,271 @@
+// The copy of vectors on disk beside the store.
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/server/engine/engine_fixture.h"
+#include "tests/server/engine/store_wrapper.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kDimension = 16;
+constexpr size_t kPoints = 1'000;
+constexpr size_t kLimit = 10;
+
+// Counts the point records that are read one by one.
+class CountingStore : public StoreWrapper {
+ public:
+  CountingStore(std::unique_ptr<Store> store, std::atomic<size_t>& reads)
+      : StoreWrapper(std::move(store)), reads_(reads) {}
+
+  absl::Status MultiGet(Family family, std::span<const std::string> keys,
+                        std::vector<std::optional<std::string>>* values) override {
+    if (family == Family::kPoints) reads_ += keys.size();
+    return StoreWrapper::MultiGet(family, keys, values);
+  }
+
+ private:
+  std::atomic<size_t>& reads_;
+};
+
+class EngineRowFile : public EngineFixture {
+ protected:
+  EngineRowFile() {
+    engine_options_.deletion_step_points = 50;
+    engine_options_.log = [this](std::string_view line) {
+      filled_ += line.ends_with("the copy of its vectors is complete");
+    };
+  }
+
+  std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
+    return std::make_unique<CountingStore>(std::move(store), reads_);
+  }
+
+  // A trained collection "c" of kPoints.
+  void CreateTrained() {
+    Create("c", kDimension, Metric::kL2, ElementType::kFloat32, VectorPlacement::kDisk);
+    Put(0, ClusteredRows(kPoints, kDimension, 1));
+    Train("c", 8);
+  }
+  void Put(uint64_t first_id, const Matrix& rows) {
+    ASSERT_TRUE(UpsertRows("c", first_id, rows).ok());
+    for (size_t i = 0; i < rows.rows(); ++i) {
+      const auto row = rows.row(i);
+      vectors_[first_id + i] = {row.begin(), row.end()};
+    }
+  }
+  void Remove(const std::vector<uint64_t>& ids) {
+    ASSERT_TRUE(engine_->DeletePoints("c", {ids.begin(), ids.end()}, {}).ok());
+    for (uint64_t id : ids) vectors_.erase(id);
+  }
+
+  // Searches all lists, so that all that codes leave out is compared: the scores are those of the
+  // vectors that were written last. How many records were read from the store for it.
+  size_t CheckedSearches(uint32_t seed) {
+    const size_t before = reads_;
+    const Matrix queries = ClusteredRows(20, kDimension, seed);
+    const SearchResult result = Search("c", queries, kLimit, /*exact=*/false, /*nprobe=*/8);
+    EXPECT_EQ(result.hits.size(), queries.rows());
+    for (size_t q = 0; q < result.hits.size(); ++q) {
+      EXPECT_EQ(result.hits[q].size(), std::min(kLimit, vectors_.size()));
+      for (const Hit& hit : result.hits[q]) {
+        const auto found = vectors_.find(std::get<uint64_t>(hit.id));
+        if (found == vectors_.end()) {
+          ADD_FAILURE() << "a point that is not there";
+          continue;
+        }
+        double distance = 0;
+        for (size_t d = 0; d < kDimension; ++d) {
+          const double difference = double{queries.row(q)[d]} - found->second[d];
+          distance += difference * difference;
+        }
+        EXPECT_NEAR(hit.score, distance, 1e-3 * (1 + distance));
+      }
+    }
+    return reads_ - before;
+  }
+  // Until the searches need the store no more.
+  void AwaitFilled() {
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    while (CheckedSearches(3) > 0) {
+      ASSERT_LT(absl::Now(), deadline) << "the file is not filled";
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+  }
+  std::string File(int collection = 1) const {
+    return absl::StrCat(directory_, "/rows/", collection, ".rows");
+  }
+  void Close() {
+    ASSERT_TRUE(engine_->Close().ok());
+    engine_.reset();
+  }
+
+  std::atomic<size_t> reads_{0};
+  std::atomic<size_t> filled_{0};  // files that have been made anew
+  std::map<uint64_t, std::vector<float>> vectors_;
+};
+
+TEST_F(EngineRowFile, SearchesReadItAndNotTheStore) {
+  CreateTrained();
+  EXPECT_EQ(CheckedSearches(2), 0u);
+  Reopen();
+  EXPECT_EQ(CheckedSearches(2), 0u);
+  EXPECT_GE(engine_->GetCollection("c")->disk_bytes, kPoints * kDimension * sizeof(float));
+}
+
+TEST_F(EngineRowFile, VectorsInMemoryHaveNone) {
+  Create("c", kDimension);
+  EXPECT_FALSE(std::filesystem::exists(File()));
+}
+
+TEST_F(EngineRowFile, WithoutAFolderTheStoreIsRead) {
+  Close();
+  engine_options_.row_path.clear();
+  Open();
+  CreateTrained();
+  EXPECT_GT(CheckedSearches(2), 0u);
+}
+
+TEST_F(EngineRowFile, SlotsThatAreGivenAgainHaveTheirNewRows) {
+  CreateTrained();
+  std::mt19937 random(5);
+  for (uint32_t round = 0; round < 30; ++round) {
+    const uint64_t first = random() % kPoints;
+    Put(first, ClusteredRows(1 + random() % 100, kDimension, 100 + round));
+    std::vector<uint64_t> gone;
+    for (const auto& [id, vector] : vectors_) {
+      if (random() % 20 == 0) gone.push_back(id);
+    }
+    if (!gone.empty()) Remove(gone);
+    EXPECT_EQ(CheckedSearches(200 + round), 0u);
+    if (round % 10 == 9) Reopen();
+  }
+  EXPECT_EQ(CheckedSearches(2), 0u);
+}
+
+TEST_F(EngineRowFile, AFileThatIsGoneIsMadeAnew) {
+  CreateTrained();
+  Close();
+  std::filesystem::remove(File());
+  Open();
+  AwaitFilled();
+  Reopen();
+  EXPECT_EQ(CheckedSearches(2), 0u);
+}
+
+// What a kill leaves is what the kernel has: nothing has been closed.
+TEST_F(EngineRowFile, AKillLeavesItWhole) {
+  CreateTrained();
+  const std::string killed = directory_ + "/killed.rows";
+  const std::function<void()> writes[] = {
+      [&] { Put(20, ClusteredRows(50, kDimension, 11)); },
+      [&] {
+        Remove({1, 2, 3, 500});
+      },
+      [&] {
+        HasId condition;
+        for (uint64_t id = 100; id < 400; ++id) {
+          condition.ids.emplace_back(id);
+          vectors_.erase(id);
+        }
+        Filter filter;
+        filter.must.push_back({condition});
+        ASSERT_TRUE(engine_->DeleteByFilter("c", filter, {}).ok());
+      },
+  };
+  for (const auto& write : writes) {
+    write();
+    std::filesystem::copy_file(File(), killed, std::filesystem::copy_options::overwrite_existing);
+    Close();
+    std::filesystem::copy_file(killed, File(), std::filesystem::copy_options::overwrite_existing);
+    Open();
+    CheckedSearches(2);
+  }
+  Close();
+  EXPECT_EQ(filled_, 0u);
+}
+
+// As after a power cut, when a backup of one and not the other is put back, or an older server has
+// been at the store.
+TEST_F(EngineRowFile, AFileOfAnotherStateIsMadeAnew) {
+  CreateTrained();
+  Close();
+  const std::string old = directory_ + "/old.rows";
+  std::filesystem::copy_file(File(), old);
+  Open();
+  // All slots change hands.
+  for (int life = 0; life < 3; ++life) Put(0, ClusteredRows(kPoints, kDimension, 10 + life));
+  EXPECT_EQ(CheckedSearches(2), 0u);
+  Close();
+  std::filesystem::copy_file(old, File(), std::filesystem::copy_options::overwrite_existing);
+  Open();
+  CheckedSearches(2);
+  AwaitFilled();
+}
+
+TEST_F(EngineRowFile, WritesBesideTheFillingStay) {
+  CreateTrained();
+  for (uint32_t round = 0; round < 5; ++round) {
+    Close();
+    std::filesystem::remove(File());
+    Open();
+    for (uint32_t i = 0; i < 20; ++i) {
+      Put((round * 20 + i) * 9 % kPoints, ClusteredRows(30, kDimension, 1'000 + round * 20 + i));
+    }
+    CheckedSearches(2 + round);
+    AwaitFilled();
+  }
+}
+
+TEST_F(EngineRowFile, TheStoreAnswersForDamagedRows) {
+  CreateTrained();
+  Close();
+  {
+    std::fstream file(File(), std::ios::in | std::ios::out | std::ios::binary);
+    for (size_t i = 0; i < kPoints; i += 2) {
+      file.seekp(static_cast<std::streamoff>(4096 + i * (kDimension * sizeof(float) + 4) + i % 60));
+      file << "damage";
+    }
+  }
+  Open();
+  EXPECT_GT(CheckedSearches(2), 0u);
+}
+
+TEST_F(EngineRowFile, GoesWithItsCollection) {
+  CreateTrained();
+  EXPECT_TRUE(std::filesystem::exists(File()));
+  ASSERT_TRUE(engine_->DeleteCollection("c").ok());
+  EXPECT_FALSE(std::filesystem::exists(File()));
+}
+
+TEST_F(EngineRowFile, AStartRemovesFilesOfCollectionsThatAreGone) {
+  CreateTrained();
+  Close();
+  std::filesystem::copy_file(File(), File(99));
+  Open();
+  EXPECT_FALSE(std::filesystem::exists(File(99)));
+  EXPECT_EQ(CheckedSearches(2), 0u);
+}
+
+TEST_F(EngineRowFile, ADiskThatIsNearlyFullGetsItsRoomBack) {
+  Close();
+  engine_options_.free_disk_bytes_min = uint64_t{1} << 60;
+  Open();
+  CreateTrained();
+  EXPECT_FALSE(std::filesystem::exists(File()));
+  EXPECT_GT(CheckedSearches(2), 0u);
+  Close();
+  engine_options_.free_disk_bytes_min = 0;
+  Open();
+  AwaitFilled();
+}
+
+}  // namespace
+}  // namespace tessera
