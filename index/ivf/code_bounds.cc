@@ -42,8 +42,11 @@ double LongestResidual(const ProductQuantizer& quantizer) {
 // Twice the error of a float operation for each step of the longest sum, and some for what comes
 // around it.
 double RelativeRounding(const Codebook& codebook) {
-  return (codebook.padded_dimension() + codebook.subquantizers() + 64.0) *
-         std::numeric_limits<float>::epsilon();
+  const double terms = codebook.rotation().is_none()
+                           ? codebook.padded_dimension()
+                           : codebook.padded_dimension() + 2.0 * codebook.dimension();
+  return (terms + codebook.subquantizers() + 64.0) * std::numeric_limits<float>::epsilon() +
+         2 * codebook.rotation().deviation();
 }
 
 }  // namespace
@@ -53,9 +56,11 @@ CodeBounds::CodeBounds(const ListsSnapshot& lists, std::span<const float> query)
       codebook_(lists.codebook()),
       l2_(codebook_.metric() == Metric::kL2),
       rounding_(RelativeRounding(codebook_)),
-      query_(codebook_.padded_dimension()),
+      query_(codebook_.dimension()),
+      table_query_(codebook_.padded_dimension()),
       residual_norm_max_(LongestResidual(codebook_.quantizer())) {
   codebook_.Prepare({query.data(), 1, query.size()}, query_.data());
+  codebook_.ForTable({query_.data(), 1, query_.size()}, table_query_.data());
   query_norm_ = Norm(query_);
 }
 
@@ -130,8 +135,8 @@ bool CodeBounds::FindCode(uint32_t list, Slot slot, uint8_t* code) const {
 
 double CodeBounds::DecodedDistance(uint32_t list, const uint8_t* code) const {
   const size_t dim = codebook_.dimension();
-  std::vector<float> residual(codebook_.padded_dimension());
-  codebook_.quantizer().Decode(code, residual.data());
+  std::vector<float> residual(dim);
+  codebook_.DecodeResidual(code, residual.data());
   const float* centroid = codebook_.centroids().row(list).data();
   double sum = 0;
   for (size_t t = 0; t < dim; ++t) {

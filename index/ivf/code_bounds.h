@@ -43,8 +43,8 @@ class CodeBounds {
   // `query` as the user gave it: of the codebook's dimension, finite.
   CodeBounds(const ListsSnapshot& lists, std::span<const float> query);
 
-  // The query as the codebook sees it, padded with zeros to padded_dimension().
-  const float* padded_query() const { return query_.data(); }
+  // What the query's lookup table is made of (Codebook::ForTable).
+  const float* table_query() const { return table_query_.data(); }
   List Of(size_t list) const;
 
   // Of a vector at `error` from its code, whose distance from the query is `estimate` but for
@@ -65,7 +65,8 @@ class CodeBounds {
   const Codebook& codebook_;
   const bool l2_;
   const double rounding_;     // relative, of a sum
-  std::vector<float> query_;  // prepared and padded
+  std::vector<float> query_;  // prepared
+  std::vector<float> table_query_;
   double query_norm_ = 0;
   double residual_norm_max_ = 0;  // of any code
 };

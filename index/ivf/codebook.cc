@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -94,6 +95,15 @@ void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, f
   }
 }
 
+// Of the error without a rotation, what is left where one is worth its time in each search; and of
+// the error with a smaller rotation, where a larger one is.
+constexpr double kRotatedErrorShare = 0.85;
+constexpr double kLargerRotationErrorShare = 0.95;
+// Components a subquantizer that are tried with a rotation.
+constexpr size_t kRotatedParts[] = {1, 2, 4};
+// Of a rotation that is read: those that are trained are a hundred times nearer to one.
+constexpr double kRotationTolerance = 1e-3;
+
 // At most kResidualsDrawn vectors, spread evenly over the sample.
 Matrix DrawEvenly(MatrixView sample) {
   const size_t count = std::min(sample.rows, kResidualsDrawn);
@@ -174,25 +184,79 @@ absl::Status Codebook::TrainQuantizer(MatrixView prepared, Executor& executor,
   encoded.Resize(drawn.rows(), 0);
   nearest_.Assign(drawn, executor, encoded.lists.data(), nullptr);
   Subtract(drawn, centroids_, encoded.lists.data(), residuals.data());
+  ASSIGN_OR_RETURN(mean_squared_error_,
+                   TryQuantizer(residuals, Rotation(), executor, observer, &encoded));
+  Rotation best;
+  ProductQuantizer best_quantizer = std::move(quantizer_);
+  double error_max = kRotatedErrorShare * mean_squared_error_;
+  for (size_t part : kRotatedParts) {
+    const size_t reduced = part * spec_.subquantizers;
+    if (reduced >= dimension() || reduced * dimension() > limits::kRotationFloatsMax) break;
+    Rotation rotation = Rotation::Train(residuals, reduced, spec_.seed, executor);
+    ASSIGN_OR_RETURN(const double error, TryQuantizer(residuals, std::move(rotation), executor,
+                                                      /*observer=*/nullptr, &encoded));
+    if (!(error < error_max)) continue;
+    mean_squared_error_ = error;
+    error_max = kLargerRotationErrorShare * error;
+    best = std::move(rotation_);
+    best_quantizer = std::move(quantizer_);
+  }
+  SetQuantizer(std::move(best), std::move(best_quantizer));
+  return absl::OkStatus();
+}
+
+void Codebook::SetQuantizer(Rotation rotation, ProductQuantizer quantizer) {
+  rotation_ = std::move(rotation);
+  quantizer_ = std::move(quantizer);
+  rotated_centroids_ = Matrix();
+  if (rotation_.is_none() || metric() != Metric::kL2) return;
+  rotated_centroids_ = Matrix(nlist(), rotation_.reduced());
+  rotation_.Apply(centroids_, rotated_centroids_.data());
+}
+
+// Trains a quantizer of the residuals, rotated, and takes it for this codebook's. The mean squared
+// error of their codes.
+absl::StatusOr<double> Codebook::TryQuantizer(MatrixView residuals, Rotation rotation,
+                                              Executor& executor, ProgressObserver* observer,
+                                              EncodedVectors* encoded) {
   ProductQuantizerOptions fine;
   fine.subquantizers = spec_.subquantizers;
   fine.nbits = spec_.nbits;
   fine.seed = spec_.seed;
-  ASSIGN_OR_RETURN(quantizer_, ProductQuantizer::Train(residuals, fine, executor, observer));
-
-  encoded.Resize(drawn.rows(), code_bytes());
-  executor.ParallelFor(drawn.rows(), kEncodeBlock, [&](size_t begin, size_t end) {
-    EncodeBlock(residuals.view().Rows(begin, end - begin), begin, &encoded);
+  Matrix rotated(rotation.is_none() ? 0 : residuals.rows, rotation.reduced());
+  if (!rotation.is_none()) {
+    executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
+      rotation.Apply(residuals.Rows(begin, end - begin), rotated.row(begin).data());
+    });
+  }
+  ASSIGN_OR_RETURN(ProductQuantizer quantizer,
+                   ProductQuantizer::Train(rotation.is_none() ? residuals : rotated.view(), fine,
+                                           executor, observer));
+  SetQuantizer(std::move(rotation), std::move(quantizer));
+  encoded->Resize(residuals.rows, code_bytes());
+  executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
+    EncodeBlock(residuals.Rows(begin, end - begin), begin, encoded);
   });
   double sum = 0;
-  for (float error : encoded.errors) sum += double{error} * error;
-  mean_squared_error_ = sum / static_cast<double>(encoded.size());
-  return absl::OkStatus();
+  for (float error : encoded->errors) sum += double{error} * error;
+  return sum / static_cast<double>(encoded->size());
 }
 
 void Codebook::Prepare(MatrixView in, float* out) const {
   TESSERA_CHECK(in.cols == dimension());
   PrepareRows(metric(), in, origin_, out);
+}
+
+void Codebook::ForTable(MatrixView prepared, float* out) const {
+  if (!rotation_.is_none()) {  // as many components as padded_dimension()
+    rotation_.Apply(prepared, out);
+    return;
+  }
+  for (size_t i = 0; i < prepared.rows; ++i) {
+    float* row = out + i * padded_dimension();
+    std::copy_n(prepared.row(i).data(), dimension(), row);
+    std::fill(row + dimension(), row + padded_dimension(), 0.0f);
+  }
 }
 
 std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t> lists,
@@ -205,8 +269,9 @@ std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t
   }
   InlineExecutor executor;
   std::shared_ptr<Codebook> codebook(new Codebook(spec_, origin_, std::move(changed), executor));
-  codebook->quantizer_ = ProductQuantizer(spec_.dimension, spec_.subquantizers, spec_.nbits,
-                                          Copy(quantizer_.all_codewords()));
+  codebook->SetQuantizer(rotation_.Copy(),
+                         ProductQuantizer(quantizer_.dimension(), spec_.subquantizers, spec_.nbits,
+                                          Copy(quantizer_.all_codewords())));
   codebook->training_vectors_ = training_vectors_;
   codebook->mean_squared_error_ = mean_squared_error_;
   return codebook;
@@ -219,7 +284,7 @@ bool Codebook::HasSameCentroid(const Codebook& other, uint32_t list) const {
 
 std::string Codebook::Serialize() const {
   return WriteCodebook(spec_, training_vectors_, mean_squared_error_, origin_, centroids_,
-                       quantizer_.all_codewords());
+                       quantizer_.all_codewords(), rotation_.rows());
 }
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view bytes) {
@@ -229,8 +294,17 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
   InlineExecutor executor;
   std::shared_ptr<Codebook> codebook(
       new Codebook(spec, std::move(parts.origin), std::move(parts.centroids), executor));
-  codebook->quantizer_ =
-      ProductQuantizer(spec.dimension, spec.subquantizers, spec.nbits, std::move(parts.codewords));
+  Rotation rotation;
+  if (parts.rotation.rows() > 0) rotation = Rotation(std::move(parts.rotation));
+  // Lengths would not be what codes say they are.
+  if (rotation.deviation() > kRotationTolerance) {
+    return absl::DataLossError(
+        "codebook: the rows of the rotation are no unit vectors at right angles");
+  }
+  const size_t quantized = rotation.is_none() ? spec.dimension : rotation.reduced();
+  codebook->SetQuantizer(
+      std::move(rotation),
+      ProductQuantizer(quantized, spec.subquantizers, spec.nbits, std::move(parts.codewords)));
   codebook->training_vectors_ = parts.training_vectors;
   codebook->mean_squared_error_ = parts.mean_squared_error;
   return codebook;
@@ -239,24 +313,46 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
 size_t Codebook::memory_bytes() const {
   return sizeof(*this) + origin_.size() * sizeof(float) +
          centroids_.rows() * centroids_.cols() * sizeof(float) + quantizer_.memory_bytes() +
+         rotation_.memory_bytes() +
+         rotated_centroids_.rows() * rotated_centroids_.cols() * sizeof(float) +
          nearest_.memory_bytes();
 }
 
 void Codebook::EncodeBlock(MatrixView residuals, size_t first, EncodedVectors* out) const {
-  const size_t dim = dimension();
   const uint32_t* lists = out->lists.data() + first;
   uint8_t* codes = out->codes.data() + first * code_bytes();
-  quantizer_.Encode(residuals, codes);
+  Matrix rotated(rotation_.is_none() ? 0 : residuals.rows, rotation_.reduced());
+  if (!rotation_.is_none()) rotation_.Apply(residuals, rotated.data());
+  const MatrixView quantized = rotation_.is_none() ? residuals : rotated.view();
+  const MatrixView centroids = rotation_.is_none() ? centroids_.view() : rotated_centroids_.view();
+  const size_t dim = quantized.cols;
+  quantizer_.Encode(quantized, codes);
   std::vector<float> decoded(dim);
   for (size_t i = 0; i < residuals.rows; ++i) {
     quantizer_.Decode(codes + i * code_bytes(), decoded.data());
-    const float* residual = residuals.row(i).data();
-    out->errors[first + i] = std::sqrt(FloatSquaredDistance(residual, decoded.data(), dim));
+    const float* row = quantized.row(i).data();
+    const float squared = FloatSquaredDistance(row, decoded.data(), dim);
+    out->errors[first + i] = std::sqrt(
+        rotation_.is_none() ? squared : squared + LeftOut(residuals.row(i), {row, dim}, decoded));
     if (metric() != Metric::kL2) continue;
-    const float* centroid = centroids_.row(lists[i]).data();
+    const float* centroid = centroids.row(lists[i]).data();
     out->biases[first + i] = FloatDotProduct(decoded.data(), decoded.data(), dim) +
                              2 * FloatDotProduct(centroid, decoded.data(), dim);
   }
+}
+
+// At least by how much |r - r~|^2 is more than it is after the rotation: what was left out of r,
+// and what rounding and a rotation that is not quite one may do.
+float Codebook::LeftOut(std::span<const float> residual, std::span<const float> rotated,
+                        std::span<const float> decoded) const {
+  const auto squared = [](std::span<const float> x) {
+    return double{FloatDotProduct(x.data(), x.data(), x.size())};
+  };
+  const double before = squared(residual);
+  const double rounding =
+      4.0 * static_cast<double>(residual.size()) * std::numeric_limits<float>::epsilon();
+  return static_cast<float>(std::max(0.0, before - squared(rotated)) +
+                            (rounding + 2 * rotation_.deviation()) * (before + squared(decoded)));
 }
 
 void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const {
@@ -278,12 +374,23 @@ void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* ou
   });
 }
 
+void Codebook::DecodeResidual(const uint8_t* code, float* out) const {
+  if (rotation_.is_none()) {
+    quantizer_.Decode(code, out);
+    return;
+  }
+  std::vector<float> rotated(rotation_.reduced());
+  quantizer_.Decode(code, rotated.data());
+  std::fill_n(out, dimension(), 0.0f);
+  rotation_.AddBack(rotated.data(), out);
+}
+
 absl::Status Codebook::Decode(uint32_t list, const uint8_t* code, float* out) const {
   if (list >= nlist()) {
     return absl::InvalidArgumentError(
         absl::StrCat("list ", list, " does not exist: the codebook has ", nlist()));
   }
-  quantizer_.Decode(code, out);
+  DecodeResidual(code, out);
   const float* centroid = centroids_.row(list).data();
   for (size_t t = 0; t < dimension(); ++t) out[t] += centroid[t] + origin_[t];
   return absl::OkStatus();

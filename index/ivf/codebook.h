@@ -16,6 +16,7 @@
 #include "index/base/types.h"
 #include "index/cluster/grouped_centroids.h"
 #include "index/quantize/product_quantizer.h"
+#include "index/quantize/rotation.h"
 
 namespace tessera {
 
@@ -98,7 +99,7 @@ class Codebook {
   uint32_t subquantizers() const { return spec_.subquantizers; }
   uint32_t nbits() const { return spec_.nbits; }
   uint32_t codewords() const { return 1u << spec_.nbits; }
-  // Components per subquantizer; dimension is padded with zeros up to sub_dimension() * m.
+  // Components per subquantizer; what is quantized is padded with zeros up to sub_dimension() * m.
   uint32_t sub_dimension() const { return quantizer_.sub_dimension(); }
   uint32_t padded_dimension() const { return sub_dimension() * spec_.subquantizers; }
   size_t code_bytes() const { return quantizer_.code_bytes(); }
@@ -107,9 +108,11 @@ class Codebook {
   MatrixView centroids() const { return centroids_.view(); }  // nlist x dimension
   // Codewords of subquantizer j: codewords() x sub_dimension() floats.
   const float* codewords(uint32_t j) const { return quantizer_.codewords(j); }
-  // The quantizer of the residuals; InnerProductTable of a query (normalised for COSINE) is the one
-  // lookup table that all lists share.
+  // The quantizer of the residuals, rotated if there is a rotation; InnerProductTable of a query
+  // (ForTable) is the one lookup table that all lists share.
   const ProductQuantizer& quantizer() const { return quantizer_; }
+  // Of residuals before they are quantized, where that makes codes better; else none.
+  const Rotation& rotation() const { return rotation_; }
   uint64_t training_vectors() const { return training_vectors_; }
   // Of the codes of (a part of) the training sample.
   double mean_squared_error() const { return mean_squared_error_; }
@@ -118,6 +121,9 @@ class Codebook {
   // codewords were learnt from; `out` has as many floats and may be the same memory.
   void Prepare(MatrixView in, float* out) const;
 
+  // Turns prepared queries into what lookup tables are made of: padded_dimension() floats each.
+  void ForTable(MatrixView prepared, float* out) const;
+
   // Assigns each vector to its nearest centroid and quantizes its residual. Appends to `out`.
   // Vectors must have dimension() columns and be finite.
   void Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const;
@@ -125,20 +131,29 @@ class Codebook {
   // The vector that a code of inverted list `list` stands for; `out` has dimension() floats.
   // INVALID_ARGUMENT if the list does not exist.
   absl::Status Decode(uint32_t list, const uint8_t* code, float* out) const;
+  // The same without centroid and origin.
+  void DecodeResidual(const uint8_t* code, float* out) const;
 
  private:
   Codebook(const CodebookSpec& spec, std::vector<float> origin, Matrix centroids,
            Executor& executor);
 
+  void SetQuantizer(Rotation rotation, ProductQuantizer quantizer);
+  absl::StatusOr<double> TryQuantizer(MatrixView residuals, Rotation rotation, Executor& executor,
+                                      ProgressObserver* observer, EncodedVectors* encoded);
   absl::Status TrainQuantizer(MatrixView prepared, Executor& executor, ProgressObserver* observer);
 
   // Fills codes, biases and errors of out's rows from `first` on, whose lists are known.
   void EncodeBlock(MatrixView residuals, size_t first, EncodedVectors* out) const;
+  float LeftOut(std::span<const float> residual, std::span<const float> rotated,
+                std::span<const float> decoded) const;
 
   CodebookSpec spec_;
   std::vector<float> origin_;  // what L2 vectors are moved by; zeros for other metrics
   Matrix centroids_;           // nlist x dimension
+  Rotation rotation_;
   ProductQuantizer quantizer_;
+  Matrix rotated_centroids_;  // for L2, if there is a rotation
   GroupedCentroids nearest_;  // over centroids_
   uint64_t training_vectors_ = 0;
   double mean_squared_error_ = 0;

@@ -14,11 +14,14 @@ namespace tessera {
 namespace {
 
 constexpr std::string_view kMagic = "TESSCBK\n";
+// Without a rotation; and with one.
 constexpr uint32_t kVersion = 1;
+constexpr uint32_t kRotatedVersion = 2;
 constexpr uint32_t kSpecTag = 1;
 constexpr uint32_t kOriginTag = 2;
 constexpr uint32_t kCentroidsTag = 3;
 constexpr uint32_t kCodewordsTag = 4;
+constexpr uint32_t kRotationTag = 5;
 constexpr size_t kSectionHeaderBytes = 4 + 8;
 
 absl::Status Damaged(const std::string& what) {
@@ -61,22 +64,23 @@ absl::StatusOr<std::string_view> ReadSection(uint32_t tag, std::string_view byte
   return payload;
 }
 
-absl::Status ReadHeader(std::string_view bytes, ByteReader* reader) {
+absl::Status ReadHeader(std::string_view bytes, ByteReader* reader, uint32_t* version) {
   std::string_view magic;
-  uint32_t version = 0, checksum = 0;
+  uint32_t checksum = 0;
   if (!reader->ReadBytes(kMagic.size(), &magic)) return reader->Truncated("codebook header");
   if (magic != kMagic) return Damaged("does not start with the mark of a codebook");
-  if (!(reader->ReadU32(&version) && reader->ReadU32(&checksum))) {
+  if (!(reader->ReadU32(version) && reader->ReadU32(&checksum))) {
     return reader->Truncated("codebook header");
   }
   if (Crc32c(bytes.substr(0, kMagic.size() + 4)) != checksum) {
     return Damaged("checksum of the header is wrong");
   }
-  if (version > kVersion) {
-    return absl::UnimplementedError(absl::StrCat(
-        "codebook: format version ", version, " is newer than this build reads (", kVersion, ")"));
+  if (*version > kRotatedVersion) {
+    return absl::UnimplementedError(absl::StrCat("codebook: format version ", *version,
+                                                 " is newer than this build reads (",
+                                                 kRotatedVersion, ")"));
   }
-  if (version != kVersion) return Damaged(absl::StrCat("format version ", version));
+  if (*version < kVersion) return Damaged(absl::StrCat("format version ", *version));
   return absl::OkStatus();
 }
 
@@ -127,12 +131,14 @@ absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t row
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
                           double mean_squared_error, std::span<const float> origin,
-                          MatrixView centroids, MatrixView codewords) {
+                          MatrixView centroids, MatrixView codewords, MatrixView rotation) {
   ByteWriter out;
-  out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols) * sizeof(float) +
+  out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols +
+               rotation.rows * rotation.cols) *
+                  sizeof(float) +
               256);
   out.WriteBytes(kMagic);
-  out.WriteU32(kVersion);
+  out.WriteU32(rotation.rows > 0 ? kRotatedVersion : kVersion);
   out.WriteU32(Crc32c(out.view()));
   ByteWriter payload;
   payload.WriteU8(static_cast<uint8_t>(spec.metric));
@@ -148,6 +154,7 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   WriteSection(kSpecTag, payload.view(), &out);
   WriteMatrix(kOriginTag, {origin.data(), 1, origin.size()}, &out);
   WriteMatrix(kCentroidsTag, centroids, &out);
+  if (rotation.rows > 0) WriteMatrix(kRotationTag, rotation, &out);
   WriteMatrix(kCodewordsTag, codewords, &out);
   return out.Take();
 }
@@ -159,7 +166,8 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   }
   ByteReader reader(bytes);
   CodebookParts parts;
-  RETURN_IF_ERROR(ReadHeader(bytes, &reader));
+  uint32_t version = 0;
+  RETURN_IF_ERROR(ReadHeader(bytes, &reader, &version));
   ASSIGN_OR_RETURN(const std::string_view spec, ReadSection(kSpecTag, bytes, &reader));
   RETURN_IF_ERROR(ReadSpec(spec, &parts));
   ASSIGN_OR_RETURN(const std::string_view origin, ReadSection(kOriginTag, bytes, &reader));
@@ -169,10 +177,21 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   ASSIGN_OR_RETURN(const std::string_view centroids, ReadSection(kCentroidsTag, bytes, &reader));
   RETURN_IF_ERROR(
       ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension, &parts.centroids));
-  ASSIGN_OR_RETURN(const std::string_view codewords, ReadSection(kCodewordsTag, bytes, &reader));
   const uint64_t m = parts.spec.subquantizers;
-  RETURN_IF_ERROR(ReadMatrix("codewords", codewords, m << parts.spec.nbits,
-                             (parts.spec.dimension + m - 1) / m, &parts.codewords));
+  uint64_t quantized = parts.spec.dimension;
+  if (version == kRotatedVersion) {
+    ASSIGN_OR_RETURN(const std::string_view rotation, ReadSection(kRotationTag, bytes, &reader));
+    quantized = rotation.size() / sizeof(float) / parts.spec.dimension;
+    if (quantized == 0 || quantized > parts.spec.dimension || quantized % m != 0 ||
+        quantized * parts.spec.dimension > limits::kRotationFloatsMax) {
+      return Damaged("the shape of the rotation");
+    }
+    RETURN_IF_ERROR(
+        ReadMatrix("rotation", rotation, quantized, parts.spec.dimension, &parts.rotation));
+  }
+  ASSIGN_OR_RETURN(const std::string_view codewords, ReadSection(kCodewordsTag, bytes, &reader));
+  RETURN_IF_ERROR(ReadMatrix("codewords", codewords, m << parts.spec.nbits, (quantized + m - 1) / m,
+                             &parts.codewords));
   RETURN_IF_ERROR(reader.ExpectEnd("codebook"));
   return parts;
 }

@@ -20,12 +20,13 @@ struct CodebookParts {
   double mean_squared_error = 0;
   std::vector<float> origin;  // dimension
   Matrix centroids;           // nlist x dimension
-  Matrix codewords;           // (m * 2^nbits) x ceil(dimension / m)
+  Matrix rotation;            // none, or a multiple of m x dimension
+  Matrix codewords;           // (m * 2^nbits) x ceil(rows of the rotation, or dimension / m)
 };
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
                           double mean_squared_error, std::span<const float> origin,
-                          MatrixView centroids, MatrixView codewords);
+                          MatrixView centroids, MatrixView codewords, MatrixView rotation);
 
 // Trusts nothing: DATA_LOSS for damaged bytes and for values that no codebook has, UNIMPLEMENTED
 // for a version that is newer than this code. Counts are checked against the bytes that remain

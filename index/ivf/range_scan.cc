@@ -31,7 +31,7 @@ class ListScan {
         slots_(distances_.size()) {
     AlignedBuffer<float> scratch(shape_.tables_bytes());
     const float factor = lists.codebook().metric() == Metric::kL2 ? -2.0f : -1.0f;
-    lists.tables().lut.Build(bounds.padded_query(), factor, tables_.data(), &scale_, &constant_,
+    lists.tables().lut.Build(bounds.table_query(), factor, tables_.data(), &scale_, &constant_,
                              scratch.data());
     slack_ = kStepsPerTable * scale_ * static_cast<double>(shape_.tables());
   }

@@ -136,7 +136,8 @@ class Batch {
     Grow(scratch_.tables, n * TableStride());
     Grow(scratch_.distances, n * room);
     Grow(scratch_.slots, n * room);
-    Grow(scratch_.padded, lists_.codebook().padded_dimension());
+    const Codebook& codebook = lists_.codebook();
+    Grow(scratch_.padded, codebook.padded_dimension() * (codebook.rotation().is_none() ? 1 : n));
     Grow(scratch_.entries, shape_.tables_bytes());
     scratch_.nearest.resize(n * nprobe_);
     if (scratch_.scans.size() < n) scratch_.scans.resize(n);
@@ -156,8 +157,15 @@ class Batch {
   // The queries as the codebook sees them.
   MatrixView Prepared() {
     Grow(scratch_.prepared, queries_.rows * queries_.cols);
-    lists_.codebook().Prepare(queries_, scratch_.prepared.data());
-    return {scratch_.prepared.data(), queries_.rows, queries_.cols};
+    const Codebook& codebook = lists_.codebook();
+    codebook.Prepare(queries_, scratch_.prepared.data());
+    const MatrixView prepared{scratch_.prepared.data(), queries_.rows, queries_.cols};
+    if (codebook.rotation().is_none()) return prepared;
+    // Together, since that takes less than one by one.
+    Stopwatch stopwatch(params_.timed);
+    codebook.ForTable(prepared, scratch_.padded.data());
+    stats_->table_ns += stopwatch.LapNs();
+    return prepared;
   }
 
   // Makes the lookup table of a query.
@@ -165,11 +173,11 @@ class Batch {
     Stopwatch stopwatch(params_.timed);
     const Codebook& codebook = lists_.codebook();
     const float* padded = query.data();
-    if (codebook.padded_dimension() > query.size()) {
-      std::copy(query.begin(), query.end(), scratch_.padded.data());
-      std::fill(scratch_.padded.data() + query.size(),
-                scratch_.padded.data() + codebook.padded_dimension(), 0.0f);
+    if (!codebook.rotation().is_none()) {
+      padded = scratch_.padded.data() + q * codebook.padded_dimension();
+    } else if (codebook.padded_dimension() > query.size()) {
       padded = scratch_.padded.data();
+      codebook.ForTable({query.data(), 1, query.size()}, scratch_.padded.data());
     }
     QueryScan& s = scratch_.scans[q];
     const float factor = codebook.metric() == Metric::kL2 ? -2.0f : -1.0f;

@@ -3,15 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "index/base/crc32c.h"
 #include "index/cluster/random.h"
 #include "index/ivf/codebook.h"
+#include "tests/index/low_rank.h"
 
 namespace tessera {
 namespace {
@@ -23,15 +28,21 @@ constexpr size_t kSpecBytes = 1 + 4 * 4 + 8 + 2 * 4 + 8 + 8;
 constexpr size_t kOriginPayload = kSpecPayload + kSpecBytes + 4 + 12;
 constexpr size_t kCentroidsPayload = kOriginPayload + 5 * 4 + 4 + 12;
 
-std::shared_ptr<const Codebook> SmallCodebook() {
+constexpr size_t kRotationPayload = kCentroidsPayload + 3 * 5 * 4 + 4 + 12;
+constexpr size_t kRotationBytes = 4 * 5 * 4;
+
+// Of vectors that lie in a plane, nearly, residuals are rotated: from five components to four.
+std::shared_ptr<const Codebook> SmallCodebook(bool rotated = false) {
   Random random(1);
   Matrix points(60, 5);
   for (size_t i = 0; i < 300; ++i) points.data()[i] = static_cast<float>(random.Uniform());
+  if (rotated) points = test::LowRank(200, 5, 2, 0.01f, 1);
   InlineExecutor executor;
   auto codebook = Codebook::Train(
       {.metric = Metric::kCosine, .dimension = 5, .nlist = 3, .subquantizers = 2, .nbits = 4},
       points, executor, nullptr);
   EXPECT_TRUE(codebook.ok()) << codebook.status();
+  EXPECT_EQ((*codebook)->rotation().is_none(), !rotated);
   return *codebook;
 }
 
@@ -48,8 +59,13 @@ std::string WithSpecField(std::string bytes, size_t offset, const void* value, s
   return bytes;
 }
 
-TEST(CodebookFormat, RoundTrip) {
-  const auto codebook = SmallCodebook();
+class CodebookFormat : public testing::TestWithParam<bool> {
+ protected:
+  const std::shared_ptr<const Codebook> codebook_ = SmallCodebook(GetParam());
+};
+
+TEST_P(CodebookFormat, RoundTrip) {
+  const auto codebook = codebook_;
   const std::string bytes = codebook->Serialize();
   const auto parsed = Codebook::Parse(bytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -60,20 +76,22 @@ TEST(CodebookFormat, RoundTrip) {
   EXPECT_EQ((*parsed)->subquantizers(), 2u);
   EXPECT_EQ((*parsed)->nbits(), 4u);
   EXPECT_EQ((*parsed)->spec().seed, codebook->spec().seed);
-  EXPECT_EQ((*parsed)->training_vectors(), 60u);
+  EXPECT_EQ((*parsed)->training_vectors(), codebook->training_vectors());
+  EXPECT_EQ((*parsed)->rotation().reduced(), GetParam() ? 4u : 0u);
+  EXPECT_EQ((*parsed)->rotation().deviation(), codebook->rotation().deviation());
   EXPECT_EQ((*parsed)->mean_squared_error(), codebook->mean_squared_error());
   EXPECT_EQ((*parsed)->memory_bytes(), codebook->memory_bytes());
 }
 
-TEST(CodebookFormat, EveryTruncationIsAnError) {
-  const std::string bytes = SmallCodebook()->Serialize();
+TEST_P(CodebookFormat, EveryTruncationIsAnError) {
+  const std::string bytes = codebook_->Serialize();
   for (size_t size = 0; size < bytes.size(); ++size) {
     ASSERT_EQ(ParseCode(bytes.substr(0, size)), absl::StatusCode::kDataLoss) << size;
   }
 }
 
-TEST(CodebookFormat, EveryFlippedBitIsAnError) {
-  const std::string bytes = SmallCodebook()->Serialize();
+TEST_P(CodebookFormat, EveryFlippedBitIsAnError) {
+  const std::string bytes = codebook_->Serialize();
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     std::string damaged = bytes;
     damaged[bit / 8] ^= static_cast<char>(1 << (bit % 8));
@@ -81,13 +99,13 @@ TEST(CodebookFormat, EveryFlippedBitIsAnError) {
   }
 }
 
-TEST(CodebookFormat, TrailingBytesAreAnError) {
-  EXPECT_EQ(ParseCode(SmallCodebook()->Serialize() + '\0'), absl::StatusCode::kDataLoss);
+TEST_P(CodebookFormat, TrailingBytesAreAnError) {
+  EXPECT_EQ(ParseCode(codebook_->Serialize() + '\0'), absl::StatusCode::kDataLoss);
 }
 
-TEST(CodebookFormat, NewerVersionIsUnimplemented) {
-  std::string bytes = SmallCodebook()->Serialize();
-  bytes[8] = 2;
+TEST_P(CodebookFormat, NewerVersionIsUnimplemented) {
+  std::string bytes = codebook_->Serialize();
+  bytes[8] = 3;
   const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
   std::memcpy(bytes.data() + 12, &crc, 4);
   EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kUnimplemented);
@@ -95,7 +113,7 @@ TEST(CodebookFormat, NewerVersionIsUnimplemented) {
 
 // Fields whose checksum is right but whose value no codebook has. The counts are as large as they
 // can be, so that an allocation before the check would show.
-TEST(CodebookFormat, FieldsThatLieAreErrors) {
+TEST(CodebookFields, FieldsThatLieAreErrors) {
   const std::string bytes = SmallCodebook()->Serialize();
   EXPECT_EQ(ParseCode(WithSpecField(bytes, 0, "\3", 1)), absl::StatusCode::kOk);
   const uint8_t metric = 4;
@@ -112,7 +130,45 @@ TEST(CodebookFormat, FieldsThatLieAreErrors) {
   }
 }
 
-TEST(CodebookFormat, NonFiniteComponentsAreErrors) {
+TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
+  const std::string bytes = SmallCodebook(/*rotated=*/true)->Serialize();
+  const auto with_rotation = [&](const std::function<void(std::span<float>)>& change) {
+    std::vector<float> rows(kRotationBytes / sizeof(float));
+    std::memcpy(rows.data(), bytes.data() + kRotationPayload, kRotationBytes);
+    change(rows);
+    std::string changed = bytes;
+    std::memcpy(changed.data() + kRotationPayload, rows.data(), kRotationBytes);
+    const uint32_t crc =
+        Crc32c(std::string_view(changed).substr(kRotationPayload - 12, 12 + kRotationBytes));
+    std::memcpy(changed.data() + kRotationPayload + kRotationBytes, &crc, 4);
+    return ParseCode(changed);
+  };
+  EXPECT_EQ(with_rotation([](std::span<float>) {}), absl::StatusCode::kOk);
+  EXPECT_EQ(with_rotation([](std::span<float> rows) {
+              for (float& x : rows) x *= 1.01f;
+            }),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(with_rotation([](std::span<float> rows) { rows[7] += 0.01f; }),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(
+      with_rotation([](std::span<float> rows) { std::copy_n(rows.begin(), 5, rows.begin() + 5); }),
+      absl::StatusCode::kDataLoss);
+  EXPECT_EQ(with_rotation([](std::span<float> rows) { rows[0] = 1e30f; }),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(CodebookFields, TheVersionSaysWhetherThereIsARotation) {
+  for (bool rotated : {false, true}) {
+    std::string bytes = SmallCodebook(rotated)->Serialize();
+    EXPECT_EQ(bytes[8], rotated ? 2 : 1);
+    bytes[8] = rotated ? 1 : 2;
+    const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
+    std::memcpy(bytes.data() + 12, &crc, 4);
+    EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(CodebookFields, NonFiniteComponentsAreErrors) {
   for (const float value : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
     std::string bytes = SmallCodebook()->Serialize();
     std::memcpy(bytes.data() + kCentroidsPayload + 4, &value, 4);
@@ -124,6 +180,8 @@ TEST(CodebookFormat, NonFiniteComponentsAreErrors) {
     EXPECT_THAT(std::string(parsed.status().message()), testing::HasSubstr("component 1 of row 0"));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(PlainAndRotated, CodebookFormat, testing::Bool());
 
 }  // namespace
 }  // namespace tessera

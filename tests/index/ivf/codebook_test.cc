@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "index/cluster/random.h"
 #include "index/simd/convert.h"
+#include "tests/index/low_rank.h"
 #include "tests/index/test_executor.h"
 
 namespace tessera {
@@ -26,8 +28,12 @@ Matrix Uniform(size_t n, size_t dim, uint64_t seed) {
   return points;
 }
 
-CodebookSpec SmallSpec(Metric metric, uint32_t nbits = 4) {
-  return {.metric = metric, .dimension = 18, .nlist = 20, .subquantizers = 7, .nbits = nbits};
+CodebookSpec SmallSpec(Metric metric, uint32_t nbits = 4, uint32_t subquantizers = 7) {
+  return {.metric = metric,
+          .dimension = 18,
+          .nlist = 20,
+          .subquantizers = subquantizers,
+          .nbits = nbits};
 }
 
 CodebookPtr Trained(const CodebookSpec& spec, MatrixView sample) {
@@ -56,22 +62,31 @@ double Dot(const float* a, const float* b, size_t n) {
   return sum;
 }
 
-class CodebookMetrics : public testing::TestWithParam<std::tuple<Metric, uint32_t>> {};
+// Metric, bits, and whether the vectors lie in a few directions, so that residuals are rotated.
+class CodebookMetrics : public testing::TestWithParam<std::tuple<Metric, uint32_t, bool>> {
+ protected:
+  static Matrix Vectors(size_t n, size_t dim, uint32_t seed) {
+    return std::get<2>(GetParam()) ? test::LowRank(n, dim, 5, 0.02f, seed) : Uniform(n, dim, seed);
+  }
+};
 
 // What a search computes from a code, its bias, its list and the one table must be the distance (or
 // inner product) of the query to the decoded vector.
 TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
-  const auto [metric, nbits] = GetParam();
+  const auto [metric, nbits, rotated] = GetParam();
   const size_t dim = 18;
-  Matrix vectors = Uniform(900, dim, 1);
-  const CodebookPtr codebook = Trained(SmallSpec(metric, nbits), vectors);
+  Matrix vectors = Vectors(900, dim, 1);
+  const CodebookPtr codebook = Trained(SmallSpec(metric, nbits, rotated ? 3 : 7), vectors);
   ASSERT_NE(codebook, nullptr);
+  ASSERT_EQ(codebook->rotation().is_none(), !rotated);
   const EncodedVectors encoded = Encoded(*codebook, vectors);
   ASSERT_EQ(encoded.size(), 900u);
   ASSERT_EQ(encoded.codes.size(), 900 * codebook->code_bytes());
-  Matrix queries = Uniform(5, dim, 2);
+  Matrix queries = Vectors(5, dim, 2);
   Matrix prepared(queries.rows(), dim);
   codebook->Prepare(queries, prepared.data());
+  Matrix for_table(queries.rows(), codebook->padded_dimension());
+  codebook->ForTable(prepared, for_table.data());
   if (metric == Metric::kCosine) {  // codes stand for normalised vectors
     NormalizeRows(vectors.data(), vectors.rows(), dim);
     NormalizeRows(queries.data(), queries.rows(), dim);
@@ -81,7 +96,7 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
   for (size_t q = 0; q < queries.rows(); ++q) {
     const float* query = queries.row(q).data();
     const float* prepared_query = prepared.row(q).data();
-    codebook->quantizer().InnerProductTable(prepared_query, table.data());
+    codebook->quantizer().InnerProductTable(for_table.row(q).data(), table.data());
     for (size_t i = 0; i < vectors.rows(); i += 3) {
       const uint8_t* code = encoded.codes.data() + i * codebook->code_bytes();
       const float* centroid = codebook->centroids().row(encoded.lists[i]).data();
@@ -99,8 +114,11 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
         EXPECT_EQ(encoded.biases[i], 0);
         EXPECT_NEAR(Dot(query, centroid, dim) + sum, Dot(query, decoded.data(), dim), 1e-4);
       }
-      EXPECT_NEAR(encoded.errors[i],
-                  std::sqrt(SquaredDistance(vectors.row(i).data(), decoded.data(), dim)), 1e-4);
+      const double error = std::sqrt(SquaredDistance(vectors.row(i).data(), decoded.data(), dim));
+      EXPECT_NEAR(encoded.errors[i], error, rotated ? 5e-3 : 1e-4);
+      if (rotated) {
+        EXPECT_GE(encoded.errors[i], error);
+      }
     }
   }
 }
@@ -108,7 +126,41 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
 INSTANTIATE_TEST_SUITE_P(All, CodebookMetrics,
                          testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct,
                                                           Metric::kCosine),
-                                          testing::Values(4, 8)));
+                                          testing::Values(4, 8), testing::Bool()));
+
+// As good codes of a third of the size.
+TEST(Codebook, RotatesWhatLiesInFewDirections) {
+  const Matrix low_rank = test::LowRank(3'000, 96, 12, 0.01f, 1);
+  CodebookSpec spec = {.metric = Metric::kCosine, .dimension = 96, .nlist = 20, .subquantizers = 8};
+  const CodebookPtr rotated = Trained(spec, low_rank);
+  ASSERT_NE(rotated, nullptr);
+  EXPECT_EQ(rotated->rotation().reduced(), 16u);
+  // Nothing is to be gained where all directions are alike.
+  const CodebookPtr plain = Trained(spec, Uniform(3'000, 96, 1));
+  ASSERT_NE(plain, nullptr);
+  EXPECT_TRUE(plain->rotation().is_none());
+  // Where there are as many subquantizers as half of the components, there is nothing to leave out.
+  spec.subquantizers = 48;
+  EXPECT_TRUE(Trained(spec, low_rank)->rotation().is_none());
+}
+
+TEST(Codebook, MovedCentroidsKeepTheRotation) {
+  for (Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
+    const Matrix vectors = test::LowRank(900, 18, 5, 0.02f, 1);
+    const CodebookPtr codebook = Trained(SmallSpec(metric, 4, 3), vectors);
+    ASSERT_NE(codebook, nullptr);
+    ASSERT_FALSE(codebook->rotation().is_none());
+    Matrix centroid(1, 18);
+    std::copy_n(vectors.row(7).data(), 18, centroid.data());
+    const uint32_t list = 3;
+    const CodebookPtr moved = codebook->WithCentroids({&list, 1}, centroid);
+    const EncodedVectors encoded = Encoded(*moved, vectors.view().Rows(7, 1));
+    std::vector<float> decoded(18);
+    ASSERT_TRUE(moved->Decode(encoded.lists[0], encoded.codes.data(), decoded.data()).ok());
+    EXPECT_NEAR(encoded.errors[0],
+                std::sqrt(SquaredDistance(vectors.row(7).data(), decoded.data(), 18)), 5e-3);
+  }
+}
 
 // Distances do not change when all vectors move; neither must codes, although the squares of such
 // components no longer fit the digits of a float.

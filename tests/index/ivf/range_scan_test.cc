@@ -10,6 +10,7 @@
 #include "index/ivf/code_bounds.h"
 #include "index/ivf/code_errors.h"
 #include "tests/index/ivf/ivf_test_util.h"
+#include "tests/index/low_rank.h"
 
 namespace tessera {
 namespace {
@@ -23,11 +24,13 @@ struct Case {
   uint32_t nbits;
   float scale = 1;  // of the vectors
   float shift = 0;  // of all components: data far from the origin
+  size_t rank = 0;  // of vectors in few directions, which are rotated; 0: random ones
 };
 
 std::string NameOf(const Case& c) {
   return absl::StrCat("metric ", static_cast<int>(c.metric), ", ", c.dim, " components, ",
-                      c.subquantizers, " x ", c.nbits, ", scale ", c.scale, ", shift ", c.shift);
+                      c.subquantizers, " x ", c.nbits, ", scale ", c.scale, ", shift ", c.shift,
+                      ", rank ", c.rank);
 }
 
 std::vector<Case> Cases() {
@@ -45,6 +48,11 @@ std::vector<Case> Cases() {
     cases.push_back({metric, 24, 6, 4, 1, 1000});
     cases.push_back({metric, 24, 6, 4, 1e17f});   // numbers of which floats hold no squares
     cases.push_back({metric, 24, 6, 4, 1e-22f});  // squares underflow
+    for (float scale : {1.0f, 1e-6f, 1e6f, 1e17f, 1e-22f}) {
+      cases.push_back({metric, 48, 6, 4, scale, 0, 5});
+    }
+    cases.push_back({metric, 48, 6, 8, 1, 0, 5});
+    cases.push_back({metric, 48, 6, 4, 1, 1000, 5});
   }
   return cases;
 }
@@ -64,7 +72,8 @@ class Index {
   }
 
   static Matrix Vectors(const Case& c, size_t rows, uint32_t seed) {
-    Matrix vectors = test::RandomVectors(rows, c.dim, seed);
+    Matrix vectors = c.rank > 0 ? test::LowRank(rows, c.dim, c.rank, 0.02f, seed)
+                                : test::RandomVectors(rows, c.dim, seed);
     for (size_t i = 0; i < rows * c.dim; ++i) {
       vectors.data()[i] = c.scale * vectors.data()[i] + c.shift;
     }
