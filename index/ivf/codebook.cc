@@ -47,6 +47,7 @@ absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
 
 Matrix Copy(MatrixView from) {
   Matrix copy(from.rows, from.cols);
+  if (from.rows == 0) return copy;
   std::memcpy(copy.data(), from.data, from.rows * from.cols * sizeof(float));
   return copy;
 }
@@ -99,6 +100,8 @@ void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, f
 // the error with a smaller rotation, where a larger one is.
 constexpr double kRotatedErrorShare = 0.85;
 constexpr double kLargerRotationErrorShare = 0.95;
+// Residuals a component without which directions are not those of other vectors too.
+constexpr size_t kRotationRows = 10;
 // Components a subquantizer that are tried with a rotation.
 constexpr size_t kRotatedParts[] = {1, 2, 4};
 // Of a rotation that is read: those that are trained are a hundred times nearer to one.
@@ -191,7 +194,10 @@ absl::Status Codebook::TrainQuantizer(MatrixView prepared, Executor& executor,
   double error_max = kRotatedErrorShare * mean_squared_error_;
   for (size_t part : kRotatedParts) {
     const size_t reduced = part * spec_.subquantizers;
-    if (reduced >= dimension() || reduced * dimension() > limits::kRotationFloatsMax) break;
+    if (reduced >= dimension() || reduced * dimension() > limits::kRotationFloatsMax ||
+        residuals.rows() < kRotationRows * dimension()) {
+      break;
+    }
     Rotation rotation = Rotation::Train(residuals, reduced, spec_.seed, executor);
     ASSIGN_OR_RETURN(const double error, TryQuantizer(residuals, std::move(rotation), executor,
                                                       /*observer=*/nullptr, &encoded));
@@ -269,9 +275,13 @@ std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t
   }
   InlineExecutor executor;
   std::shared_ptr<Codebook> codebook(new Codebook(spec_, origin_, std::move(changed), executor));
-  codebook->SetQuantizer(rotation_.Copy(),
-                         ProductQuantizer(quantizer_.dimension(), spec_.subquantizers, spec_.nbits,
-                                          Copy(quantizer_.all_codewords())));
+  codebook->quantizer_ = ProductQuantizer(quantizer_.dimension(), spec_.subquantizers, spec_.nbits,
+                                          Copy(quantizer_.all_codewords()));
+  codebook->rotation_ = rotation_.Copy();
+  codebook->rotated_centroids_ = Copy(rotated_centroids_);
+  for (size_t i = 0; i < lists.size() && rotated_centroids_.rows() > 0; ++i) {
+    rotation_.Apply(centroids.Rows(i, 1), codebook->rotated_centroids_.row(lists[i]).data());
+  }
   codebook->training_vectors_ = training_vectors_;
   codebook->mean_squared_error_ = mean_squared_error_;
   return codebook;

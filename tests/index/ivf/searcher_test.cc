@@ -276,8 +276,10 @@ TEST_P(SearcherTest, AnswersFromCodesEstimateTheDistance) {
         expected /= std::sqrt(norm2);
         magnitude /= std::sqrt(norm2);
       }
-      // The fewer tables, the larger the steps of their entries.
-      EXPECT_NEAR(n.distance, expected, (rotated_ ? 0.05 : 0.02) * magnitude + 1e-4);
+      // The fewer tables, the larger the steps of their entries, which residuals give, however
+      // short the vector is.
+      const double steps = rotated_ ? 0.03 * std::sqrt(norm2) : 0;
+      EXPECT_NEAR(n.distance, expected, 0.02 * magnitude + steps + 1e-4);
     }
   }
 }
