@@ -24,6 +24,16 @@ constexpr size_t kEncodeBlock = 1024;
 constexpr size_t kMeanRows = 16'384;
 // Residuals that the product quantizer is trained on, at most; it takes its own share of them.
 constexpr size_t kResidualsDrawn = 65'536;
+// Of the error without a rotation, what is left where one is worth its time in each search; and of
+// the error with a smaller rotation, where a larger one is.
+constexpr double kRotatedErrorShare = 0.85;
+constexpr double kLargerRotationErrorShare = 0.95;
+// Residuals a component without which directions are not those of other vectors too.
+constexpr size_t kRotationRows = 10;
+// Components a subquantizer that are tried with a rotation.
+constexpr size_t kRotatedParts[] = {1, 2, 4};
+// Of a rotation that is read: those that are trained are a hundred times nearer to one.
+constexpr double kRotationTolerance = 1e-3;
 
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_t max) {
   if (value >= min && value <= max) return absl::OkStatus();
@@ -95,17 +105,6 @@ void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, f
     for (size_t t = 0; t < vectors.cols; ++t) out[t] = row[t] - centroid[t];
   }
 }
-
-// Of the error without a rotation, what is left where one is worth its time in each search; and of
-// the error with a smaller rotation, where a larger one is.
-constexpr double kRotatedErrorShare = 0.85;
-constexpr double kLargerRotationErrorShare = 0.95;
-// Residuals a component without which directions are not those of other vectors too.
-constexpr size_t kRotationRows = 10;
-// Components a subquantizer that are tried with a rotation.
-constexpr size_t kRotatedParts[] = {1, 2, 4};
-// Of a rotation that is read: those that are trained are a hundred times nearer to one.
-constexpr double kRotationTolerance = 1e-3;
 
 // At most kResidualsDrawn vectors, spread evenly over the sample.
 Matrix DrawEvenly(MatrixView sample) {
@@ -229,19 +228,21 @@ absl::StatusOr<double> Codebook::TryQuantizer(MatrixView residuals, Rotation rot
   fine.subquantizers = spec_.subquantizers;
   fine.nbits = spec_.nbits;
   fine.seed = spec_.seed;
+  MatrixView quantized = residuals;
   Matrix rotated(rotation.is_none() ? 0 : residuals.rows, rotation.reduced());
   if (!rotation.is_none()) {
     executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
       rotation.Apply(residuals.Rows(begin, end - begin), rotated.row(begin).data());
     });
+    quantized = rotated;
   }
   ASSIGN_OR_RETURN(ProductQuantizer quantizer,
-                   ProductQuantizer::Train(rotation.is_none() ? residuals : rotated.view(), fine,
-                                           executor, observer));
+                   ProductQuantizer::Train(quantized, fine, executor, observer));
   SetQuantizer(std::move(rotation), std::move(quantizer));
   encoded->Resize(residuals.rows, code_bytes());
   executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
-    EncodeBlock(residuals.Rows(begin, end - begin), begin, encoded);
+    EncodeBlock(residuals.Rows(begin, end - begin), quantized.Rows(begin, end - begin), begin,
+                encoded);
   });
   double sum = 0;
   for (float error : encoded->errors) sum += double{error} * error;
@@ -328,12 +329,10 @@ size_t Codebook::memory_bytes() const {
          nearest_.memory_bytes();
 }
 
-void Codebook::EncodeBlock(MatrixView residuals, size_t first, EncodedVectors* out) const {
+void Codebook::EncodeBlock(MatrixView residuals, MatrixView quantized, size_t first,
+                           EncodedVectors* out) const {
   const uint32_t* lists = out->lists.data() + first;
   uint8_t* codes = out->codes.data() + first * code_bytes();
-  Matrix rotated(rotation_.is_none() ? 0 : residuals.rows, rotation_.reduced());
-  if (!rotation_.is_none()) rotation_.Apply(residuals, rotated.data());
-  const MatrixView quantized = rotation_.is_none() ? residuals : rotated.view();
   const MatrixView centroids = rotation_.is_none() ? centroids_.view() : rotated_centroids_.view();
   const size_t dim = quantized.cols;
   quantizer_.Encode(quantized, codes);
@@ -372,6 +371,7 @@ void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* ou
   executor.ParallelFor(vectors.rows, kEncodeBlock, [&](size_t begin, size_t end) {
     InlineExecutor inline_executor;
     Matrix prepared(std::min(kEncodeBlock, end - begin), dimension());
+    Matrix rotated(rotation_.is_none() ? 0 : prepared.rows(), rotation_.reduced());
     for (size_t i = begin; i < end; i += kEncodeBlock) {
       const size_t rows = std::min(kEncodeBlock, end - i);
       const MatrixView block = prepared.view().Rows(0, rows);
@@ -379,7 +379,12 @@ void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* ou
       uint32_t* lists = out->lists.data() + first + i;
       nearest_.Assign(block, inline_executor, lists, nullptr);
       Subtract(block, centroids_, lists, prepared.data());
-      EncodeBlock(block, first + i, out);
+      MatrixView quantized = block;
+      if (!rotation_.is_none()) {
+        rotation_.Apply(block, rotated.data());
+        quantized = rotated.view().Rows(0, rows);
+      }
+      EncodeBlock(block, quantized, first + i, out);
     }
   });
 }

@@ -144,7 +144,9 @@ class Codebook {
   absl::Status TrainQuantizer(MatrixView prepared, Executor& executor, ProgressObserver* observer);
 
   // Fills codes, biases and errors of out's rows from `first` on, whose lists are known.
-  void EncodeBlock(MatrixView residuals, size_t first, EncodedVectors* out) const;
+  // `quantized` are the residuals after the rotation, or the same.
+  void EncodeBlock(MatrixView residuals, MatrixView quantized, size_t first,
+                   EncodedVectors* out) const;
   float LeftOut(std::span<const float> residual, std::span<const float> rotated,
                 std::span<const float> decoded) const;
 

@@ -49,9 +49,9 @@ struct Scratch {
   AlignedBuffer<uint8_t> tables;
   AlignedBuffer<float> distances;
   AlignedBuffer<Slot> slots;
-  AlignedBuffer<float> prepared;  // queries, as the codebook sees them
-  AlignedBuffer<float> padded;    // a query, padded with zeros for the last subquantizer
-  AlignedBuffer<float> entries;   // tables before they become bytes
+  AlignedBuffer<float> prepared;    // queries, as the codebook sees them
+  AlignedBuffer<float> for_tables;  // the queries as Codebook::ForTable has them
+  AlignedBuffer<float> entries;     // tables before they become bytes
   std::vector<QueryScan> scans;
   std::vector<Neighbor> nearest;       // nprobe lists of each query
   std::vector<uint32_t> probe_begins;  // by list
@@ -80,9 +80,10 @@ class Batch {
   void Scan() {
     Allocate();
     const MatrixView queries = Prepared();
+    const MatrixView for_tables = ForTables(queries);
     if (IsMasked(params_)) {
       for (size_t q = 0; q < queries.rows; ++q) {
-        Prepare(queries.row(q), q);
+        BuildTable(for_tables.row(q), q);
         ScanMasked(queries.row(q).data(), q);
         scratch_.scans[q].Finish();
       }
@@ -90,7 +91,7 @@ class Batch {
     }
     lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
                                    scratch_.nearest.data());
-    for (size_t q = 0; q < queries.rows; ++q) Prepare(queries.row(q), q);
+    for (size_t q = 0; q < queries.rows; ++q) BuildTable(for_tables.row(q), q);
     if (SharesLists(lists_, params_, queries.rows)) {
       ScanShared();
     } else {
@@ -136,8 +137,6 @@ class Batch {
     Grow(scratch_.tables, n * TableStride());
     Grow(scratch_.distances, n * room);
     Grow(scratch_.slots, n * room);
-    const Codebook& codebook = lists_.codebook();
-    Grow(scratch_.padded, codebook.padded_dimension() * (codebook.rotation().is_none() ? 1 : n));
     Grow(scratch_.entries, shape_.tables_bytes());
     scratch_.nearest.resize(n * nprobe_);
     if (scratch_.scans.size() < n) scratch_.scans.resize(n);
@@ -157,31 +156,27 @@ class Batch {
   // The queries as the codebook sees them.
   MatrixView Prepared() {
     Grow(scratch_.prepared, queries_.rows * queries_.cols);
-    const Codebook& codebook = lists_.codebook();
-    codebook.Prepare(queries_, scratch_.prepared.data());
-    const MatrixView prepared{scratch_.prepared.data(), queries_.rows, queries_.cols};
-    if (codebook.rotation().is_none()) return prepared;
-    // Together, since that takes less than one by one.
-    Stopwatch stopwatch(params_.timed);
-    codebook.ForTable(prepared, scratch_.padded.data());
-    stats_->table_ns += stopwatch.LapNs();
-    return prepared;
+    lists_.codebook().Prepare(queries_, scratch_.prepared.data());
+    return {scratch_.prepared.data(), queries_.rows, queries_.cols};
   }
 
-  // Makes the lookup table of a query.
-  void Prepare(std::span<const float> query, size_t q) {
-    Stopwatch stopwatch(params_.timed);
+  // What lookup tables are made of: the prepared queries themselves where nothing is to be changed.
+  MatrixView ForTables(MatrixView prepared) {
     const Codebook& codebook = lists_.codebook();
-    const float* padded = query.data();
-    if (!codebook.rotation().is_none()) {
-      padded = scratch_.padded.data() + q * codebook.padded_dimension();
-    } else if (codebook.padded_dimension() > query.size()) {
-      padded = scratch_.padded.data();
-      codebook.ForTable({query.data(), 1, query.size()}, scratch_.padded.data());
-    }
+    const size_t cols = codebook.padded_dimension();
+    if (codebook.rotation().is_none() && cols == prepared.cols) return prepared;
+    Stopwatch stopwatch(params_.timed);
+    Grow(scratch_.for_tables, prepared.rows * cols);
+    codebook.ForTable(prepared, scratch_.for_tables.data());
+    stats_->table_ns += stopwatch.LapNs();
+    return {scratch_.for_tables.data(), prepared.rows, cols};
+  }
+
+  void BuildTable(std::span<const float> for_table, size_t q) {
+    Stopwatch stopwatch(params_.timed);
     QueryScan& s = scratch_.scans[q];
-    const float factor = codebook.metric() == Metric::kL2 ? -2.0f : -1.0f;
-    lists_.tables().lut.Build(padded, factor, scratch_.tables.data() + q * TableStride(),
+    const float factor = lists_.codebook().metric() == Metric::kL2 ? -2.0f : -1.0f;
+    lists_.tables().lut.Build(for_table.data(), factor, scratch_.tables.data() + q * TableStride(),
                               &s.scan.scale, &s.constant, scratch_.entries.data());
     stats_->table_ns += stopwatch.LapNs();
   }

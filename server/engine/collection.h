@@ -184,7 +184,6 @@ class Collection {
 
   // Opens the row file, if vectors are on disk; Recover() does it too.
   void OpenRowFile();
-  bool has_row_file() const { return row_file_ != nullptr; }
   // After the last write: the next start need not make the file anew.
   void CloseRowFile();
 
@@ -322,7 +321,7 @@ class Collection {
   // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
   // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  absl::Status ReadStoredRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
+  absl::Status ReadAbsentRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
   absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                               const RowVisitor& visitor) const;
   absl::Status VisitMissed(std::span<const Slot> missed, size_t rows_max,

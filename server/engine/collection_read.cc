@@ -79,31 +79,26 @@ absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, b
     }
     return absl::OkStatus();
   }
-  if (row_file_ == nullptr) return ReadStoredRows(slots, out, found);
-  row_file_->Read(slots, out, found);
-  std::vector<Slot> absent;
-  std::vector<size_t> places;
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (found[i]) continue;
-    absent.push_back(slots[i]);
-    places.push_back(i);
+  if (row_file_ != nullptr) {
+    row_file_->Read(slots, out, found);
+  } else {
+    std::fill_n(found, slots.size(), false);
   }
-  if (absent.empty()) return absl::OkStatus();
-  std::vector<std::byte> rows(absent.size() * row_bytes);
-  const auto stored = std::make_unique<bool[]>(absent.size());
-  RETURN_IF_ERROR(ReadStoredRows(absent, rows.data(), stored.get()));
-  for (size_t i = 0; i < absent.size(); ++i) {
-    found[places[i]] = stored[i];
-    if (stored[i]) std::copy_n(&rows[i * row_bytes], row_bytes, out + places[i] * row_bytes);
-  }
-  return absl::OkStatus();
+  return ReadAbsentRows(slots, out, found);
 }
 
-// Of points with vectors on disk, from the store.
-absl::Status Collection::ReadStoredRows(std::span<const Slot> slots, std::byte* out,
+// From the store, what has not been found.
+absl::Status Collection::ReadAbsentRows(std::span<const Slot> slots, std::byte* out,
                                         bool* found) const {
   const size_t row_bytes = vector_bytes();
-  std::fill_n(found, slots.size(), false);
+  std::vector<size_t> rows;
+  std::vector<Slot> absent;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (found[i]) continue;
+    rows.push_back(i);
+    absent.push_back(slots[i]);
+  }
+  if (absent.empty()) return absl::OkStatus();
   absl::Status damage;
   const auto copy = [&](size_t i, const PointRecordView& record) {
     if (record.vector.size() != row_bytes) {
@@ -111,22 +106,17 @@ absl::Status Collection::ReadStoredRows(std::span<const Slot> slots, std::byte* 
       return;
     }
     std::copy_n(reinterpret_cast<const std::byte*>(record.vector.data()), row_bytes,
-                out + i * row_bytes);
-    found[i] = true;
+                out + rows[i] * row_bytes);
+    found[rows[i]] = true;
   };
-  RETURN_IF_ERROR(ReadPoints(slots, copy));
+  RETURN_IF_ERROR(ReadPoints(absent, copy));
   RETURN_IF_ERROR(damage);
   // Replaced or deleted since the caller's view: a replaced point is under another slot now.
+  std::erase_if(rows, [&](size_t i) { return found[i]; });
+  if (rows.empty()) return absl::OkStatus();
   std::vector<PointId> ids;
-  std::vector<size_t> rows;
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (found[i]) continue;
-    ids.push_back(table_.id(slots[i]));
-    rows.push_back(i);
-  }
-  if (ids.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(
-      ReadByIds(ids, [&](size_t i, const PointRecordView& record) { copy(rows[i], record); }));
+  for (size_t i : rows) ids.push_back(table_.id(slots[i]));
+  RETURN_IF_ERROR(ReadByIds(ids, copy));
   return damage;
 }
 

@@ -53,7 +53,7 @@ class EngineImpl final : public Engine {
       : store_(std::move(store)),
         executor_(executor),
         options_(options),
-        row_files_({options.row_path, options.free_disk_bytes_min, "",
+        row_files_({options.row_path, options.free_disk_bytes_min,
                     [this](std::string_view message) { Log(std::string(message)); }}),
         collections_(std::make_shared<CollectionMap>()),
         aliases_(*store_),
@@ -277,12 +277,8 @@ absl::Status EngineImpl::Recover() {
   }
   RETURN_IF_ERROR(it->status());
   std::set<uint32_t> ids;
-  std::set<uint32_t> with_files;
-  for (const auto& [name, collection] : *recovered) {
-    ids.insert(collection->id());
-    if (collection->has_row_file()) with_files.insert(collection->id());
-  }
-  if (!options_.row_path.empty()) row_files_.RemoveOthers(with_files);
+  for (const auto& [name, collection] : *recovered) ids.insert(collection->id());
+  if (!options_.row_path.empty()) row_files_.RemoveOthers(ids);
   collections_.store(std::move(recovered));
   list_maintenance_.Wake();
   RETURN_IF_ERROR(aliases_.Recover());

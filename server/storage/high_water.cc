@@ -23,11 +23,8 @@ constexpr size_t kCopyBytes = 16;
 // Each copy in a sector of its own: a torn write hits one of them.
 constexpr off_t kCopyDistance = 4096;
 
-// The file alone: where the data directory is concerns nobody else.
-std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 absl::Status IoError(std::string_view what, const std::string& path) {
-  return FileError(what, NameOf(path), errno);
+  return FileError(what, FileNameOf(path), errno);
 }
 
 std::string EncodeCopy(uint64_t mark) {
@@ -102,7 +99,7 @@ absl::Status HighWater::Load() {
   }
   if (present > 0 && whole == 0) {
     return StoreError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
-                      absl::StrCat(NameOf(path_), ": no copy of the mark is whole"));
+                      absl::StrCat(FileNameOf(path_), ": no copy of the mark is whole"));
   }
   return absl::OkStatus();
 }

@@ -45,8 +45,6 @@ bool WriteFully(int fd, std::string_view bytes, off_t offset) {
 
 bool SyncData(int fd) { return fdatasync(fd) == 0; }
 
-std::string NameOf(const std::string& path) { return std::filesystem::path(path).filename(); }
-
 }  // namespace
 
 std::string RowFile::SystemBootId() {
@@ -58,7 +56,7 @@ std::string RowFile::SystemBootId() {
 absl::StatusOr<std::unique_ptr<RowFile>> RowFile::Open(const RowFileOptions& options,
                                                        uint64_t sequence) {
   const int fd = open(options.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (fd < 0) return FileError("open", NameOf(options.path), errno);
+  if (fd < 0) return FileError("open", FileNameOf(options.path), errno);
   RowFileOptions complete = options;
   if (complete.boot_id.empty()) complete.boot_id = SystemBootId();
   std::unique_ptr<RowFile> file(new RowFile(complete, fd));
@@ -129,7 +127,7 @@ absl::Status RowFile::StartAnew(uint64_t sequence) {
   head_ = {.boot_id = options_.boot_id, .before = sequence, .after = sequence};
   // On disk before anything else is: an old head must not come back over new rows.
   if (ftruncate(fd_, 0) != 0 || !WriteHead() || !SyncData(fd_)) {
-    return FileError("write", NameOf(options_.path), errno);
+    return FileError("write", FileNameOf(options_.path), errno);
   }
   return absl::OkStatus();
 }
@@ -267,7 +265,7 @@ void RowFile::GiveUp(std::string_view reason) {
 }
 
 void RowFile::GiveUpLocked(std::string_view reason) {
-  Log(absl::StrCat("the copy of vectors ", NameOf(options_.path),
+  Log(absl::StrCat("the copy of vectors ", FileNameOf(options_.path),
                    " is given up: ", std::string(reason)));
   RemoveLocked();
 }
@@ -282,7 +280,8 @@ void RowFile::RemoveLocked() {
   usable_.store(false, std::memory_order_relaxed);
   unlink(options_.path.c_str());
   if (ftruncate(fd_, 0) != 0) {
-    Log(absl::StrCat("the room of ", NameOf(options_.path), " comes back at the next start only"));
+    Log(absl::StrCat("the room of ", FileNameOf(options_.path),
+                     " comes back at the next start only"));
   }
 }
 

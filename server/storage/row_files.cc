@@ -25,7 +25,6 @@ std::unique_ptr<RowFile> RowFiles::Open(uint32_t collection, int64_t create_time
                              .create_time_ms = create_time_ms,
                              .row_bytes = row_bytes,
                              .free_disk_bytes_min = options_.free_disk_bytes_min,
-                             .boot_id = options_.boot_id,
                              .log = options_.log},
                             sequence);
   if (file.ok()) return *std::move(file);

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/statusor.h"
 #include "server/storage/row_file.h"
 
 namespace tessera {
@@ -17,7 +16,6 @@ namespace tessera {
 struct RowFilesOptions {
   std::string directory;  // made if it is not there; nothing else lives in it
   uint64_t free_disk_bytes_min = 0;
-  std::string boot_id;  // empty: the system's
   std::function<void(std::string_view message)> log;
 };
 

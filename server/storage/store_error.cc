@@ -16,6 +16,8 @@ absl::Status StoreError(absl::StatusCode code, std::string_view reason,
   return status;
 }
 
+std::string FileNameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 absl::Status FileError(std::string_view what, std::string_view name, int error) {
   const std::string message = absl::StrCat(std::string(what), " ", std::string(name), ": ",
                                            std::generic_category().message(error));

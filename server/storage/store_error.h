@@ -16,6 +16,9 @@ absl::Status StoreError(absl::StatusCode code, std::string_view reason, const st
 // what was being done to which file.
 absl::Status FileError(std::string_view what, std::string_view name, int error);
 
+// What errors call a file: its name alone, since where the data directory is concerns nobody else.
+std::string FileNameOf(const std::string& path);
+
 }  // namespace tessera
 
 #endif  // TESSERA_SERVER_STORAGE_STORE_ERROR_H_

@@ -3,9 +3,6 @@
 // are made to fit for a second try.
 //
 // An input is the two copies; what comes after the second one is left there.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -15,6 +12,7 @@
 #include "index/base/crc32c.h"
 #include "server/storage/high_water.h"
 #include "tests/fuzz/fuzz_check.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace {
 
@@ -23,16 +21,6 @@ constexpr size_t kMarkAt = 4;
 constexpr size_t kMarkBytes = 8;
 constexpr off_t kCopyDistance = 4096;
 
-// A file without a disk.
-struct MemoryFile {
-  const int fd = memfd_create("high_water", MFD_CLOEXEC);
-  const std::string path = "/proc/self/fd/" + std::to_string(fd);
-};
-
-void Write(int fd, std::string_view bytes, off_t offset) {
-  FUZZ_CHECK(pwrite(fd, bytes.data(), bytes.size(), offset) == static_cast<ssize_t>(bytes.size()));
-}
-
 uint64_t MarkOf(std::string_view copy) {
   uint64_t mark = 0;
   if (copy.size() < kCopyBytes) return mark;
@@ -40,12 +28,12 @@ uint64_t MarkOf(std::string_view copy) {
   return mark;
 }
 
-void Read(const MemoryFile& file, std::string_view bytes) {
+void Read(const tessera::MemoryFile& file, std::string_view bytes) {
   const std::string_view first = bytes.substr(0, kCopyBytes);
   const std::string_view second = bytes.substr(first.size());
-  FUZZ_CHECK(ftruncate(file.fd, 0) == 0);
-  Write(file.fd, first, 0);
-  Write(file.fd, second, kCopyDistance);
+  file.Clear();
+  file.Write(first, 0);
+  file.Write(second, kCopyDistance);
   const auto mark = tessera::HighWater::Read(file.path);
   if (!mark.ok()) {
     FUZZ_CHECK(absl::IsDataLoss(mark.status()));
@@ -80,7 +68,7 @@ std::string Sealed(std::string_view bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const auto& file = *new MemoryFile;
+  static const auto& file = *new tessera::MemoryFile("high_water");
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   Read(file, bytes);
   Read(file, Sealed(bytes));

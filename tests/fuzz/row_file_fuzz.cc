@@ -3,9 +3,6 @@
 // try.
 //
 // An input is the head, and behind it the rows.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +12,7 @@
 #include "index/base/crc32c.h"
 #include "server/storage/row_file.h"
 #include "tests/fuzz/fuzz_check.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace {
 
@@ -24,22 +22,12 @@ constexpr size_t kRowDistance = kRowBytes + 4;
 constexpr off_t kRowsOffset = 4096;
 constexpr tessera::Slot kSlots[] = {0, 1, 2, 3, 0xFFFF'FF00};
 
-// A file without a disk.
-struct MemoryFile {
-  const int fd = memfd_create("row_file", MFD_CLOEXEC);
-  const std::string path = "/proc/self/fd/" + std::to_string(fd);
-};
-
-void Write(int fd, std::string_view bytes, off_t offset) {
-  FUZZ_CHECK(pwrite(fd, bytes.data(), bytes.size(), offset) == static_cast<ssize_t>(bytes.size()));
-}
-
-void Read(const MemoryFile& file, std::string_view bytes) {
+void Read(const tessera::MemoryFile& file, std::string_view bytes) {
   const std::string_view head = bytes.substr(0, kHeadBytes);
   const std::string_view rows = bytes.substr(head.size());
-  FUZZ_CHECK(ftruncate(file.fd, 0) == 0);
-  Write(file.fd, head, 0);
-  Write(file.fd, rows, kRowsOffset);
+  file.Clear();
+  file.Write(head, 0);
+  file.Write(rows, kRowsOffset);
   const tessera::RowFileOptions options{.path = file.path,
                                         .collection = 1,
                                         .create_time_ms = 2,
@@ -72,7 +60,7 @@ std::string Sealed(std::string_view bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const auto& file = *new MemoryFile;
+  static const auto& file = *new tessera::MemoryFile("row_file");
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   Read(file, bytes);
   Read(file, Sealed(bytes));
