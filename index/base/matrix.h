@@ -2,6 +2,7 @@
 #define TESSERA_INDEX_BASE_MATRIX_H_
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 
 #include "index/base/buffer.h"
@@ -39,6 +40,12 @@ class Matrix {
   size_t rows_ = 0;
   size_t cols_ = 0;
 };
+
+inline Matrix CopyOf(MatrixView from) {
+  Matrix copy(from.rows, from.cols);
+  if (from.rows > 0) std::memcpy(copy.data(), from.data, from.rows * from.cols * sizeof(float));
+  return copy;
+}
 
 // A view of `rows` vectors of `dim` elements of one type, row-major without padding.
 struct VectorsView {

@@ -10,7 +10,6 @@
 #include "index/base/check.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
-#include "index/cluster/kmeans.h"
 #include "index/ivf/codebook_format.h"
 #include "index/simd/convert.h"
 #include "index/simd/pq_encode.h"
@@ -20,18 +19,6 @@ namespace {
 
 // Vectors encoded together by one thread.
 constexpr size_t kEncodeBlock = 1024;
-// Rows that are summed in one go.
-constexpr size_t kMeanRows = 16'384;
-// Residuals that the product quantizer is trained on, at most; it takes its own share of them.
-constexpr size_t kResidualsDrawn = 65'536;
-// Of the error without a rotation, what is left where one is worth its time in each search; and of
-// the error with a smaller rotation, where a larger one is.
-constexpr double kRotatedErrorShare = 0.85;
-constexpr double kLargerRotationErrorShare = 0.95;
-// Residuals a component without which directions are not those of other vectors too.
-constexpr size_t kRotationRows = 10;
-// Components a subquantizer that are tried with a rotation.
-constexpr size_t kRotatedParts[] = {1, 2, 4};
 // Of a rotation that is read: those that are trained are a hundred times nearer to one.
 constexpr double kRotationTolerance = 1e-3;
 
@@ -39,82 +26,6 @@ absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_
   if (value >= min && value <= max) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(field, " must be ", min, " to ", max, ", got ", value));
-}
-
-absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
-  if (sample.cols != spec.dimension) {
-    return absl::InvalidArgumentError(absl::StrCat("training vectors have dimension ", sample.cols,
-                                                   ", the codebook ", spec.dimension));
-  }
-  if (sample.rows < spec.nlist) {
-    return absl::InvalidArgumentError(absl::StrCat("nlist is ", spec.nlist,
-                                                   ", which needs at least as many training ",
-                                                   "vectors, got ", sample.rows));
-  }
-  return CheckFinite({reinterpret_cast<const std::byte*>(sample.data), ElementType::kFloat32,
-                      sample.rows, sample.cols});
-}
-
-Matrix Copy(MatrixView from) {
-  Matrix copy(from.rows, from.cols);
-  if (from.rows == 0) return copy;
-  std::memcpy(copy.data(), from.data, from.rows * from.cols * sizeof(float));
-  return copy;
-}
-
-// The mean of the rows; sums are in double and in an order of their own.
-std::vector<float> MeanOf(MatrixView rows, Executor& executor) {
-  const size_t pieces = (rows.rows + kMeanRows - 1) / kMeanRows;
-  std::vector<double> sums(pieces * rows.cols);
-  executor.ParallelFor(pieces, 1, [&](size_t begin, size_t end) {
-    for (size_t i = begin * kMeanRows; i < std::min(rows.rows, end * kMeanRows); ++i) {
-      double* sum = sums.data() + i / kMeanRows * rows.cols;
-      const float* row = rows.row(i).data();
-      for (size_t t = 0; t < rows.cols; ++t) sum[t] += row[t];
-    }
-  });
-  std::vector<float> mean(rows.cols);
-  for (size_t t = 0; t < rows.cols; ++t) {
-    double sum = 0;
-    for (size_t piece = 0; piece < pieces; ++piece) sum += sums[piece * rows.cols + t];
-    mean[t] = static_cast<float>(sum / static_cast<double>(rows.rows));
-  }
-  return mean;
-}
-
-void PrepareRows(Metric metric, MatrixView in, const std::vector<float>& origin, float* out) {
-  if (metric == Metric::kL2) {
-    for (size_t i = 0; i < in.rows; ++i) {
-      for (size_t t = 0; t < in.cols; ++t) {
-        out[i * in.cols + t] = in.data[i * in.cols + t] - origin[t];
-      }
-    }
-    return;
-  }
-  if (out != in.data) std::memcpy(out, in.data, in.rows * in.cols * sizeof(float));
-  if (metric == Metric::kCosine) NormalizeRows(out, in.rows, in.cols);
-}
-
-// Rows of `vectors` less the centroids of their lists, into `residuals`, which may be the same
-// memory.
-void Subtract(MatrixView vectors, MatrixView centroids, const uint32_t* lists, float* residuals) {
-  for (size_t i = 0; i < vectors.rows; ++i) {
-    const float* row = vectors.row(i).data();
-    const float* centroid = centroids.row(lists[i]).data();
-    float* out = residuals + i * vectors.cols;
-    for (size_t t = 0; t < vectors.cols; ++t) out[t] = row[t] - centroid[t];
-  }
-}
-
-// At most kResidualsDrawn vectors, spread evenly over the sample.
-Matrix DrawEvenly(MatrixView sample) {
-  const size_t count = std::min(sample.rows, kResidualsDrawn);
-  Matrix drawn(count, sample.cols);
-  for (size_t i = 0; i < count; ++i) {
-    const float* row = sample.row(i * sample.rows / count).data();
-    std::memcpy(drawn.row(i).data(), row, sample.cols * sizeof(float));
-  }
-  return drawn;
 }
 
 }  // namespace
@@ -145,71 +56,6 @@ Codebook::Codebook(const CodebookSpec& spec, std::vector<float> origin, Matrix c
       centroids_(std::move(centroids)),
       nearest_(centroids_, executor) {}
 
-absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
-                                                                MatrixView sample,
-                                                                Executor& executor,
-                                                                ProgressObserver* observer) {
-  RETURN_IF_ERROR(CheckCodebookSpec(spec));
-  RETURN_IF_ERROR(CheckSample(spec, sample));
-  return Train(spec, Copy(sample), executor, observer);
-}
-
-absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
-                                                                Matrix&& sample, Executor& executor,
-                                                                ProgressObserver* observer) {
-  RETURN_IF_ERROR(CheckCodebookSpec(spec));
-  RETURN_IF_ERROR(CheckSample(spec, sample));
-  std::vector<float> origin(spec.dimension);
-  if (spec.metric == Metric::kL2) origin = MeanOf(sample, executor);
-  executor.ParallelFor(sample.rows(), kMeanRows, [&](size_t begin, size_t end) {
-    PrepareRows(spec.metric, sample.view().Rows(begin, end - begin), origin,
-                sample.row(begin).data());
-  });
-  KMeansOptions coarse;
-  coarse.clusters = spec.nlist;
-  coarse.iterations = spec.iterations;
-  coarse.seed = spec.seed;
-  coarse.phase = "coarse k-means";
-  ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(sample, coarse, executor, observer));
-  std::shared_ptr<Codebook> codebook(
-      new Codebook(spec, std::move(origin), std::move(clusters.centroids), executor));
-  codebook->training_vectors_ = sample.rows();
-  RETURN_IF_ERROR(codebook->TrainQuantizer(sample, executor, observer));
-  return codebook;
-}
-
-absl::Status Codebook::TrainQuantizer(MatrixView prepared, Executor& executor,
-                                      ProgressObserver* observer) {
-  const Matrix drawn = DrawEvenly(prepared);
-  Matrix residuals(drawn.rows(), drawn.cols());
-  EncodedVectors encoded;
-  encoded.Resize(drawn.rows(), 0);
-  nearest_.Assign(drawn, executor, encoded.lists.data(), nullptr);
-  Subtract(drawn, centroids_, encoded.lists.data(), residuals.data());
-  ASSIGN_OR_RETURN(mean_squared_error_,
-                   TryQuantizer(residuals, Rotation(), executor, observer, &encoded));
-  Rotation best;
-  ProductQuantizer best_quantizer = std::move(quantizer_);
-  double error_max = kRotatedErrorShare * mean_squared_error_;
-  for (size_t part : kRotatedParts) {
-    const size_t reduced = part * spec_.subquantizers;
-    if (reduced >= dimension() || reduced * dimension() > limits::kRotationFloatsMax ||
-        residuals.rows() < kRotationRows * dimension()) {
-      break;
-    }
-    Rotation rotation = Rotation::Train(residuals, reduced, spec_.seed, executor);
-    ASSIGN_OR_RETURN(const double error, TryQuantizer(residuals, std::move(rotation), executor,
-                                                      /*observer=*/nullptr, &encoded));
-    if (!(error < error_max)) continue;
-    mean_squared_error_ = error;
-    error_max = kLargerRotationErrorShare * error;
-    best = std::move(rotation_);
-    best_quantizer = std::move(quantizer_);
-  }
-  SetQuantizer(std::move(best), std::move(best_quantizer));
-  return absl::OkStatus();
-}
-
 void Codebook::SetQuantizer(Rotation rotation, ProductQuantizer quantizer) {
   rotation_ = std::move(rotation);
   quantizer_ = std::move(quantizer);
@@ -219,39 +65,23 @@ void Codebook::SetQuantizer(Rotation rotation, ProductQuantizer quantizer) {
   rotation_.Apply(centroids_, rotated_centroids_.data());
 }
 
-// Trains a quantizer of the residuals, rotated, and takes it for this codebook's. The mean squared
-// error of their codes.
-absl::StatusOr<double> Codebook::TryQuantizer(MatrixView residuals, Rotation rotation,
-                                              Executor& executor, ProgressObserver* observer,
-                                              EncodedVectors* encoded) {
-  ProductQuantizerOptions fine;
-  fine.subquantizers = spec_.subquantizers;
-  fine.nbits = spec_.nbits;
-  fine.seed = spec_.seed;
-  MatrixView quantized = residuals;
-  Matrix rotated(rotation.is_none() ? 0 : residuals.rows, rotation.reduced());
-  if (!rotation.is_none()) {
-    executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
-      rotation.Apply(residuals.Rows(begin, end - begin), rotated.row(begin).data());
-    });
-    quantized = rotated;
+void Codebook::PrepareRows(Metric metric, std::span<const float> origin, MatrixView in,
+                           float* out) {
+  if (metric == Metric::kL2) {
+    for (size_t i = 0; i < in.rows; ++i) {
+      for (size_t t = 0; t < in.cols; ++t) {
+        out[i * in.cols + t] = in.data[i * in.cols + t] - origin[t];
+      }
+    }
+    return;
   }
-  ASSIGN_OR_RETURN(ProductQuantizer quantizer,
-                   ProductQuantizer::Train(quantized, fine, executor, observer));
-  SetQuantizer(std::move(rotation), std::move(quantizer));
-  encoded->Resize(residuals.rows, code_bytes());
-  executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
-    EncodeBlock(residuals.Rows(begin, end - begin), quantized.Rows(begin, end - begin), begin,
-                encoded);
-  });
-  double sum = 0;
-  for (float error : encoded->errors) sum += double{error} * error;
-  return sum / static_cast<double>(encoded->size());
+  if (out != in.data) std::memcpy(out, in.data, in.rows * in.cols * sizeof(float));
+  if (metric == Metric::kCosine) NormalizeRows(out, in.rows, in.cols);
 }
 
 void Codebook::Prepare(MatrixView in, float* out) const {
   TESSERA_CHECK(in.cols == dimension());
-  PrepareRows(metric(), in, origin_, out);
+  PrepareRows(metric(), origin_, in, out);
 }
 
 void Codebook::ForTable(MatrixView prepared, float* out) const {
@@ -269,7 +99,7 @@ void Codebook::ForTable(MatrixView prepared, float* out) const {
 std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t> lists,
                                                         MatrixView centroids) const {
   TESSERA_CHECK(centroids.rows == lists.size() && centroids.cols == dimension());
-  Matrix changed = Copy(centroids_);
+  Matrix changed = CopyOf(centroids_);
   for (size_t i = 0; i < lists.size(); ++i) {
     std::memcpy(changed.row(lists[i]).data(), centroids.row(i).data(),
                 centroids.cols * sizeof(float));
@@ -277,9 +107,9 @@ std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t
   InlineExecutor executor;
   std::shared_ptr<Codebook> codebook(new Codebook(spec_, origin_, std::move(changed), executor));
   codebook->quantizer_ = ProductQuantizer(quantizer_.dimension(), spec_.subquantizers, spec_.nbits,
-                                          Copy(quantizer_.all_codewords()));
+                                          CopyOf(quantizer_.all_codewords()));
   codebook->rotation_ = rotation_.Copy();
-  codebook->rotated_centroids_ = Copy(rotated_centroids_);
+  codebook->rotated_centroids_ = CopyOf(rotated_centroids_);
   for (size_t i = 0; i < lists.size() && rotated_centroids_.rows() > 0; ++i) {
     rotation_.Apply(centroids.Rows(i, 1), codebook->rotated_centroids_.row(lists[i]).data());
   }
@@ -327,6 +157,15 @@ size_t Codebook::memory_bytes() const {
          rotation_.memory_bytes() +
          rotated_centroids_.rows() * rotated_centroids_.cols() * sizeof(float) +
          nearest_.memory_bytes();
+}
+
+void Codebook::ToResiduals(MatrixView prepared, const uint32_t* lists, float* out) const {
+  for (size_t i = 0; i < prepared.rows; ++i) {
+    const float* row = prepared.row(i).data();
+    const float* centroid = centroids_.row(lists[i]).data();
+    float* residual = out + i * prepared.cols;
+    for (size_t t = 0; t < prepared.cols; ++t) residual[t] = row[t] - centroid[t];
+  }
 }
 
 void Codebook::EncodeBlock(MatrixView residuals, MatrixView quantized, size_t first,
@@ -378,7 +217,7 @@ void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* ou
       Prepare(vectors.Rows(i, rows), prepared.data());
       uint32_t* lists = out->lists.data() + first + i;
       nearest_.Assign(block, inline_executor, lists, nullptr);
-      Subtract(block, centroids_, lists, prepared.data());
+      ToResiduals(block, lists, prepared.data());
       MatrixView quantized = block;
       if (!rotation_.is_none()) {
         rotation_.Apply(block, rotated.data());

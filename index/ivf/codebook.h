@@ -138,6 +138,10 @@ class Codebook {
   Codebook(const CodebookSpec& spec, std::vector<float> origin, Matrix centroids,
            Executor& executor);
 
+  static void PrepareRows(Metric metric, std::span<const float> origin, MatrixView in, float* out);
+  // Prepared vectors less the centroids of their lists; `out` may be the same memory.
+  void ToResiduals(MatrixView prepared, const uint32_t* lists, float* out) const;
+
   void SetQuantizer(Rotation rotation, ProductQuantizer quantizer);
   absl::StatusOr<double> TryQuantizer(MatrixView residuals, Rotation rotation, Executor& executor,
                                       ProgressObserver* observer, EncodedVectors* encoded);

@@ -158,8 +158,7 @@ void Rotation::AddBack(const float* reduced, float* out) const {
 
 Rotation Rotation::Copy() const {
   Rotation copy;
-  copy.rows_ = Matrix(reduced(), dimension());
-  std::copy_n(rows_.data(), reduced() * dimension(), copy.rows_.data());
+  copy.rows_ = CopyOf(rows_);
   copy.deviation_ = deviation_;
   return copy;
 }
