@@ -56,10 +56,13 @@ inline constexpr size_t kPageTokenBytesMax = 512;
 inline constexpr size_t kOrderedPageTokenBytesMax = 96 << 10;  // it may hold a payload's string
 inline constexpr size_t kEncodeVectorsMax = 100'000;
 
-inline constexpr uint32_t kListsMax = 1u << 20;            // nlist
-inline constexpr size_t kRotationFloatsMax = 300'000;      // of a codebook: each search reads them
-inline constexpr uint32_t kSubquantizersMax = 4'096;       // m
-inline constexpr size_t kTrainingVectorsMax = 16'000'000;  // sampled for training
+inline constexpr uint32_t kListsMax = 1u << 20;        // nlist
+inline constexpr size_t kRotationFloatsMax = 300'000;  // of a codebook: each search reads them
+inline constexpr uint32_t kSubquantizersMax = 4'096;   // m
+// Of vectors, where it is used to rank lists: products of two of them must be ordinary floats.
+inline constexpr double kVectorLengthMin = 1e-10;
+inline constexpr double kVectorLengthMax = 1e10;
+inline constexpr size_t kTrainingVectorsMax = 16'000'000;     // sampled for training
 inline constexpr size_t kTrainingBytesMax = size_t{2} << 30;  // of the sample, as floats
 inline constexpr uint32_t kTrainingIterationsMax = 1'000;
 inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;

@@ -1,6 +1,7 @@
 #include "index/ivf/coarse_quantizer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "index/base/matrix.h"
@@ -8,12 +9,16 @@
 #include "index/ivf/query_scan.h"
 #include "index/simd/convert.h"
 #include "index/simd/lut_scan_select.h"
+#include "index/simd/pq_encode.h"
 
 namespace tessera {
 namespace {
 
 // Below this many, comparing all centroids exactly costs about as much as finding candidates.
 constexpr size_t kQuantizeMin = 512;
+
+// |c|^2 / 2 of a list at most, times the square of what queries are lengthened to.
+constexpr float kNormsCounted = 50;
 
 // Centroids to compare exactly so that nearly all of the `nprobe` nearest are among them.
 size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + nprobe / 2 + 32); }
@@ -39,7 +44,37 @@ CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
   const VectorsView floats{reinterpret_cast<const std::byte*>(centroids.data),
                            ElementType::kFloat32, centroids.rows, centroids.cols};
   if (!ConvertVectors(floats, ElementType::kFloat16, half_.data()).ok()) half_ = {};
-  if (centroids.rows >= kQuantizeMin) codes_ = CentroidCodes(centroids, metric_);
+  const float length = codebook_->query_length();
+  if (length > 0) {
+    // Lists whose centroids have moved to vectors of other lengths must not outweigh all else.
+    const float most = kNormsCounted * length * length;
+    for (size_t l = 0; l < centroids.rows; ++l) {
+      const float* centroid = centroids.row(l).data();
+      half_norms_.push_back(
+          std::min(most, FloatDotProduct(centroid, centroid, centroids.cols) / 2));
+    }
+  }
+  if (centroids.rows >= kQuantizeMin) {
+    codes_ = CentroidCodes(centroids, length > 0 ? Metric::kL2 : metric_);
+  }
+}
+
+float CoarseQuantizer::Weight(const float* query) const {
+  if (half_norms_.empty()) return 0;
+  const float square = FloatDotProduct(query, query, codebook_->dimension());
+  return std::isfinite(square) ? std::sqrt(square) / codebook_->query_length() : 0;
+}
+
+const float* CoarseQuantizer::Lengthened(const float* queries, size_t n, Scratch& scratch) const {
+  if (half_norms_.empty()) return queries;
+  const size_t dim = codebook_->dimension();
+  Grow(scratch.lengthened, n * dim);
+  for (size_t q = 0; q < n; ++q) {
+    const float weight = Weight(queries + q * dim);
+    const float factor = weight > 0 ? 1 / weight : 0;
+    for (size_t t = q * dim; t < (q + 1) * dim; ++t) scratch.lengthened[t] = queries[t] * factor;
+  }
+  return scratch.lengthened.data();
 }
 
 VectorsView CoarseQuantizer::Stored() const {
@@ -69,7 +104,11 @@ void CoarseQuantizer::Distances(const float* query, std::span<const uint32_t> wh
   Grow(scratch.distances, which.size());
   for (size_t i = 0; i < which.size(); ++i) scratch.rows[i] = stored.row(which[i]);
   ScorerOf(query, scratch).Score(scratch.rows.data(), which.size(), scratch.distances.data());
-  for (size_t i = 0; i < which.size(); ++i) distances[i] = {scratch.distances[i], which[i]};
+  const float weight = Weight(query);
+  for (size_t i = 0; i < which.size(); ++i) {
+    const float norm = weight == 0 ? 0 : half_norms_[which[i]];
+    distances[i] = {scratch.distances[i] + weight * norm, which[i]};
+  }
 }
 
 void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
@@ -84,6 +123,9 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
     scratch.rows.resize(s.count);
     for (size_t i = 0; i < s.count; ++i) scratch.rows[i] = stored.row(s.slots[i]);
     scorer.Score(scratch.rows.data(), s.count, s.distances);
+  }
+  if (const float weight = Weight(query); weight > 0) {
+    for (size_t i = 0; i < s.count; ++i) s.distances[i] += weight * half_norms_[s.slots[i]];
   }
   if (s.count > nprobe) {
     s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &s.threshold);
@@ -116,7 +158,9 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
       scans[q].scan.slots = scratch.slots.data() + q * room;
       scans[q].scan.count = exact ? nlist : 0;
     }
-    if (!exact) codes_.Scan(some, count, wanted, scratch.codes, scans);
+    if (!exact) {
+      codes_.Scan(Lengthened(some, count, scratch), count, wanted, scratch.codes, scans);
+    }
     for (size_t q = 0; q < count; ++q) {
       // Centroids that are farther than a float can tell are not found: then all are compared.
       if (scans[q].scan.count < nprobe) scans[q].scan.count = nlist;
@@ -137,7 +181,7 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
   QueryScan scan;
   scan.scan.distances = scratch.distances.data();
   scan.scan.slots = scratch.slots.data();
-  codes_.Scan(query, 1, n, scratch.codes, &scan);
+  codes_.Scan(Lengthened(query, 1, scratch), 1, n, scratch.codes, &scan);
   if (scan.scan.count < n) {  // as in Nearest
     Nearest(query, 1, n, scratch, lists);
     return;
@@ -145,6 +189,8 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
   for (size_t i = 0; i < n; ++i) lists[i] = {scan.scan.distances[i], scan.scan.slots[i]};
 }
 
-size_t CoarseQuantizer::memory_bytes() const { return half_.size() + codes_.memory_bytes(); }
+size_t CoarseQuantizer::memory_bytes() const {
+  return half_.size() + half_norms_.size() * sizeof(float) + codes_.memory_bytes();
+}
 
 }  // namespace tessera

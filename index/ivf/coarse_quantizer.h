@@ -33,6 +33,7 @@ class CoarseQuantizer {
     CentroidCodes::Scratch codes;
     AlignedBuffer<float> distances;
     AlignedBuffer<Slot> slots;
+    AlignedBuffer<float> lengthened;
     std::vector<const std::byte*> rows;
     std::vector<Neighbor> sorted;
     std::optional<ExactScorer> scorer;
@@ -42,8 +43,9 @@ class CoarseQuantizer {
 
   // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i; at least the first
   // kSortedFirst of them nearest first.
-  // Neighbor::slot is the list and Neighbor::distance |q - c|^2, or -<q, c>, with the centroid in
-  // half precision where it fits. `queries` has n rows of the codebook's dimension, normalised for
+  // Neighbor::slot is the list and Neighbor::distance its rank: |q - c|^2, or -<q, c> and, where
+  // lengths of vectors are known, Weight(q) times |c|^2 / 2, with the centroid in half precision
+  // where it fits. `queries` has n rows of the codebook's dimension, normalised for
   // COSINE. 1 <= nprobe <= nlist.
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
@@ -53,7 +55,16 @@ class CoarseQuantizer {
   // nlist. 1 <= n <= nlist.
   void AboutNearest(const float* query, size_t n, Scratch& scratch, Neighbor* lists) const;
 
-  // distances[i] = list which[i] and its distance from the query, as Nearest gives them.
+  // What |c|^2 / 2 counts for in the rank of a list. Vectors of about one length vary the more
+  // around their centroid the shorter it is, and the likelier one of them is near: lists are ranked
+  // as by the Euclidean distance from the query at the length of Codebook::query_length().
+  float Weight(const float* query) const;
+  // A list's term in distances, |q - c|^2 or -<q, c>, of its rank for a query of that weight.
+  float Distance(const Neighbor& ranked, float weight) const {
+    return weight == 0 ? ranked.distance : ranked.distance - weight * half_norms_[ranked.slot];
+  }
+
+  // distances[i] = list which[i] and its rank, as Nearest gives them.
   void Distances(const float* query, std::span<const uint32_t> which, Scratch& scratch,
                  Neighbor* distances) const;
 
@@ -63,6 +74,8 @@ class CoarseQuantizer {
   // The centroids as they are compared exactly.
   VectorsView Stored() const;
   ExactScorer& ScorerOf(const float* query, Scratch& scratch) const;
+  // `n` queries at the length that lists are ranked by: themselves, or copies in `scratch`.
+  const float* Lengthened(const float* queries, size_t n, Scratch& scratch) const;
   // Compares the candidates with the query, and keeps the nprobe nearest.
   void Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
                Neighbor* lists) const;
@@ -70,6 +83,7 @@ class CoarseQuantizer {
   std::shared_ptr<const Codebook> codebook_;
   Metric metric_;                  // L2 or INNER_PRODUCT
   AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
+  std::vector<float> half_norms_;  // |c|^2 / 2, where lists are ranked by them
   CentroidCodes codes_;            // empty if the centroids are few
 };
 

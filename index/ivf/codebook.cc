@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kEncodeBlock = 1024;
 // Of a rotation that is read: those that are trained are a hundred times nearer to one.
 constexpr double kRotationTolerance = 1e-3;
+// Of a query whose lists are ranked by Euclidean distance, in lengths of vectors (README.md).
+constexpr float kQueryLength = 4.0f / 3;
 
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_t max) {
   if (value >= min && value <= max) return absl::OkStatus();
@@ -84,6 +86,10 @@ void Codebook::Prepare(MatrixView in, float* out) const {
   PrepareRows(metric(), origin_, in, out);
 }
 
+float Codebook::query_length() const {
+  return kQueryLength * (metric() == Metric::kCosine ? 1.0f : vector_length_);
+}
+
 void Codebook::ForTable(MatrixView prepared, float* out) const {
   if (!rotation_.is_none()) {  // as many components as padded_dimension()
     rotation_.Apply(prepared, out);
@@ -115,6 +121,8 @@ std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t
   }
   codebook->training_vectors_ = training_vectors_;
   codebook->mean_squared_error_ = mean_squared_error_;
+  codebook->vector_length_ = vector_length_;
+  codebook->search_needs_ = search_needs_;
   return codebook;
 }
 
@@ -124,8 +132,8 @@ bool Codebook::HasSameCentroid(const Codebook& other, uint32_t list) const {
 }
 
 std::string Codebook::Serialize() const {
-  return WriteCodebook(spec_, training_vectors_, mean_squared_error_, origin_, centroids_,
-                       quantizer_.all_codewords(), rotation_.rows());
+  return WriteCodebook(spec_, training_vectors_, mean_squared_error_, vector_length_, search_needs_,
+                       origin_, centroids_, quantizer_.all_codewords(), rotation_.rows());
 }
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view bytes) {
@@ -148,6 +156,8 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
       ProductQuantizer(quantized, spec.subquantizers, spec.nbits, std::move(parts.codewords)));
   codebook->training_vectors_ = parts.training_vectors;
   codebook->mean_squared_error_ = parts.mean_squared_error;
+  codebook->vector_length_ = parts.vector_length;
+  codebook->search_needs_ = parts.search_needs;
   return codebook;
 }
 
@@ -203,27 +213,42 @@ float Codebook::LeftOut(std::span<const float> residual, std::span<const float> 
                             (rounding + 2 * rotation_.deviation()) * (before + squared(decoded)));
 }
 
+// Rotates residuals, if there is a rotation, and quantizes them into out's rows from `first` on.
+void Codebook::EncodeResiduals(MatrixView residuals, size_t first, EncodedVectors* out) const {
+  if (rotation_.is_none()) return EncodeBlock(residuals, residuals, first, out);
+  Matrix rotated(residuals.rows, rotation_.reduced());
+  rotation_.Apply(residuals, rotated.data());
+  EncodeBlock(residuals, rotated, first, out);
+}
+
+void Codebook::Assign(MatrixView prepared, uint32_t* lists) const {
+  InlineExecutor executor;
+  nearest_.Assign(prepared, executor, lists, nullptr);
+}
+
+void Codebook::EncodeAssigned(MatrixView prepared, const uint32_t* lists,
+                              EncodedVectors* out) const {
+  out->Resize(prepared.rows, code_bytes());
+  std::copy_n(lists, prepared.rows, out->lists.data());
+  Matrix residuals(prepared.rows, dimension());
+  ToResiduals(prepared, lists, residuals.data());
+  EncodeResiduals(residuals, 0, out);
+}
+
 void Codebook::Encode(MatrixView vectors, Executor& executor, EncodedVectors* out) const {
   TESSERA_CHECK(vectors.cols == dimension());
   const size_t first = out->size();
   out->Resize(first + vectors.rows, code_bytes());
   executor.ParallelFor(vectors.rows, kEncodeBlock, [&](size_t begin, size_t end) {
-    InlineExecutor inline_executor;
     Matrix prepared(std::min(kEncodeBlock, end - begin), dimension());
-    Matrix rotated(rotation_.is_none() ? 0 : prepared.rows(), rotation_.reduced());
     for (size_t i = begin; i < end; i += kEncodeBlock) {
       const size_t rows = std::min(kEncodeBlock, end - i);
       const MatrixView block = prepared.view().Rows(0, rows);
       Prepare(vectors.Rows(i, rows), prepared.data());
       uint32_t* lists = out->lists.data() + first + i;
-      nearest_.Assign(block, inline_executor, lists, nullptr);
+      Assign(block, lists);
       ToResiduals(block, lists, prepared.data());
-      MatrixView quantized = block;
-      if (!rotation_.is_none()) {
-        rotation_.Apply(block, rotated.data());
-        quantized = rotated.view().Rows(0, rows);
-      }
-      EncodeBlock(block, quantized, first + i, out);
+      EncodeResiduals(block, first + i, out);
     }
   });
 }

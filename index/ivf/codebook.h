@@ -20,6 +20,8 @@
 
 namespace tessera {
 
+class SearchTrial;
+
 // What to train. Every field is filled in (ChooseIndexParameters fills the ones a user left 0).
 struct CodebookSpec {
   Metric metric = Metric::kCosine;
@@ -30,6 +32,25 @@ struct CodebookSpec {
   uint64_t seed = 1;
   uint32_t iterations = 20;
   uint32_t training_vectors_per_list = 256;
+};
+
+// How deep searches for 10 neighbours must look, as training has measured on its sample; zeros if
+// the sample was too small, or the codebook is from a version that did not measure.
+struct SearchNeeds {
+  uint64_t vectors = 0;  // of the sample
+  uint64_t points = 0;   // that it was drawn from
+  uint32_t nprobe = 0;
+  uint32_t rerank = 0;  // candidates to compare in full
+
+  friend bool operator==(const SearchNeeds&, const SearchNeeds&) = default;
+};
+
+// What the codes are for.
+struct CodeUse {
+  uint64_t points = 0;  // that the sample was drawn from
+  // What it takes to compare one more candidate in full. If it is known, training chooses the
+  // number of subquantizers by it, beginning at that of the spec.
+  double candidate_ns = 0;
 };
 
 // INVALID_ARGUMENT naming the first field that is out of range.
@@ -72,14 +93,17 @@ class Codebook {
   // Trains on a sample of vectors (rows x spec.dimension, finite). The sample is drawn by the
   // caller; fewer rows than nlist is INVALID_ARGUMENT. CANCELLED if the observer says so.
   // The same sample and spec give the same codebook on the same machine, whatever the parallelism.
+  // differ.
   static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
                                                                MatrixView sample,
                                                                Executor& executor,
-                                                               ProgressObserver* observer);
+                                                               ProgressObserver* observer,
+                                                               const CodeUse& use = {});
   // The same without a copy of the sample, which is prepared where it lies.
   static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
                                                                Matrix&& sample, Executor& executor,
-                                                               ProgressObserver* observer);
+                                                               ProgressObserver* observer,
+                                                               const CodeUse& use = {});
 
   // The same codebook, but row i of `centroids`, prepared, is the centroid of lists[i].
   std::shared_ptr<const Codebook> WithCentroids(std::span<const uint32_t> lists,
@@ -116,6 +140,11 @@ class Codebook {
   uint64_t training_vectors() const { return training_vectors_; }
   // Of the codes of (a part of) the training sample.
   double mean_squared_error() const { return mean_squared_error_; }
+  // The length that queries are given to rank lists by the Euclidean distance of their centroids: a
+  // third more than that of vectors, which all have about one (for COSINE it is 1). 0 where lists
+  // are ranked by the metric itself: for L2, and for inner products of vectors of any length.
+  float query_length() const;
+  const SearchNeeds& search_needs() const { return search_needs_; }
 
   // Turns vectors or queries as a user gave them (dimension() columns) into what the centroids and
   // codewords were learnt from; `out` has as many floats and may be the same memory.
@@ -123,6 +152,11 @@ class Codebook {
 
   // Turns prepared queries into what lookup tables are made of: padded_dimension() floats each.
   void ForTable(MatrixView prepared, float* out) const;
+
+  // lists[i] = the inverted list of prepared vector i. In the calling thread.
+  void Assign(MatrixView prepared, uint32_t* lists) const;
+  // Quantizes prepared vectors whose lists are known, in the calling thread. Replaces `out`.
+  void EncodeAssigned(MatrixView prepared, const uint32_t* lists, EncodedVectors* out) const;
 
   // Assigns each vector to its nearest centroid and quantizes its residual. Appends to `out`.
   // Vectors must have dimension() columns and be finite.
@@ -142,13 +176,31 @@ class Codebook {
   // Prepared vectors less the centroids of their lists; `out` may be the same memory.
   void ToResiduals(MatrixView prepared, const uint32_t* lists, float* out) const;
 
+  // What training tries several of.
+  struct Codes {
+    Rotation rotation;
+    ProductQuantizer quantizer;
+    double mean_squared_error = 0;
+    uint32_t rerank = 0;
+  };
+  Codes TakeCodes();
+  void PutBack(Codes codes);
+
   void SetQuantizer(Rotation rotation, ProductQuantizer quantizer);
-  absl::StatusOr<double> TryQuantizer(MatrixView residuals, Rotation rotation, Executor& executor,
-                                      ProgressObserver* observer, EncodedVectors* encoded);
-  absl::Status TrainQuantizer(MatrixView prepared, Executor& executor, ProgressObserver* observer);
+  absl::Status TryQuantizer(MatrixView residuals, uint32_t subquantizers, Rotation rotation,
+                            Executor& executor, ProgressObserver* observer,
+                            EncodedVectors* encoded);
+  absl::Status TrainQuantizer(MatrixView prepared, MatrixView queries, const CodeUse& use,
+                              Executor& executor, ProgressObserver* observer);
+  absl::Status ChooseSubquantizers(const SearchTrial& trial, MatrixView residuals,
+                                   const CodeUse& use, Executor& executor,
+                                   ProgressObserver* observer, EncodedVectors* encoded);
+  absl::Status FitQuantizer(MatrixView residuals, uint32_t subquantizers, Executor& executor,
+                            ProgressObserver* observer, EncodedVectors* encoded);
 
   // Fills codes, biases and errors of out's rows from `first` on, whose lists are known.
   // `quantized` are the residuals after the rotation, or the same.
+  void EncodeResiduals(MatrixView residuals, size_t first, EncodedVectors* out) const;
   void EncodeBlock(MatrixView residuals, MatrixView quantized, size_t first,
                    EncodedVectors* out) const;
   float LeftOut(std::span<const float> residual, std::span<const float> rotated,
@@ -163,6 +215,8 @@ class Codebook {
   GroupedCentroids nearest_;  // over centroids_
   uint64_t training_vectors_ = 0;
   double mean_squared_error_ = 0;
+  float vector_length_ = 0;  // for the inner product, if that of vectors hardly differs
+  SearchNeeds search_needs_;
 };
 
 }  // namespace tessera

@@ -14,9 +14,11 @@ namespace tessera {
 namespace {
 
 constexpr std::string_view kMagic = "TESSCBK\n";
-// Without a rotation; and with one.
-constexpr uint32_t kVersion = 1;
+// Each codebook has one form, so that its hash names it: without a rotation; with one; or with what
+// training has measured, and a section for a rotation, empty if there is none.
+constexpr uint32_t kPlainVersion = 1;
 constexpr uint32_t kRotatedVersion = 2;
+constexpr uint32_t kMeasuredVersion = 3;
 constexpr uint32_t kSpecTag = 1;
 constexpr uint32_t kOriginTag = 2;
 constexpr uint32_t kCentroidsTag = 3;
@@ -75,16 +77,16 @@ absl::Status ReadHeader(std::string_view bytes, ByteReader* reader, uint32_t* ve
   if (Crc32c(bytes.substr(0, kMagic.size() + 4)) != checksum) {
     return Damaged("checksum of the header is wrong");
   }
-  if (*version > kRotatedVersion) {
+  if (*version > kMeasuredVersion) {
     return absl::UnimplementedError(absl::StrCat("codebook: format version ", *version,
                                                  " is newer than this build reads (",
-                                                 kRotatedVersion, ")"));
+                                                 kMeasuredVersion, ")"));
   }
-  if (*version < kVersion) return Damaged(absl::StrCat("format version ", *version));
+  if (*version < kPlainVersion) return Damaged(absl::StrCat("format version ", *version));
   return absl::OkStatus();
 }
 
-absl::Status ReadSpec(std::string_view payload, CodebookParts* parts) {
+absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts* parts) {
   ByteReader reader(payload);
   CodebookSpec& spec = parts->spec;
   uint8_t metric = 0;
@@ -95,6 +97,13 @@ absl::Status ReadSpec(std::string_view payload, CodebookParts* parts) {
         reader.ReadU64(&parts->training_vectors) && reader.ReadF64(&parts->mean_squared_error))) {
     return reader.Truncated("codebook specification");
   }
+  SearchNeeds& needs = parts->search_needs;
+  if (version == kMeasuredVersion &&
+      !(reader.ReadF32(&parts->vector_length) && reader.ReadU64(&needs.vectors) &&
+        reader.ReadU64(&needs.points) && reader.ReadU32(&needs.nprobe) &&
+        reader.ReadU32(&needs.rerank))) {
+    return reader.Truncated("codebook specification");
+  }
   RETURN_IF_ERROR(reader.ExpectEnd("codebook specification"));
   spec.metric = static_cast<Metric>(metric);
   if (absl::Status status = CheckCodebookSpec(spec); !status.ok()) {
@@ -102,6 +111,18 @@ absl::Status ReadSpec(std::string_view payload, CodebookParts* parts) {
   }
   if (!(std::isfinite(parts->mean_squared_error) && parts->mean_squared_error >= 0)) {
     return Damaged("mean squared error is not a number from 0 up");
+  }
+  const bool has_length = parts->vector_length >= limits::kVectorLengthMin &&
+                          parts->vector_length <= limits::kVectorLengthMax;
+  if (parts->vector_length != 0 && !(has_length && spec.metric == Metric::kInnerProduct)) {
+    return Damaged("the length of vectors is not what it can be");
+  }
+  const bool measured =
+      needs.vectors > 0 && needs.points >= needs.vectors && needs.nprobe > 0 && needs.rerank > 0;
+  if (!(measured || needs == SearchNeeds()) || needs.nprobe > spec.nlist ||
+      needs.rerank > limits::kRerankMax ||
+      (version == kMeasuredVersion && !measured && parts->vector_length == 0)) {
+    return Damaged("what searches need cannot have been measured");
   }
   return absl::OkStatus();
 }
@@ -130,15 +151,17 @@ absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t row
 }  // namespace
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
-                          double mean_squared_error, std::span<const float> origin,
-                          MatrixView centroids, MatrixView codewords, MatrixView rotation) {
+                          double mean_squared_error, float vector_length, const SearchNeeds& needs,
+                          std::span<const float> origin, MatrixView centroids, MatrixView codewords,
+                          MatrixView rotation) {
   ByteWriter out;
   out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols +
                rotation.rows * rotation.cols) *
                   sizeof(float) +
               256);
   out.WriteBytes(kMagic);
-  out.WriteU32(rotation.rows > 0 ? kRotatedVersion : kVersion);
+  const bool measured = needs.vectors > 0 || vector_length > 0;
+  out.WriteU32(measured ? kMeasuredVersion : rotation.rows > 0 ? kRotatedVersion : kPlainVersion);
   out.WriteU32(Crc32c(out.view()));
   ByteWriter payload;
   payload.WriteU8(static_cast<uint8_t>(spec.metric));
@@ -151,10 +174,17 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   payload.WriteU32(spec.training_vectors_per_list);
   payload.WriteU64(training_vectors);
   payload.WriteF64(mean_squared_error);
+  if (measured) {
+    payload.WriteF32(vector_length);
+    payload.WriteU64(needs.vectors);
+    payload.WriteU64(needs.points);
+    payload.WriteU32(needs.nprobe);
+    payload.WriteU32(needs.rerank);
+  }
   WriteSection(kSpecTag, payload.view(), &out);
   WriteMatrix(kOriginTag, {origin.data(), 1, origin.size()}, &out);
   WriteMatrix(kCentroidsTag, centroids, &out);
-  if (rotation.rows > 0) WriteMatrix(kRotationTag, rotation, &out);
+  if (measured || rotation.rows > 0) WriteMatrix(kRotationTag, rotation, &out);
   WriteMatrix(kCodewordsTag, codewords, &out);
   return out.Take();
 }
@@ -169,7 +199,7 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   uint32_t version = 0;
   RETURN_IF_ERROR(ReadHeader(bytes, &reader, &version));
   ASSIGN_OR_RETURN(const std::string_view spec, ReadSection(kSpecTag, bytes, &reader));
-  RETURN_IF_ERROR(ReadSpec(spec, &parts));
+  RETURN_IF_ERROR(ReadSpec(spec, version, &parts));
   ASSIGN_OR_RETURN(const std::string_view origin, ReadSection(kOriginTag, bytes, &reader));
   Matrix origin_row;
   RETURN_IF_ERROR(ReadMatrix("origin", origin, 1, parts.spec.dimension, &origin_row));
@@ -179,8 +209,11 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
       ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension, &parts.centroids));
   const uint64_t m = parts.spec.subquantizers;
   uint64_t quantized = parts.spec.dimension;
-  if (version == kRotatedVersion) {
-    ASSIGN_OR_RETURN(const std::string_view rotation, ReadSection(kRotationTag, bytes, &reader));
+  std::string_view rotation;
+  if (version >= kRotatedVersion) {
+    ASSIGN_OR_RETURN(rotation, ReadSection(kRotationTag, bytes, &reader));
+  }
+  if (!rotation.empty() || version == kRotatedVersion) {
     quantized = rotation.size() / sizeof(float) / parts.spec.dimension;
     if (quantized == 0 || quantized > parts.spec.dimension || quantized % m != 0 ||
         quantized * parts.spec.dimension > limits::kRotationFloatsMax) {

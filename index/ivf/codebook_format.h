@@ -18,6 +18,8 @@ struct CodebookParts {
   CodebookSpec spec;
   uint64_t training_vectors = 0;
   double mean_squared_error = 0;
+  float vector_length = 0;    // 0 before version 3, too
+  SearchNeeds search_needs;   // zeros before version 3
   std::vector<float> origin;  // dimension
   Matrix centroids;           // nlist x dimension
   Matrix rotation;            // none, or a multiple of m x dimension
@@ -25,8 +27,9 @@ struct CodebookParts {
 };
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
-                          double mean_squared_error, std::span<const float> origin,
-                          MatrixView centroids, MatrixView codewords, MatrixView rotation);
+                          double mean_squared_error, float vector_length, const SearchNeeds& needs,
+                          std::span<const float> origin, MatrixView centroids, MatrixView codewords,
+                          MatrixView rotation);
 
 // Trusts nothing: DATA_LOSS for damaged bytes and for values that no codebook has, UNIMPLEMENTED
 // for a version that is newer than this code. Counts are checked against the bytes that remain

@@ -1,6 +1,8 @@
 // Training: coarse k-means, a rotation if it helps, and the product quantizer.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,7 +10,10 @@
 #include "index/base/status_macros.h"
 #include "index/cluster/kmeans.h"
 #include "index/ivf/codebook.h"
+#include "index/ivf/parameters.h"
+#include "index/ivf/search_trial.h"
 #include "index/simd/convert.h"
+#include "index/simd/pq_encode.h"
 
 namespace tessera {
 namespace {
@@ -27,6 +32,21 @@ constexpr double kLargerRotationErrorShare = 0.95;
 constexpr size_t kRotationRows = 10;
 // Components a subquantizer that are tried with a rotation.
 constexpr size_t kRotatedParts[] = {1, 2, 4};
+// The standard deviation of vectors' lengths, in mean lengths, up to which they are about one.
+constexpr double kLengthsDiffer = 0.05;
+// Of the neighbours, the share that the probed lists hold with the number of lists that is measured
+// to be needed; and of those in turn, the share among the candidates.
+constexpr double kListsShare = 0.975;
+constexpr double kCandidatesShare = 0.99;
+// The fewest subquantizers that are tried in place of those that were asked for, and the fewest
+// components of one.
+constexpr uint32_t kSubquantizersMin = 16;
+constexpr uint32_t kFinestComponents = 2;
+// Of the time of a search, what is left where another number of subquantizers is worth it.
+constexpr double kFasterShare = 0.9;
+// To read a byte of the lists from memory, and the bytes of an entry beside its code.
+constexpr double kScanNsPerByte = 0.05;
+constexpr double kEntryBytes = 10;
 
 absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
   if (sample.cols != spec.dimension) {
@@ -62,6 +82,21 @@ std::vector<float> MeanOf(MatrixView rows, Executor& executor) {
   return mean;
 }
 
+// The length of the rows, if they all have about one; else 0.
+float LengthOf(MatrixView rows) {
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < rows.rows; ++i) {
+    const double square = FloatDotProduct(rows.row(i).data(), rows.row(i).data(), rows.cols);
+    sum += std::sqrt(square);
+    squares += square;
+  }
+  const double mean = sum / static_cast<double>(rows.rows);
+  const double variance = squares / static_cast<double>(rows.rows) - mean * mean;
+  if (!(mean >= limits::kVectorLengthMin && mean <= limits::kVectorLengthMax)) return 0;
+  if (variance > kLengthsDiffer * kLengthsDiffer * mean * mean) return 0;
+  return static_cast<float>(mean);
+}
+
 // At most kResidualsDrawn vectors, spread evenly over the sample.
 Matrix DrawEvenly(MatrixView sample) {
   const size_t count = std::min(sample.rows, kResidualsDrawn);
@@ -73,20 +108,55 @@ Matrix DrawEvenly(MatrixView sample) {
   return drawn;
 }
 
+// About how long a search takes by what depends on the number of subquantizers.
+double SearchNs(const Codebook& codebook, const CodeUse& use) {
+  if (codebook.search_needs().rerank >= SearchTrial::kCompared) {
+    return std::numeric_limits<double>::infinity();  // more than has been compared
+  }
+  const SearchDefaults defaults =
+      ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), use.points);
+  const double scanned = static_cast<double>(use.points) * defaults.nprobe / codebook.spec().nlist;
+  const double entry_bytes = static_cast<double>(codebook.code_bytes()) + kEntryBytes;
+  return scanned * entry_bytes * kScanNsPerByte +
+         static_cast<double>(RerankFor(defaults, SearchTrial::kNeighbors)) * use.candidate_ns;
+}
+
+// Vectors that searches are tried with: taken out of the sample, from all over it, whose rows they
+// leave are filled by its last.
+struct HeldBack {
+  Matrix queries;
+  MatrixView rows;  // of the sample, that are left
+};
+
+HeldBack HoldBack(Matrix& sample, uint32_t nlist) {
+  size_t count = SearchTrial::QueriesOf(sample.rows());
+  if (sample.rows() - count < nlist) count = 0;
+  HeldBack held = {Matrix(count, sample.cols()), sample.view().Rows(0, sample.rows() - count)};
+  for (size_t i = count; i-- > 0;) {
+    const std::span<float> row = sample.row(i * sample.rows() / count);
+    std::copy(row.begin(), row.end(), held.queries.row(i).begin());
+    const std::span<float> last = sample.row(held.rows.rows + i);
+    std::copy(last.begin(), last.end(), row.begin());
+  }
+  return held;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
                                                                 MatrixView sample,
                                                                 Executor& executor,
-                                                                ProgressObserver* observer) {
+                                                                ProgressObserver* observer,
+                                                                const CodeUse& use) {
   RETURN_IF_ERROR(CheckCodebookSpec(spec));
   RETURN_IF_ERROR(CheckSample(spec, sample));
-  return Train(spec, CopyOf(sample), executor, observer);
+  return Train(spec, CopyOf(sample), executor, observer, use);
 }
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSpec& spec,
                                                                 Matrix&& sample, Executor& executor,
-                                                                ProgressObserver* observer) {
+                                                                ProgressObserver* observer,
+                                                                const CodeUse& use) {
   RETURN_IF_ERROR(CheckCodebookSpec(spec));
   RETURN_IF_ERROR(CheckSample(spec, sample));
   std::vector<float> origin(spec.dimension);
@@ -95,58 +165,109 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
     PrepareRows(spec.metric, origin, sample.view().Rows(begin, end - begin),
                 sample.row(begin).data());
   });
+  const HeldBack held = HoldBack(sample, spec.nlist);
   KMeansOptions coarse;
   coarse.clusters = spec.nlist;
   coarse.iterations = spec.iterations;
   coarse.seed = spec.seed;
   coarse.phase = "coarse k-means";
-  ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(sample, coarse, executor, observer));
+  ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(held.rows, coarse, executor, observer));
   std::shared_ptr<Codebook> codebook(
       new Codebook(spec, std::move(origin), std::move(clusters.centroids), executor));
   codebook->training_vectors_ = sample.rows();
-  RETURN_IF_ERROR(codebook->TrainQuantizer(sample, executor, observer));
+  if (spec.metric == Metric::kInnerProduct) codebook->vector_length_ = LengthOf(sample);
+  RETURN_IF_ERROR(codebook->TrainQuantizer(held.rows, held.queries, use, executor, observer));
   return codebook;
 }
 
-absl::Status Codebook::TrainQuantizer(MatrixView prepared, Executor& executor,
-                                      ProgressObserver* observer) {
+absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, const CodeUse& use,
+                                      Executor& executor, ProgressObserver* observer) {
   const Matrix drawn = DrawEvenly(prepared);
   Matrix residuals(drawn.rows(), drawn.cols());
   EncodedVectors encoded;
   encoded.Resize(drawn.rows(), 0);
   nearest_.Assign(drawn, executor, encoded.lists.data(), nullptr);
   ToResiduals(drawn, encoded.lists.data(), residuals.data());
-  ASSIGN_OR_RETURN(mean_squared_error_,
-                   TryQuantizer(residuals, Rotation(), executor, observer, &encoded));
-  Rotation best;
-  ProductQuantizer best_quantizer = std::move(quantizer_);
+  RETURN_IF_ERROR(FitQuantizer(residuals, spec_.subquantizers, executor, observer, &encoded));
+  if (queries.rows == 0) return absl::OkStatus();
+  const SearchTrial trial(*this, queries, prepared, executor);
+  search_needs_ = {training_vectors_, std::max(use.points, training_vectors_),
+                   trial.Lists(kListsShare), trial.Candidates(*this, kCandidatesShare, executor)};
+  if (use.candidate_ns == 0 || spec_.nbits != 4) return absl::OkStatus();
+  return ChooseSubquantizers(trial, residuals, use, executor, observer, &encoded);
+}
+
+// Tries fewer subquantizers than there are, or more, for as long as searches become faster.
+absl::Status Codebook::ChooseSubquantizers(const SearchTrial& trial, MatrixView residuals,
+                                           const CodeUse& use, Executor& executor,
+                                           ProgressObserver* observer, EncodedVectors* encoded) {
+  double best_ns = SearchNs(*this, use);
+  const auto is_faster = [&](uint32_t subquantizers) -> absl::StatusOr<bool> {
+    Codes before = TakeCodes();
+    RETURN_IF_ERROR(FitQuantizer(residuals, subquantizers, executor, observer, encoded));
+    search_needs_.rerank = trial.Candidates(*this, kCandidatesShare, executor);
+    const double ns = SearchNs(*this, use);
+    if (!(ns < kFasterShare * best_ns)) {
+      PutBack(std::move(before));
+      return false;
+    }
+    best_ns = ns;
+    return true;
+  };
+  const uint32_t first = spec_.subquantizers;
+  for (uint32_t divisor : {2, 3, 4}) {
+    const uint32_t fewer = (first + divisor - 1) / divisor;
+    if (fewer < kSubquantizersMin) break;
+    ASSIGN_OR_RETURN(const bool faster, is_faster(fewer));
+    if (!faster) break;
+  }
+  if (spec_.subquantizers != first || 2 * first > (dimension() + 1) / kFinestComponents)
+    return absl::OkStatus();
+  return is_faster(2 * first).status();
+}
+
+// Trains the best quantizer of so many subquantizers, with a rotation or without.
+absl::Status Codebook::FitQuantizer(MatrixView residuals, uint32_t subquantizers,
+                                    Executor& executor, ProgressObserver* observer,
+                                    EncodedVectors* encoded) {
+  RETURN_IF_ERROR(TryQuantizer(residuals, subquantizers, Rotation(), executor, observer, encoded));
   double error_max = kRotatedErrorShare * mean_squared_error_;
   for (size_t part : kRotatedParts) {
-    const size_t reduced = part * spec_.subquantizers;
+    const size_t reduced = part * subquantizers;
     if (reduced >= dimension() || reduced * dimension() > limits::kRotationFloatsMax ||
-        residuals.rows() < kRotationRows * dimension()) {
+        residuals.rows < kRotationRows * dimension()) {
       break;
     }
-    Rotation rotation = Rotation::Train(residuals, reduced, spec_.seed, executor);
-    ASSIGN_OR_RETURN(const double error, TryQuantizer(residuals, std::move(rotation), executor,
-                                                      /*observer=*/nullptr, &encoded));
-    if (!(error < error_max)) continue;
-    mean_squared_error_ = error;
-    error_max = kLargerRotationErrorShare * error;
-    best = std::move(rotation_);
-    best_quantizer = std::move(quantizer_);
+    Codes before = TakeCodes();
+    RETURN_IF_ERROR(TryQuantizer(residuals, subquantizers,
+                                 Rotation::Train(residuals, reduced, spec_.seed, executor),
+                                 executor, /*observer=*/nullptr, encoded));
+    if (mean_squared_error_ < error_max) {
+      error_max = kLargerRotationErrorShare * mean_squared_error_;
+    } else {
+      PutBack(std::move(before));
+    }
   }
-  SetQuantizer(std::move(best), std::move(best_quantizer));
   return absl::OkStatus();
 }
 
-// Trains a quantizer of the residuals, rotated, and takes it for this codebook's. The mean squared
-// error of their codes.
-absl::StatusOr<double> Codebook::TryQuantizer(MatrixView residuals, Rotation rotation,
-                                              Executor& executor, ProgressObserver* observer,
-                                              EncodedVectors* encoded) {
+Codebook::Codes Codebook::TakeCodes() {
+  return {std::move(rotation_), std::move(quantizer_), mean_squared_error_, search_needs_.rerank};
+}
+
+void Codebook::PutBack(Codes codes) {
+  spec_.subquantizers = codes.quantizer.subquantizers();
+  SetQuantizer(std::move(codes.rotation), std::move(codes.quantizer));
+  mean_squared_error_ = codes.mean_squared_error;
+  search_needs_.rerank = codes.rerank;
+}
+
+// Trains a quantizer of the residuals, rotated, and takes it for this codebook's.
+absl::Status Codebook::TryQuantizer(MatrixView residuals, uint32_t subquantizers, Rotation rotation,
+                                    Executor& executor, ProgressObserver* observer,
+                                    EncodedVectors* encoded) {
   ProductQuantizerOptions fine;
-  fine.subquantizers = spec_.subquantizers;
+  fine.subquantizers = subquantizers;
   fine.nbits = spec_.nbits;
   fine.seed = spec_.seed;
   MatrixView quantized = residuals;
@@ -159,6 +280,7 @@ absl::StatusOr<double> Codebook::TryQuantizer(MatrixView residuals, Rotation rot
   }
   ASSIGN_OR_RETURN(ProductQuantizer quantizer,
                    ProductQuantizer::Train(quantized, fine, executor, observer));
+  spec_.subquantizers = subquantizers;
   SetQuantizer(std::move(rotation), std::move(quantizer));
   encoded->Resize(residuals.rows, code_bytes());
   executor.ParallelFor(residuals.rows, kEncodeBlock, [&](size_t begin, size_t end) {
@@ -167,7 +289,8 @@ absl::StatusOr<double> Codebook::TryQuantizer(MatrixView residuals, Rotation rot
   });
   double sum = 0;
   for (float error : encoded->errors) sum += double{error} * error;
-  return sum / static_cast<double>(encoded->size());
+  mean_squared_error_ = sum / static_cast<double>(encoded->size());
+  return absl::OkStatus();
 }
 
 }  // namespace tessera

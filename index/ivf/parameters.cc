@@ -25,6 +25,12 @@ constexpr uint32_t kTinyDimension = 8;
 // Lists probed by default: this many times the square root of nlist, and at least so many.
 constexpr double kProbeFactor = 1.25;
 constexpr uint32_t kProbeMin = 8;
+// To find a vector, and then to read and compare a byte of it (README.md).
+constexpr double kMemoryReadNs = 10;
+constexpr double kDiskReadNs = 1'500;
+constexpr double kCandidateNsPerByte = 0.12;
+// As many times the points that there were at the training, codes may suit them no more.
+constexpr uint64_t kOutgrown = 2;
 // Candidates reranked grow with the fourth root of the points beyond this many: as more lie as far
 // as the true neighbours, codes tell them apart less well.
 constexpr double kRerankGrowsFrom = 1e6;
@@ -59,21 +65,35 @@ void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, R
   if (spec->training_vectors_per_list == 0) spec->training_vectors_per_list = 256;
 }
 
-SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, uint64_t points) {
+SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds& measured,
+                                    uint64_t points) {
   SearchDefaults defaults;
   // The share of the lists that holds the neighbours shrinks as lists become more, about as the
-  // square root of their number.
+  // square root of their number. Queries may lie farther from the points than those lie from each
+  // other: what was measured of points adds to that, and takes nothing from it.
   const double lists = kProbeFactor * std::sqrt(static_cast<double>(spec.nlist));
-  defaults.nprobe = std::min(spec.nlist, std::max(kProbeMin, static_cast<uint32_t>(lists)));
+  defaults.nprobe =
+      std::min(spec.nlist, std::max({kProbeMin, static_cast<uint32_t>(lists), measured.nprobe}));
   // Coarser codes rank the true neighbours lower.
   const double bits_per_component =
       static_cast<double>(spec.subquantizers) * spec.nbits / std::max(1u, spec.dimension);
-  const double base = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
-  const double growth =
-      std::pow(std::max(1.0, static_cast<double>(points) / kRerankGrowsFrom), 0.25);
+  double base = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
+  double grows_from = kRerankGrowsFrom;
+  if (measured.rerank > 0) {
+    // Of points that were not there to be measured, most may be unlike those that were.
+    const bool outgrown = points / kOutgrown > measured.points;
+    base = outgrown ? std::max<double>(base, measured.rerank) : measured.rerank;
+    grows_from = static_cast<double>(measured.vectors);
+  }
+  const double growth = std::pow(std::max(1.0, static_cast<double>(points) / grows_from), 0.25);
   defaults.rerank = static_cast<uint32_t>(
       std::min<uint64_t>({static_cast<uint64_t>(base * growth), points, limits::kRerankMax}));
   return defaults;
+}
+
+double CandidateNs(RerankSource source, size_t vector_bytes) {
+  return (source == RerankSource::kDisk ? kDiskReadNs : kMemoryReadNs) +
+         static_cast<double>(vector_bytes) * kCandidateNsPerByte;
 }
 
 uint64_t RerankFor(const SearchDefaults& defaults, uint64_t k) {

@@ -1,6 +1,7 @@
 #ifndef TESSERA_INDEX_IVF_PARAMETERS_H_
 #define TESSERA_INDEX_IVF_PARAMETERS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "index/base/types.h"
@@ -23,9 +24,14 @@ struct SearchDefaults {
   uint32_t rerank = 0;  // candidates whose full vectors are compared, for k = 10
 };
 
-// What a search does when its caller does not say: recall@10 of 0.95 or more with exact rerank on
-// the data that was measured (README.md), with a margin. `points` is how many are searched.
-SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, uint64_t points);
+// What a search does when its caller does not say: recall@10 of 0.95 or more with exact rerank,
+// with a margin. It follows what training has measured, else what suited the data that README.md
+// names. `points` is how many are searched.
+SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds& measured,
+                                    uint64_t points);
+
+// To compare one candidate in full, about, where it lies at `source`.
+double CandidateNs(RerankSource source, size_t vector_bytes);
 
 // How many candidates to rerank for k answers, where `rerank` suits 10.
 uint64_t RerankFor(const SearchDefaults& defaults, uint64_t k);

@@ -27,8 +27,9 @@ struct QueryScan {
   static size_t Capacity(size_t keep);
 
   LutScanQuery scan;
-  float constant = 0;  // what the query adds to every distance
-  size_t keep = 0;     // candidates wanted
+  float constant = 0;     // what the query adds to every distance
+  float list_weight = 0;  // CoarseQuantizer::Weight of the query
+  size_t keep = 0;        // candidates wanted
 
   // Drops deleted candidates from index `begin` on, then thins out if there are many.
   void Settle(size_t begin, const SlotSet& deleted);

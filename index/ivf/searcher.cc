@@ -24,7 +24,7 @@ namespace {
 // One (query, list) pair of a batch.
 struct Probe {
   uint32_t query;
-  float distance;  // of the list's centroid
+  float rank;  // of the list: CoarseQuantizer::Nearest
 };
 
 // Queries that share a pass over the lists first settle their thresholds, each on its nearest
@@ -83,7 +83,7 @@ class Batch {
     const MatrixView for_tables = ForTables(queries);
     if (IsMasked(params_)) {
       for (size_t q = 0; q < queries.rows; ++q) {
-        BuildTable(for_tables.row(q), q);
+        BuildTable(queries.row(q), for_tables.row(q), q);
         ScanMasked(queries.row(q).data(), q);
         scratch_.scans[q].Finish();
       }
@@ -91,7 +91,9 @@ class Batch {
     }
     lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
                                    scratch_.nearest.data());
-    for (size_t q = 0; q < queries.rows; ++q) BuildTable(for_tables.row(q), q);
+    for (size_t q = 0; q < queries.rows; ++q) {
+      BuildTable(queries.row(q), for_tables.row(q), q);
+    }
     if (SharesLists(lists_, params_, queries.rows)) {
       ScanShared();
     } else {
@@ -172,9 +174,10 @@ class Batch {
     return {scratch_.for_tables.data(), prepared.rows, cols};
   }
 
-  void BuildTable(std::span<const float> for_table, size_t q) {
+  void BuildTable(std::span<const float> query, std::span<const float> for_table, size_t q) {
     Stopwatch stopwatch(params_.timed);
     QueryScan& s = scratch_.scans[q];
+    s.list_weight = lists_.tables().coarse.Weight(query.data());
     const float factor = lists_.codebook().metric() == Metric::kL2 ? -2.0f : -1.0f;
     lists_.tables().lut.Build(for_table.data(), factor, scratch_.tables.data() + q * TableStride(),
                               &s.scan.scale, &s.constant, scratch_.entries.data());
@@ -195,14 +198,18 @@ class Batch {
     const std::span<const Neighbor> nearest(scratch_.nearest.data() + q * nprobe_, nprobe_);
     for (size_t i = 0; i < nearest.size(); ++i) {
       FetchAhead(i, nearest.size(), [&](size_t at) { return nearest[at].slot; });
-      ScanOne(q, nearest[i].slot, nearest[i].distance);
+      ScanOne(q, nearest[i]);
     }
   }
 
-  void ScanOne(size_t q, size_t list, float distance) {
-    const InvertedList& l = lists_.list(list);
+  void SetOffset(const Neighbor& ranked, QueryScan* scan) const {
+    scan->scan.offset = scan->constant + lists_.tables().coarse.Distance(ranked, scan->list_weight);
+  }
+
+  void ScanOne(size_t q, const Neighbor& list) {
+    const InvertedList& l = lists_.list(list.slot);
     QueryScan* scan = &scratch_.scans[q];
-    scan->scan.offset = scan->constant + distance;
+    SetOffset(list, scan);
     ScanList(shape_, l, &scan, 1, deleted_);
     stats_->lists_scanned += 1;
     stats_->codes_scanned += l.size;
@@ -277,7 +284,7 @@ class Batch {
         PrefetchEntryCodes(*params_.filter, lists_, lists[i + 2].slot);
       }
       const InvertedList& list = lists_.list(lists[i].slot);
-      scan.scan.offset = scan.constant + lists[i].distance;
+      SetOffset(lists[i], &scan);
       const MaskedScan found =
           params_.filter != nullptr
               ? ScanListFiltered(shape_, list, *params_.filter, deleted_, &scan)
@@ -301,7 +308,7 @@ class Batch {
       for (size_t scanned = 0; i < lists.size() && scanned < kSettleTimes * keep_; ++i) {
         FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
         scanned += lists_.list(lists[i].slot).size;
-        ScanOne(q, lists[i].slot, lists[i].distance);
+        ScanOne(q, lists[i]);
         lists[i].slot = kInvalidSlot;
       }
       for (; i < lists.size(); ++i) ++begins[lists[i].slot + 1];
@@ -338,7 +345,7 @@ class Batch {
         FetchForProbe(at + n + i);
         const Probe& probe = scratch_.probes[at + i];
         QueryScan& scan = scratch_.scans[probe.query];
-        scan.scan.offset = scan.constant + probe.distance;
+        SetOffset({probe.rank, static_cast<Slot>(list)}, &scan);
         scans[i] = &scan;
       }
       ScanList(shape_, l, scans, n, deleted_);

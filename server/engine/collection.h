@@ -59,7 +59,7 @@ struct CollectionView {
   uint32_t codebook_version = 0;
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
-  SearchDefaults defaults;                             // of the codebook
+  SearchDefaults defaults;                             // of the codebook, for so many points
   std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
   std::shared_ptr<const PayloadIndexes> indexes;
   uint64_t version = 0;  // grows with every view
@@ -555,7 +555,6 @@ class Collection {
   uint32_t codebook_version_ = 0;
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;
-  SearchDefaults defaults_;
   std::shared_ptr<const CollectionSettings> settings_;
   RequestLedger ledger_;
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();

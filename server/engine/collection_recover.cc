@@ -63,7 +63,6 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
     lists_->Append(encoded.vectors, encoded.slots.data());
     const EncodedSlots* const parts[] = {&encoded};
     UseLists(std::move(lists_), parts);
-    defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
   }
   // Else the disk of a server that is often restarted would never be compacted.
   const KeyRange all = CollectionRange(id_);

@@ -125,8 +125,13 @@ absl::Status Collection::Train(const TrainRequest& request, Operations::Context&
   ASSIGN_OR_RETURN(CodebookSpec spec, TrainingSpec(request));
   operation.OnProgress("sampling", 0, 1);
   ASSIGN_OR_RETURN(Matrix sample, TrainingSample(spec));
+  const IndexConfig index = view()->settings->index;
+  CodeUse use = {.points = points()};
+  if (index.subquantizers == 0) {
+    use.candidate_ns = CandidateNs(RerankSourceOf(index.vectors), vector_bytes());
+  }
   ASSIGN_OR_RETURN(std::shared_ptr<const Codebook> codebook,
-                   Codebook::Train(spec, std::move(sample), executor_, &operation));
+                   Codebook::Train(spec, std::move(sample), executor_, &operation, use));
   return InstallCodebook(std::move(codebook), operation);
 }
 
@@ -324,7 +329,6 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   if (!rest.slots.empty()) lists->Append(rest.vectors, rest.slots.data());
   codebook_ = codebook.codebook;
   codebook_version_ = version;
-  defaults_ = ChooseSearchDefaults(codebook_->spec(), points());
   const EncodedSlots* const parts[] = {&encoded, &rest};
   UseLists(std::move(lists), parts);
   Publish();

@@ -437,7 +437,9 @@ void Collection::Publish() {
   view->leftover = slots_.HeldSnapshot();
   view->codebook_version = codebook_version_;
   view->codebook = codebook_;
-  view->defaults = defaults_;
+  if (codebook_ != nullptr) {
+    view->defaults = ChooseSearchDefaults(codebook_->spec(), codebook_->search_needs(), points());
+  }
   view->settings = settings_;
   view->indexes = indexes_;
   view->version = ++view_version_;

@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
   CLI::App app("Recall against speed of Tessera's index and of its peers, on one thread.");
   app.add_option("data", flags.data, "Folder with base, queries and ground truth")->required();
   app.add_option("--nlist", flags.nlist, "Numbers of inverted lists, one index each");
-  app.add_option("--m", flags.m, "Subquantizers");
+  app.add_option("--m", flags.m, "Subquantizers; 0: as a server chooses them");
   app.add_option("--nbits", flags.nbits, "Bits per subquantizer, 4 or 8");
   app.add_option("--nprobe", flags.nprobe, "Lists searched; a range by default");
   app.add_option("--rerank", flags.rerank, "Candidates compared exactly");

@@ -15,6 +15,7 @@
 #include "index/ivf/codebook.h"
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/lists_snapshot.h"
+#include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
 #include "index/simd/convert.h"
 #include "tests/bench/contender.h"
@@ -61,6 +62,7 @@ class TesseraContender final : public Contender {
   TesseraContender(const Dataset& data, const TesseraOptions& options)
       : data_(data), options_(options), source_(data.base) {
     std::shared_ptr<const Codebook> codebook = TrainOrLoad();
+    subquantizers_ = codebook->subquantizers();
     lists_ = std::make_unique<InvertedLists>(codebook);
     const double start = Seconds();
     const EncodedVectors encoded = EncodeAll(*codebook);
@@ -75,11 +77,11 @@ class TesseraContender final : public Contender {
     snapshot_ = lists_->Snapshot();
     codebook_bytes_ = codebook->memory_bytes();
     MakeSettings();
+    AddDefaults(*codebook);
   }
 
   std::string name() const override {
-    return absl::StrCat("tessera IVF", options_.nlist, ",PQ", options_.subquantizers, "x",
-                        options_.nbits);
+    return absl::StrCat("tessera IVF", options_.nlist, ",PQ", subquantizers_, "x", options_.nbits);
   }
   std::vector<std::string> settings() const override {
     std::vector<std::string> out;
@@ -128,6 +130,11 @@ class TesseraContender final : public Contender {
     spec.nlist = options_.nlist;
     spec.subquantizers = options_.subquantizers;
     spec.nbits = options_.nbits;
+    CodeUse use = {.points = data_.base.rows};
+    if (options_.subquantizers == 0) {
+      use.candidate_ns = CandidateNs(RerankSource::kMemory, data_.base.row_bytes());
+    }
+    ChooseIndexParameters(spec.metric, spec.dimension, use.points, RerankSource::kMemory, &spec);
     const std::string path = CachePath(".codebook");
     if (!options_.cache_folder.empty()) {
       if (std::ifstream in(path, std::ios::binary); in) {
@@ -139,7 +146,7 @@ class TesseraContender final : public Contender {
     }
     const double start = Seconds();
     ThreadExecutor executor;
-    auto codebook = Codebook::Train(spec, Sample(spec), executor, nullptr);
+    auto codebook = Codebook::Train(spec, Sample(spec), executor, nullptr, use);
     Check(codebook.status());
     train_seconds_ = Seconds() - start;
     if (!options_.cache_folder.empty()) {
@@ -175,9 +182,19 @@ class TesseraContender final : public Contender {
     }
   }
 
+  // What a server searches with by default.
+  void AddDefaults(const Codebook& codebook) {
+    const SearchDefaults defaults =
+        ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), data_.base.rows);
+    params_.push_back({.k = kK, .nprobe = defaults.nprobe, .rerank = RerankFor(defaults, kK)});
+    std::printf("%s: by default nprobe %zu, rerank %zu\n", name().c_str(), params_.back().nprobe,
+                params_.back().rerank);
+  }
+
   const Dataset& data_;
   const TesseraOptions options_;
   const MemorySource source_;
+  uint32_t subquantizers_ = 0;
   double train_seconds_ = 0;
   std::unique_ptr<InvertedLists> lists_;
   std::shared_ptr<const ListsSnapshot> snapshot_;

@@ -1,10 +1,13 @@
 #include "index/ivf/coarse_quantizer.h"
 
+#include <cmath>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <tuple>
 
 #include "tests/index/ivf/ivf_test_util.h"
+#include "tests/index/low_rank.h"
 
 namespace tessera {
 namespace {
@@ -25,9 +28,25 @@ class CoarseQuantizerTest : public testing::TestWithParam<std::tuple<Metric, uin
   void NormalizeIfCosine(Matrix* m) {
     if (metric_ == Metric::kCosine) NormalizeRows(m->data(), m->rows(), m->cols());
   }
+  static float Dot(std::span<const float> a, std::span<const float> b) {
+    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0f);
+  }
+  // The lists in their order, by what their rank is said to be.
   std::vector<Neighbor> Exact(size_t query, size_t nprobe) {
-    return test::ExactScan(metric_ == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct,
-                           codebook_->centroids(), queries_.row(query), nprobe);
+    std::vector<Neighbor> exact =
+        test::ExactScan(metric_ == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct,
+                        codebook_->centroids(), queries_.row(query), nlist_);
+    for (Neighbor& list : exact) list.distance += NormTerm(query, list.slot);
+    std::sort(exact.begin(), exact.end());
+    exact.resize(nprobe);
+    return exact;
+  }
+  // COSINE: |q| / (4 / 3) times |c|^2 / 2.
+  float NormTerm(size_t query, Slot list) {
+    if (metric_ != Metric::kCosine) return 0;
+    const auto centroid = codebook_->centroids().row(list);
+    const auto vector = std::span<const float>(queries_.row(query));
+    return std::sqrt(Dot(vector, vector)) * Dot(centroid, centroid) * 3 / 8;
   }
 
   Metric metric_;
@@ -76,6 +95,9 @@ TEST_P(CoarseQuantizerTest, FindsNearlyAllOfTheNearestLists) {
                                        [&](const Neighbor& e) { return e.slot == n.slot; });
         ASSERT_NE(same, exact.end());
         EXPECT_NEAR(n.distance, same->distance, 0.002 * std::abs(same->distance) + 0.05);
+        const float weight = coarse.Weight(queries_.row(q).data());
+        EXPECT_NEAR(coarse.Distance(n, weight), same->distance - NormTerm(q, n.slot),
+                    0.002 * std::abs(same->distance) + 0.05);
       }
       recall += test::Recall(alone, Exact(q, nprobe));
     }
@@ -110,6 +132,55 @@ TEST_P(CoarseQuantizerTest, AllListsAreFoundWhenAllAreAskedFor) {
   for (const Neighbor& n : lists) found.insert(n.slot);
   EXPECT_EQ(found.size(), nlist_);
   EXPECT_EQ(*found.rbegin(), nlist_ - 1);
+}
+
+// Of many components, few of which matter: codes of centroids must not be coarser for it.
+TEST(CoarseQuantizer, FindsTheNearestListsOfEmbeddings) {
+  constexpr size_t kLists = 600, kProbed = 20;
+  const Matrix vectors = test::LowRank(6'000, 512, 96, 0.005f, 1);
+  Matrix queries = test::LowRank(50, 512, 96, 0.005f, 2);
+  const auto codebook = test::TrainCodebook(Metric::kCosine, vectors, kLists, 32, 4);
+  codebook->Prepare(queries, queries.data());
+  const CoarseQuantizer coarse(codebook);
+  CoarseQuantizer::Scratch scratch;
+  double recall = 0;
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    std::vector<Neighbor> all(kLists), found(kProbed);
+    coarse.Nearest(queries.row(q).data(), 1, kLists, scratch, all.data());  // without codes
+    std::sort(all.begin(), all.end());
+    all.resize(kProbed);
+    coarse.Nearest(queries.row(q).data(), 1, kProbed, scratch, found.data());
+    recall += test::Recall(found, all);
+  }
+  EXPECT_GE(recall / static_cast<double>(queries.rows()), 0.98);
+}
+
+// The order of lists that README.md gives figures for, on glosses.
+TEST(CoarseQuantizer, RanksListsByMoreThanTheInnerProduct) {
+  const size_t dim = 128, nlist = 300, probed = 12;
+  const Matrix base = test::ReadWordNet("vectors.npy", ElementType::kFloat16, 25'000, dim);
+  Matrix queries = test::ReadWordNet("queries.npy", ElementType::kFloat32, 500, dim);
+  const auto codebook = test::TrainCodebook(Metric::kCosine, base, nlist, 32, 4);
+  codebook->Prepare(queries, queries.data());
+  const EncodedVectors encoded = test::Encode(*codebook, base);
+  const CoarseQuantizer coarse(codebook);
+  CoarseQuantizer::Scratch scratch;
+  size_t by_rank = 0, by_product = 0;
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    std::vector<Neighbor> found(probed);
+    coarse.Nearest(queries.row(q).data(), 1, probed, scratch, found.data());
+    const auto products =
+        test::ExactScan(Metric::kInnerProduct, codebook->centroids(), queries.row(q), probed);
+    const auto holds = [](const std::vector<Neighbor>& lists, uint32_t list) {
+      return std::any_of(lists.begin(), lists.end(),
+                         [&](const Neighbor& l) { return l.slot == list; });
+    };
+    for (const Neighbor& n : test::ExactScan(Metric::kCosine, base, queries.row(q), 10)) {
+      by_rank += holds(found, encoded.lists[n.slot]);
+      by_product += holds(products, encoded.lists[n.slot]);
+    }
+  }
+  EXPECT_GT(by_rank, by_product);
 }
 
 INSTANTIATE_TEST_SUITE_P(MetricsAndLists, CoarseQuantizerTest,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "index/base/crc32c.h"
+#include "index/base/limits.h"
 #include "index/cluster/random.h"
 #include "index/ivf/codebook.h"
 #include "tests/index/low_rank.h"
@@ -25,24 +26,34 @@ namespace {
 constexpr size_t kHeaderBytes = 8 + 4 + 4;
 constexpr size_t kSpecPayload = kHeaderBytes + 12;
 constexpr size_t kSpecBytes = 1 + 4 * 4 + 8 + 2 * 4 + 8 + 8;
+constexpr size_t kMeasuredBytes = 4 + 2 * 8 + 2 * 4;  // more of it, in version 3
 constexpr size_t kOriginPayload = kSpecPayload + kSpecBytes + 4 + 12;
 constexpr size_t kCentroidsPayload = kOriginPayload + 5 * 4 + 4 + 12;
 
 constexpr size_t kRotationPayload = kCentroidsPayload + 3 * 5 * 4 + 4 + 12;
 constexpr size_t kRotationBytes = 2 * 5 * 4;
 
-// Of vectors that lie in a plane, nearly, residuals are rotated: from five components to two.
-std::shared_ptr<const Codebook> SmallCodebook(bool rotated = false) {
+// What each version of the format is for. Of vectors that lie in a plane, nearly, residuals are
+// rotated: from five components to two. Of few vectors nothing is measured.
+enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3 };
+
+std::shared_ptr<const Codebook> SmallCodebook(Kind kind = kPlain) {
   Random random(1);
-  Matrix points(60, 5);
-  for (size_t i = 0; i < 300; ++i) points.data()[i] = static_cast<float>(random.Uniform());
-  if (rotated) points = test::LowRank(200, 5, 2, 0.01f, 1);
+  Matrix points(kind == kMeasured ? 1'000 : 60, kind == kMeasured ? 4 : 5);
+  for (size_t i = 0; i < points.rows() * points.cols(); ++i) {
+    points.data()[i] = static_cast<float>(random.Uniform());
+  }
+  if (kind == kRotated) points = test::LowRank(200, 5, 2, 0.01f, 1);
   InlineExecutor executor;
-  auto codebook = Codebook::Train(
-      {.metric = Metric::kCosine, .dimension = 5, .nlist = 3, .subquantizers = 2, .nbits = 4},
-      points, executor, nullptr);
+  auto codebook = Codebook::Train({.metric = Metric::kCosine,
+                                   .dimension = static_cast<uint32_t>(points.cols()),
+                                   .nlist = 3,
+                                   .subquantizers = 2,
+                                   .nbits = 4},
+                                  points, executor, nullptr);
   EXPECT_TRUE(codebook.ok()) << codebook.status();
-  EXPECT_EQ((*codebook)->rotation().is_none(), !rotated);
+  EXPECT_EQ((*codebook)->rotation().is_none(), kind != kRotated);
+  EXPECT_EQ((*codebook)->search_needs().nprobe > 0, kind == kMeasured);
   return *codebook;
 }
 
@@ -53,13 +64,14 @@ absl::StatusCode ParseCode(const std::string& bytes) {
 // The bytes with `size` of them at `offset` replaced, and the checksum of the spec section made
 // right again: what a writer that lies would produce.
 std::string WithSpecField(std::string bytes, size_t offset, const void* value, size_t size) {
+  const size_t spec = kSpecBytes + (bytes[8] == kMeasured ? kMeasuredBytes : 0);
   std::memcpy(bytes.data() + kSpecPayload + offset, value, size);
-  const uint32_t crc = Crc32c(std::string_view(bytes).substr(kHeaderBytes, 12 + kSpecBytes));
-  std::memcpy(bytes.data() + kSpecPayload + kSpecBytes, &crc, 4);
+  const uint32_t crc = Crc32c(std::string_view(bytes).substr(kHeaderBytes, 12 + spec));
+  std::memcpy(bytes.data() + kSpecPayload + spec, &crc, 4);
   return bytes;
 }
 
-class CodebookFormat : public testing::TestWithParam<bool> {
+class CodebookFormat : public testing::TestWithParam<Kind> {
  protected:
   const std::shared_ptr<const Codebook> codebook_ = SmallCodebook(GetParam());
 };
@@ -70,16 +82,19 @@ TEST_P(CodebookFormat, RoundTrip) {
   const auto parsed = Codebook::Parse(bytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ((*parsed)->Serialize(), bytes);
+  EXPECT_EQ(bytes[8], GetParam()) << "the version";
   EXPECT_EQ((*parsed)->metric(), Metric::kCosine);
-  EXPECT_EQ((*parsed)->dimension(), 5u);
+  EXPECT_EQ((*parsed)->dimension(), GetParam() == kMeasured ? 4u : 5u);
   EXPECT_EQ((*parsed)->nlist(), 3u);
   EXPECT_EQ((*parsed)->subquantizers(), 2u);
   EXPECT_EQ((*parsed)->nbits(), 4u);
   EXPECT_EQ((*parsed)->spec().seed, codebook->spec().seed);
   EXPECT_EQ((*parsed)->training_vectors(), codebook->training_vectors());
-  EXPECT_EQ((*parsed)->rotation().reduced(), GetParam() ? 2u : 0u);
+  EXPECT_EQ((*parsed)->rotation().reduced(), GetParam() == kRotated ? 2u : 0u);
   EXPECT_EQ((*parsed)->rotation().deviation(), codebook->rotation().deviation());
   EXPECT_EQ((*parsed)->mean_squared_error(), codebook->mean_squared_error());
+  EXPECT_EQ((*parsed)->search_needs(), codebook->search_needs());
+  EXPECT_EQ((*parsed)->query_length(), codebook->query_length());
   EXPECT_EQ((*parsed)->memory_bytes(), codebook->memory_bytes());
 }
 
@@ -105,7 +120,7 @@ TEST_P(CodebookFormat, TrailingBytesAreAnError) {
 
 TEST_P(CodebookFormat, NewerVersionIsUnimplemented) {
   std::string bytes = codebook_->Serialize();
-  bytes[8] = 3;
+  bytes[8] = 4;
   const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
   std::memcpy(bytes.data() + 12, &crc, 4);
   EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kUnimplemented);
@@ -130,8 +145,44 @@ TEST(CodebookFields, FieldsThatLieAreErrors) {
   }
 }
 
+TEST(CodebookFields, MeasurementsThatLieAreErrors) {
+  const std::string bytes = SmallCodebook(kMeasured)->Serialize();
+  const auto code_of = [&](char metric, float length, uint64_t vectors, uint64_t points,
+                           uint32_t nprobe, uint32_t rerank) {
+    std::string changed = WithSpecField(bytes, 0, &metric, 1);
+    size_t offset = kSpecBytes;
+    const auto set = [&](const auto& value) {
+      changed = WithSpecField(changed, offset, &value, sizeof(value));
+      offset += sizeof(value);
+    };
+    set(length);
+    set(vectors);
+    set(points);
+    set(nprobe);
+    set(rerank);
+    EXPECT_EQ(offset, kSpecBytes + kMeasuredBytes);
+    return ParseCode(changed);
+  };
+  constexpr char kProduct = 2, kCosine = 3;
+  EXPECT_EQ(code_of(kProduct, 2.5f, 60, 70, 3, 100), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 3, 100), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kProduct, 2.5f, 0, 0, 0, 0), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kCosine, 0, 0, 0, 0, 0), absl::StatusCode::kDataLoss) << "is of version 1";
+  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 4, 100), absl::StatusCode::kDataLoss) << "of three lists";
+  EXPECT_EQ(code_of(kCosine, 0, 60, 59, 3, 100), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 0, 100), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 0, 0, 3, 100), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 3, 0), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 3, limits::kRerankMax + 1), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 1, 60, 70, 3, 100), absl::StatusCode::kDataLoss) << "needs no length";
+  for (float length :
+       {-1.0f, 1e-20f, 1e20f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
+    EXPECT_EQ(code_of(kProduct, length, 60, 70, 3, 100), absl::StatusCode::kDataLoss) << length;
+  }
+}
+
 TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
-  const std::string bytes = SmallCodebook(/*rotated=*/true)->Serialize();
+  const std::string bytes = SmallCodebook(kRotated)->Serialize();
   const auto with_rotation = [&](const std::function<void(std::span<float>)>& change) {
     std::vector<float> rows(kRotationBytes / sizeof(float));
     std::memcpy(rows.data(), bytes.data() + kRotationPayload, kRotationBytes);
@@ -157,14 +208,16 @@ TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
             absl::StatusCode::kDataLoss);
 }
 
-TEST(CodebookFields, TheVersionSaysWhetherThereIsARotation) {
-  for (bool rotated : {false, true}) {
-    std::string bytes = SmallCodebook(rotated)->Serialize();
-    EXPECT_EQ(bytes[8], rotated ? 2 : 1);
-    bytes[8] = rotated ? 1 : 2;
-    const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
-    std::memcpy(bytes.data() + 12, &crc, 4);
-    EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kDataLoss);
+TEST(CodebookFields, TheVersionSaysWhatThereIs) {
+  for (Kind kind : {kPlain, kRotated, kMeasured}) {
+    for (Kind other : {kPlain, kRotated, kMeasured}) {
+      std::string bytes = SmallCodebook(kind)->Serialize();
+      bytes[8] = static_cast<char>(other);
+      const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
+      std::memcpy(bytes.data() + 12, &crc, 4);
+      EXPECT_EQ(ParseCode(bytes),
+                kind == other ? absl::StatusCode::kOk : absl::StatusCode::kDataLoss);
+    }
   }
 }
 
@@ -181,7 +234,7 @@ TEST(CodebookFields, NonFiniteComponentsAreErrors) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(PlainAndRotated, CodebookFormat, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Kinds, CodebookFormat, testing::Values(kPlain, kRotated, kMeasured));
 
 }  // namespace
 }  // namespace tessera

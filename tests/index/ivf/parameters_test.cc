@@ -40,7 +40,7 @@ TEST(ChooseIndexParameters, FillsEveryFieldWithinLimits) {
       EXPECT_NE(spec.seed, 0u);
       EXPECT_NE(spec.training_vectors_per_list, 0u);
       EXPECT_LE(spec.nlist, std::max<uint64_t>(points, 1));
-      const SearchDefaults defaults = ChooseSearchDefaults(spec, points);
+      const SearchDefaults defaults = ChooseSearchDefaults(spec, SearchNeeds(), points);
       EXPECT_GE(defaults.nprobe, 1u);
       EXPECT_LE(defaults.nprobe, spec.nlist);
       EXPECT_LE(defaults.rerank, std::min<uint64_t>(points, limits::kRerankMax));
@@ -69,16 +69,16 @@ TEST(ChooseIndexParameters, KeepsWhatIsSet) {
 TEST(ChooseSearchDefaults, CoarserCodesAreRerankedDeeper) {
   const CodebookSpec fine = {.dimension = 128, .nlist = 100, .subquantizers = 64, .nbits = 4};
   const CodebookSpec coarse = {.dimension = 128, .nlist = 100, .subquantizers = 8, .nbits = 8};
-  EXPECT_LT(ChooseSearchDefaults(fine, 1'000'000).rerank,
-            ChooseSearchDefaults(coarse, 1'000'000).rerank);
-  EXPECT_EQ(RerankFor(ChooseSearchDefaults(fine, 1'000'000), 500), 5000u);
+  EXPECT_LT(ChooseSearchDefaults(fine, SearchNeeds(), 1'000'000).rerank,
+            ChooseSearchDefaults(coarse, SearchNeeds(), 1'000'000).rerank);
+  EXPECT_EQ(RerankFor(ChooseSearchDefaults(fine, SearchNeeds(), 1'000'000), 500), 5000u);
 }
 
 TEST(ChooseSearchDefaults, RerankGrowsSlowlyWithThePoints) {
   const CodebookSpec spec = {.dimension = 128, .nlist = 100, .subquantizers = 32, .nbits = 4};
-  const uint32_t small = ChooseSearchDefaults(spec, 50'000).rerank;
-  EXPECT_EQ(small, ChooseSearchDefaults(spec, 1'000'000).rerank);
-  EXPECT_EQ(2 * small, ChooseSearchDefaults(spec, 16'000'000).rerank);
+  const uint32_t small = ChooseSearchDefaults(spec, SearchNeeds(), 50'000).rerank;
+  EXPECT_EQ(small, ChooseSearchDefaults(spec, SearchNeeds(), 1'000'000).rerank);
+  EXPECT_EQ(2 * small, ChooseSearchDefaults(spec, SearchNeeds(), 16'000'000).rerank);
 }
 
 TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
@@ -87,8 +87,8 @@ TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
   ChooseIndexParameters(Metric::kL2, 128, 1'000'000, RerankSource::kDisk, &disk);
   EXPECT_EQ(memory.subquantizers, 32u);
   EXPECT_EQ(disk.subquantizers, 64u);
-  EXPECT_GT(ChooseSearchDefaults(memory, 1'000'000).rerank,
-            ChooseSearchDefaults(disk, 1'000'000).rerank);
+  EXPECT_GT(ChooseSearchDefaults(memory, SearchNeeds(), 1'000'000).rerank,
+            ChooseSearchDefaults(disk, SearchNeeds(), 1'000'000).rerank);
 }
 
 std::vector<Neighbor> Exact(MatrixView base, std::span<const float> query, size_t k) {
@@ -118,7 +118,7 @@ TEST(Defaults, FindTheNeighborsOnRealVectors) {
   const Codebook& codebook = **trained;
   EncodedVectors encoded;
   codebook.Encode(base, executor, &encoded);
-  const SearchDefaults defaults = ChooseSearchDefaults(spec, base.rows());
+  const SearchDefaults defaults = ChooseSearchDefaults(spec, codebook.search_needs(), base.rows());
   const uint64_t rerank = RerankFor(defaults, 10);
   ASSERT_EQ(codebook.nbits(), 4u);
 

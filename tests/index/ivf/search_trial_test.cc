@@ -1,0 +1,156 @@
+#include "index/ivf/search_trial.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "tests/index/ivf/ivf_test_util.h"
+#include "tests/index/low_rank.h"
+#include "tests/index/test_executor.h"
+
+namespace tessera {
+namespace {
+
+constexpr size_t kRows = 1'500;
+constexpr size_t kQueries = 40;
+constexpr size_t kDim = 20;
+
+float Dot(std::span<const float> a, std::span<const float> b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0f);
+}
+
+// Written out without any of the code that is tested.
+class SearchTrialTest : public testing::TestWithParam<Metric> {
+ protected:
+  SearchTrialTest()
+      : rows_(test::RandomVectors(kRows, kDim, 1)),
+        queries_(test::RandomVectors(kQueries, kDim, 2)) {
+    codebook_ = test::TrainCodebook(GetParam(), rows_, 30, 5, 4);
+    encoded_ = test::Encode(*codebook_, rows_);
+    codebook_->Prepare(rows_, rows_.data());
+    codebook_->Prepare(queries_, queries_.data());
+  }
+
+  // The smaller the nearer.
+  float Distance(std::span<const float> query, std::span<const float> vector) const {
+    if (GetParam() != Metric::kL2) return -Dot(query, vector);
+    return Dot(vector, vector) - 2 * Dot(query, vector);
+  }
+
+  std::vector<size_t> Nearest(size_t q) const {
+    std::vector<size_t> order(kRows);
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return Distance(queries_.row(q), rows_.row(a)) < Distance(queries_.row(q), rows_.row(b));
+    });
+    return order;
+  }
+
+  static uint32_t Quantile(std::vector<size_t> ranks, double share) {
+    std::sort(ranks.begin(), ranks.end());
+    return static_cast<uint32_t>(
+        ranks[static_cast<size_t>(std::ceil(share * static_cast<double>(ranks.size()))) - 1] + 1);
+  }
+
+  Matrix rows_, queries_;
+  std::shared_ptr<const Codebook> codebook_;
+  EncodedVectors encoded_;
+};
+
+TEST_P(SearchTrialTest, CountsListsAndCandidates) {
+  std::vector<size_t> list_ranks, candidate_ranks;
+  for (size_t q = 0; q < kQueries; ++q) {
+    const std::span<const float> query = std::as_const(queries_).row(q);
+    const auto rank_of = [&](uint32_t list) {
+      const std::span<const float> centroid = codebook_->centroids().row(list);
+      if (GetParam() != Metric::kCosine) return Distance(query, centroid);
+      return Dot(centroid, centroid) - 2 * 4.0f / 3 * Dot(query, centroid);  // of unit queries
+    };
+    std::vector<float> coded(kRows);
+    for (size_t i = 0; i < kRows; ++i) {
+      std::vector<float> decoded(kDim);
+      codebook_->DecodeResidual(encoded_.codes.data() + i * codebook_->code_bytes(),
+                                decoded.data());
+      const std::span<const float> centroid = codebook_->centroids().row(encoded_.lists[i]);
+      for (size_t t = 0; t < kDim; ++t) decoded[t] += centroid[t];
+      coded[i] = Distance(query, decoded);
+    }
+    const std::vector<size_t> nearest = Nearest(q);
+    for (size_t i = 0; i < SearchTrial::kNeighbors; ++i) {
+      const uint32_t list = encoded_.lists[nearest[i]];
+      size_t lists = 0, candidates = 0;
+      for (uint32_t l = 0; l < codebook_->nlist(); ++l) lists += rank_of(l) < rank_of(list);
+      for (size_t j = 0; j < SearchTrial::kCompared; ++j) {
+        candidates += coded[nearest[j]] < coded[nearest[i]];
+      }
+      list_ranks.push_back(lists);
+      candidate_ranks.push_back(candidates);
+    }
+  }
+  TestExecutor executor(3);
+  const SearchTrial trial(*codebook_, queries_, rows_, executor);
+  for (double share : {0.5, 0.9, 0.99, 1.0}) {
+    EXPECT_NEAR(trial.Lists(share), Quantile(list_ranks, share), 1) << share;
+    // Sums in another order may swap two of many candidates that are equally far.
+    EXPECT_NEAR(trial.Candidates(*codebook_, share, executor), Quantile(candidate_ranks, share), 2)
+        << share;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, SearchTrialTest,
+                         testing::Values(Metric::kL2, Metric::kInnerProduct, Metric::kCosine));
+
+TEST(SearchTrialQueries, AreFewOfTheSample) {
+  EXPECT_EQ(SearchTrial::QueriesOf(0), 0u);
+  EXPECT_EQ(SearchTrial::QueriesOf(999), 0u);
+  EXPECT_GT(SearchTrial::QueriesOf(1'000), 20u);
+  for (size_t rows : {1'000u, 5'000u, 100'000u, 10'000'000u}) {
+    EXPECT_LE(SearchTrial::QueriesOf(rows), rows / 30) << rows;
+    EXPECT_LE(SearchTrial::QueriesOf(rows), 1'000u) << rows;
+  }
+}
+
+Metric MetricOf(bool unit) { return unit ? Metric::kCosine : Metric::kL2; }
+
+// How many subquantizers training chooses where a search begins with a fourth of the components,
+// for so many points that codes are nearly all that it reads.
+std::shared_ptr<const Codebook> Choose(MatrixView sample, double candidate_ns, bool unit = false) {
+  CodebookSpec spec = {.metric = MetricOf(unit),
+                       .dimension = static_cast<uint32_t>(sample.cols),
+                       .nlist = 16,
+                       .subquantizers = static_cast<uint32_t>(sample.cols / 4),
+                       .iterations = 5};
+  const CodeUse use = {1'000'000, candidate_ns};
+  TestExecutor executor(2);
+  auto codebook = Codebook::Train(spec, sample, executor, nullptr, use);
+  EXPECT_TRUE(codebook.ok()) << codebook.status();
+  return *codebook;
+}
+
+TEST(ChosenSubquantizers, AreFewerWhereVectorsVaryInFewDirections) {
+  const auto few = Choose(test::LowRank(3'000, 128, 12, 0.002f, 1), 30, /*unit=*/true);
+  EXPECT_EQ(few->subquantizers(), 16u);
+  EXPECT_FALSE(few->rotation().is_none());
+  EXPECT_GT(few->search_needs().rerank, 0u);
+  EXPECT_LT(few->search_needs().rerank, SearchTrial::kCompared);
+}
+
+TEST(ChosenSubquantizers, AreMoreWhereCandidatesAreDear) {
+  const Matrix vectors = test::RandomVectors(3'000, 64, 1);
+  const uint32_t cheap = Choose(vectors, 1)->subquantizers();
+  const uint32_t dear = Choose(vectors, 1e6)->subquantizers();
+  EXPECT_LE(cheap, 16u);
+  EXPECT_EQ(dear, 32u);
+}
+
+TEST(ChosenSubquantizers, StayWhatIsAskedForWithoutAUse) {
+  const Matrix vectors = test::LowRank(3'000, 128, 12, 0.002f, 1);
+  const auto codebook = test::TrainCodebook(Metric::kCosine, vectors, 16, 40, 4);
+  EXPECT_EQ(codebook->subquantizers(), 40u);
+  EXPECT_GT(codebook->search_needs().nprobe, 0u);
+}
+
+}  // namespace
+}  // namespace tessera
