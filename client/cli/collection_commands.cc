@@ -158,7 +158,8 @@ void AddCreate(CLI::App& group, Command& selected) {
       ->check(CLI::IsMember({"memory", "disk"}));
   create->add_option("--nlist", options->nlist, "Inverted lists; default: chosen at training");
   create->add_option("--subquantizers", options->subquantizers,
-                     "Parts a vector is cut into for product quantization");
+                     "Parts a vector is cut into for product quantization; default: chosen at "
+                     "training");
   create->add_option("--nbits", options->nbits, "Bits of each part's code")
       ->check(CLI::IsMember({"4", "8"}));
   create->add_option("--seed", options->seed, "Of training: same seed and data, same codebook");

@@ -66,7 +66,7 @@ void AddTrainingOptions(CLI::App* update, UpdateOptions& options) {
   const std::string training = " (from the next training on)";
   update->add_option("--nlist", options.nlist, "Inverted lists; 0: chosen" + training);
   update->add_option("--subquantizers", options.subquantizers,
-                     "Parts a vector is cut into" + training);
+                     "Parts a vector is cut into; 0: chosen" + training);
   update->add_option("--nbits", options.nbits, "Bits of each part's code" + training)
       ->check(CLI::IsMember({"4", "8"}));
   update->add_option("--seed", options.seed, "Of training" + training);

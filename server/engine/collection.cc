@@ -44,6 +44,9 @@ CollectionInfo Collection::Info() const {
   if (now->codebook != nullptr) {
     // What training chose where the user left the choice.
     if (info.spec.index.nlist == 0) info.spec.index.nlist = now->codebook->nlist();
+    if (info.spec.index.subquantizers == 0) {
+      info.spec.index.subquantizers = now->codebook->subquantizers();
+    }
     if (info.spec.index.default_nprobe == 0) {
       info.spec.index.default_nprobe = static_cast<uint32_t>(now->defaults.nprobe);
     }

@@ -73,15 +73,13 @@ absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
   RETURN_IF_ERROR(CheckIndex(index, spec->dimension));
   CodebookSpec chosen;
   chosen.nlist = index.nlist;
-  chosen.subquantizers = index.subquantizers;
   chosen.nbits = index.nbits;
   chosen.seed = index.seed;
   chosen.iterations = index.iterations;
   chosen.training_vectors_per_list = index.training_vectors_per_list;
-  // The number of points is not known yet: nlist stays open until the training.
+  // The points are not known yet: nlist and subquantizers stay open until the training.
   ChooseIndexParameters(spec->metric, spec->dimension, /*points=*/0, RerankSourceOf(index.vectors),
                         &chosen);
-  index.subquantizers = chosen.subquantizers;
   index.nbits = chosen.nbits;
   index.seed = chosen.seed;
   index.iterations = chosen.iterations;

@@ -187,7 +187,8 @@ TEST_F(CliTest, LoadsTrainsSearchesAndEvaluates) {
   for (size_t i = 0; i < hits.size(); ++i) EXPECT_EQ(more[i + 1]["id"], hits[i]["id"]);
 
   ExpectGroupsAndExamples();
-  ExpectRangeAndBounds(hits);
+  ExpectRangeAndBounds(RunJson(
+      {"search", "words", "--id", "20656", "--limit", "5", "--exact"})["results"][0]["hits"]);
 
   const Json from_file = RunJson({"search", "words", "--queries", WordNetFile("queries.npy"),
                                   "--rows", "3:5", "--limit", "1", "--exact"});

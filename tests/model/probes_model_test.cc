@@ -98,9 +98,7 @@ class ProbesModelTest : public EngineFixture, public testing::WithParamInterface
     const std::vector<std::vector<Hit>> truth = Find(filter, 0);
     std::vector<std::vector<Hit>> before = Find(filter, 1);
     EXPECT_EQ(plan_, plan);
-    size_t first = 0;
-    for (size_t q = 0; q < kQueries; ++q) first += Found(before[q], truth[q]);
-    EXPECT_LT(first, kQueries * kLimit) << "one list holds everything: this shows nothing";
+    for (size_t q = 0; q < kQueries; ++q) missed_ += kLimit - Found(before[q], truth[q]);
     for (uint32_t nprobe = 2; nprobe <= kLists; nprobe += 1 + nprobe / 8) {
       const std::vector<std::vector<Hit>> now = Find(filter, nprobe);
       EXPECT_EQ(plan_, plan);
@@ -120,6 +118,7 @@ class ProbesModelTest : public EngineFixture, public testing::WithParamInterface
   }
 
   Matrix queries_{kQueries, kDimension};
+  size_t missed_ = 0;                     // by searches of one list
   SearchPlan plan_ = SearchPlan::kExact;  // of the last search
 };
 
@@ -138,6 +137,7 @@ TEST_P(ProbesModelTest, MoreProbesNeverLowerTheRecallOfAnyQuery) {
        {Within("any", 0, some), Within("rank", 0, some), Within("rank", kPoints - some, kPoints)}) {
     ExpectMoreProbesFindMore(filter, SearchPlan::kMaskedLists);
   }
+  EXPECT_GT(missed_, kQueries) << "one list holds nearly everything: this shows nothing";
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, ProbesModelTest,

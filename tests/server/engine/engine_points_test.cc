@@ -25,7 +25,7 @@ TEST_F(EnginePoints, CreatedCollectionHasItsDefaultsFilledIn) {
   auto info = engine_->GetCollection("c");
   ASSERT_TRUE(info.ok());
   EXPECT_EQ(info->state, CollectionState::kUntrained);
-  EXPECT_GT(info->spec.index.subquantizers, 0u);
+  EXPECT_EQ(info->spec.index.subquantizers, 0u) << "chosen at training";
   EXPECT_GT(info->spec.index.nbits, 0u);
   EXPECT_GT(info->spec.index.iterations, 0u);
   EXPECT_EQ(info->points, 0u);
