@@ -121,8 +121,8 @@ double SearchNs(const Codebook& codebook, const CodeUse& use) {
          static_cast<double>(RerankFor(defaults, SearchTrial::kNeighbors)) * use.candidate_ns;
 }
 
-// Vectors that searches are tried with: taken out of the sample, from all over it, whose rows they
-// leave are filled by its last.
+// Vectors that searches are tried with: taken out of the sample, from all over it. Its last rows
+// come in their places, and into those of the last ones first, so that none is lost.
 struct HeldBack {
   Matrix queries;
   MatrixView rows;  // of the sample, that are left
@@ -221,8 +221,8 @@ absl::Status Codebook::ChooseSubquantizers(const SearchTrial& trial, MatrixView 
     ASSIGN_OR_RETURN(const bool faster, is_faster(fewer));
     if (!faster) break;
   }
-  if (spec_.subquantizers != first || 2 * first > (dimension() + 1) / kFinestComponents)
-    return absl::OkStatus();
+  const bool is_finest = 2 * first > (dimension() + 1) / kFinestComponents;
+  if (spec_.subquantizers != first || is_finest) return absl::OkStatus();
   return is_faster(2 * first).status();
 }
 

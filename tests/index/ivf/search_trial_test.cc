@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/low_rank.h"
@@ -110,6 +112,27 @@ TEST(SearchTrialQueries, AreFewOfTheSample) {
     EXPECT_LE(SearchTrial::QueriesOf(rows), rows / 30) << rows;
     EXPECT_LE(SearchTrial::QueriesOf(rows), 1'000u) << rows;
   }
+}
+
+// With as many lists as vectors are left, each of those is a centroid.
+TEST(SearchTrialQueries, AreTakenOutOfTheSampleAndNothingElse) {
+  constexpr size_t kSample = 8'192;  // so many that some of its last rows are queries
+  const size_t left = kSample - SearchTrial::QueriesOf(kSample);
+  Matrix sample(kSample, 2);
+  for (size_t i = 0; i < kSample; ++i) {
+    sample.row(i)[0] = static_cast<float>(i % 100);
+    sample.row(i)[1] = static_cast<float>(i / 100);
+  }
+  const auto codebook =
+      test::TrainCodebook(Metric::kInnerProduct, sample, static_cast<uint32_t>(left), 2, 8);
+  std::set<std::pair<float, float>> centroids;
+  for (size_t l = 0; l < left; ++l) {
+    const auto centroid = codebook->centroids().row(l);
+    centroids.emplace(centroid[0], centroid[1]);
+    EXPECT_EQ(centroid[0], std::round(centroid[0]));
+    EXPECT_EQ(centroid[1], std::round(centroid[1]));
+  }
+  EXPECT_EQ(centroids.size(), left);
 }
 
 Metric MetricOf(bool unit) { return unit ? Metric::kCosine : Metric::kL2; }
