@@ -1,7 +1,6 @@
 #include "index/ivf/coarse_quantizer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "index/base/matrix.h"
@@ -59,10 +58,9 @@ CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
   }
 }
 
-float CoarseQuantizer::Weight(const float* query) const {
-  if (half_norms_.empty()) return 0;
-  const float square = FloatDotProduct(query, query, codebook_->dimension());
-  return std::isfinite(square) ? std::sqrt(square) / codebook_->query_length() : 0;
+void CoarseQuantizer::AddNorms(float weight, std::span<const Slot> lists, float* distances) const {
+  if (weight == 0) return;
+  for (size_t i = 0; i < lists.size(); ++i) distances[i] += weight * half_norms_[lists[i]];
 }
 
 const float* CoarseQuantizer::Lengthened(const float* queries, size_t n, Scratch& scratch) const {
@@ -104,11 +102,8 @@ void CoarseQuantizer::Distances(const float* query, std::span<const uint32_t> wh
   Grow(scratch.distances, which.size());
   for (size_t i = 0; i < which.size(); ++i) scratch.rows[i] = stored.row(which[i]);
   ScorerOf(query, scratch).Score(scratch.rows.data(), which.size(), scratch.distances.data());
-  const float weight = Weight(query);
-  for (size_t i = 0; i < which.size(); ++i) {
-    const float norm = weight == 0 ? 0 : half_norms_[which[i]];
-    distances[i] = {scratch.distances[i] + weight * norm, which[i]};
-  }
+  AddNorms(Weight(query), which, scratch.distances.data());
+  for (size_t i = 0; i < which.size(); ++i) distances[i] = {scratch.distances[i], which[i]};
 }
 
 void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
@@ -124,9 +119,7 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
     for (size_t i = 0; i < s.count; ++i) scratch.rows[i] = stored.row(s.slots[i]);
     scorer.Score(scratch.rows.data(), s.count, s.distances);
   }
-  if (const float weight = Weight(query); weight > 0) {
-    for (size_t i = 0; i < s.count; ++i) s.distances[i] += weight * half_norms_[s.slots[i]];
-  }
+  AddNorms(Weight(query), {s.slots, s.count}, s.distances);
   if (s.count > nprobe) {
     s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &s.threshold);
   }

@@ -58,7 +58,7 @@ class CoarseQuantizer {
   // What |c|^2 / 2 counts for in the rank of a list. Vectors of about one length vary the more
   // around their centroid the shorter it is, and the likelier one of them is near: lists are ranked
   // as by the Euclidean distance from the query at the length of Codebook::query_length().
-  float Weight(const float* query) const;
+  float Weight(const float* query) const { return codebook_->NormWeight(query); }
   // A list's term in distances, |q - c|^2 or -<q, c>, of its rank for a query of that weight.
   float Distance(const Neighbor& ranked, float weight) const {
     return weight == 0 ? ranked.distance : ranked.distance - weight * half_norms_[ranked.slot];
@@ -76,6 +76,8 @@ class CoarseQuantizer {
   ExactScorer& ScorerOf(const float* query, Scratch& scratch) const;
   // `n` queries at the length that lists are ranked by: themselves, or copies in `scratch`.
   const float* Lengthened(const float* queries, size_t n, Scratch& scratch) const;
+  // Makes ranks of distances.
+  void AddNorms(float weight, std::span<const Slot> lists, float* distances) const;
   // Compares the candidates with the query, and keeps the nprobe nearest.
   void Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
                Neighbor* lists) const;

@@ -17,8 +17,6 @@
 namespace tessera {
 namespace {
 
-// Vectors encoded together by one thread.
-constexpr size_t kEncodeBlock = 1024;
 // Of a rotation that is read: those that are trained are a hundred times nearer to one.
 constexpr double kRotationTolerance = 1e-3;
 // Of a query whose lists are ranked by Euclidean distance, in lengths of vectors (README.md).
@@ -88,6 +86,13 @@ void Codebook::Prepare(MatrixView in, float* out) const {
 
 float Codebook::query_length() const {
   return kQueryLength * (metric() == Metric::kCosine ? 1.0f : vector_length_);
+}
+
+float Codebook::NormWeight(const float* query) const {
+  const float length = query_length();
+  if (length == 0) return 0;
+  const float square = FloatDotProduct(query, query, dimension());
+  return std::isfinite(square) ? std::sqrt(square) / length : 0;
 }
 
 void Codebook::ForTable(MatrixView prepared, float* out) const {

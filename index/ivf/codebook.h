@@ -144,6 +144,9 @@ class Codebook {
   // third more than that of vectors, which all have about one (for COSINE it is 1). 0 where lists
   // are ranked by the metric itself: for L2, and for inner products of vectors of any length.
   float query_length() const;
+  // What |c|^2 / 2 counts for beside -<q, c> in the rank of a list, for a prepared query: the same
+  // order as by that Euclidean distance. 0 where query_length() is.
+  float NormWeight(const float* query) const;
   const SearchNeeds& search_needs() const { return search_needs_; }
 
   // Turns vectors or queries as a user gave them (dimension() columns) into what the centroids and
@@ -169,6 +172,9 @@ class Codebook {
   void DecodeResidual(const uint8_t* code, float* out) const;
 
  private:
+  // Vectors encoded together by one thread.
+  static constexpr size_t kEncodeBlock = 1024;
+
   Codebook(const CodebookSpec& spec, std::vector<float> origin, Matrix centroids,
            Executor& executor);
 

@@ -18,8 +18,6 @@
 namespace tessera {
 namespace {
 
-// Vectors encoded together by one thread.
-constexpr size_t kEncodeBlock = 1024;
 // Rows that are summed in one go.
 constexpr size_t kMeanRows = 16'384;
 // Residuals that the product quantizer is trained on, at most; it takes its own share of them.

@@ -23,6 +23,10 @@ constexpr size_t kCodedQueries = 128;
 constexpr size_t kQueriesAtOnce = 64;
 constexpr size_t kRowsAtOnce = 2048;
 
+float HalfNorm(std::span<const float> row) {
+  return FloatDotProduct(row.data(), row.data(), row.size()) / 2;
+}
+
 // The value below or at which `share` of the values are, in place.
 uint32_t Quantile(std::vector<uint32_t>& values, double share) {
   const auto wanted = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
@@ -46,13 +50,16 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
       FindNearest(first, std::min(kQueriesAtOnce, end - first));
     }
   });
+  std::vector<float> half_norms(codebook.nlist());
+  for (size_t l = 0; l < half_norms.size(); ++l)
+    half_norms[l] = HalfNorm(codebook.centroids().row(l));
   list_ranks_.resize(queries.rows * kNeighbors);
   executor.ParallelFor(queries.rows, 1, [&](size_t begin, size_t end) {
     for (size_t q = begin; q < end; ++q) {
       Nearest& nearest = nearest_[q];
       nearest.lists.resize(nearest.rows.size());
       codebook.Assign(Gathered(nearest), nearest.lists.data());
-      RankLists(codebook, q);
+      RankLists(codebook, half_norms, q);
     }
   });
 }
@@ -68,7 +75,7 @@ void SearchTrial::FindNearest(size_t first_query, size_t count) {
     const MatrixView block = rows_.Rows(first, std::min(kRowsAtOnce, rows_.rows - first));
     InnerProducts(queries_.Rows(first_query, count), block, products.data(), kRowsAtOnce);
     for (size_t i = 0; i < block.rows && metric_ == Metric::kL2; ++i) {
-      half_norms[i] = FloatDotProduct(block.row(i).data(), block.row(i).data(), block.cols) / 2;
+      half_norms[i] = HalfNorm(block.row(i));
     }
     for (size_t q = 0; q < count; ++q) {
       for (size_t i = 0; i < block.rows; ++i) {
@@ -93,20 +100,13 @@ Matrix SearchTrial::Gathered(const Nearest& nearest) const {
 }
 
 // As CoarseQuantizer ranks them.
-void SearchTrial::RankLists(const Codebook& codebook, size_t query) {
+void SearchTrial::RankLists(const Codebook& codebook, std::span<const float> half_norms,
+                            size_t query) {
   const MatrixView centroids = codebook.centroids();
-  const float* vector = queries_.row(query).data();
-  float weight = metric_ == Metric::kL2 ? 1 : 0;
-  if (codebook.query_length() > 0) {
-    weight = std::sqrt(FloatDotProduct(vector, vector, queries_.cols)) / codebook.query_length();
-  }
+  const float weight = metric_ == Metric::kL2 ? 1 : codebook.NormWeight(queries_.row(query).data());
   std::vector<float> distances(centroids.rows);
   InnerProducts(queries_.Rows(query, 1), centroids, distances.data(), centroids.rows);
-  for (size_t l = 0; l < centroids.rows; ++l) {
-    const float* centroid = centroids.row(l).data();
-    const float norm = weight > 0 ? FloatDotProduct(centroid, centroid, centroids.cols) : 0;
-    distances[l] = weight * norm / 2 - distances[l];
-  }
+  for (size_t l = 0; l < centroids.rows; ++l) distances[l] = weight * half_norms[l] - distances[l];
   for (size_t i = 0; i < kNeighbors; ++i) {
     const float own = distances[nearest_[query].lists[i]];
     list_ranks_[query * kNeighbors + i] = static_cast<uint32_t>(

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "index/base/executor.h"
@@ -45,7 +46,7 @@ class SearchTrial {
   };
 
   void FindNearest(size_t first_query, size_t count);
-  void RankLists(const Codebook& codebook, size_t query);
+  void RankLists(const Codebook& codebook, std::span<const float> half_norms, size_t query);
   void RankCandidates(const Codebook& codebook, size_t query, uint32_t* ranks) const;
   Matrix Gathered(const Nearest& nearest) const;
 

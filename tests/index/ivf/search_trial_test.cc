@@ -133,12 +133,10 @@ TEST(SearchTrialQueries, AreTakenOutOfTheSampleAndNothingElse) {
   for (size_t i = 0; i < kSample; i += kSample / (kSample - left)) EXPECT_FALSE(kept.contains(i));
 }
 
-Metric MetricOf(bool unit) { return unit ? Metric::kCosine : Metric::kL2; }
-
 // How many subquantizers training chooses where a search begins with a fourth of the components,
 // for so many points that codes are nearly all that it reads.
-std::shared_ptr<const Codebook> Choose(MatrixView sample, double candidate_ns, bool unit = false) {
-  CodebookSpec spec = {.metric = MetricOf(unit),
+std::shared_ptr<const Codebook> Choose(MatrixView sample, double candidate_ns, Metric metric) {
+  CodebookSpec spec = {.metric = metric,
                        .dimension = static_cast<uint32_t>(sample.cols),
                        .nlist = 16,
                        .subquantizers = static_cast<uint32_t>(sample.cols / 4),
@@ -151,7 +149,7 @@ std::shared_ptr<const Codebook> Choose(MatrixView sample, double candidate_ns, b
 }
 
 TEST(ChosenSubquantizers, AreFewerWhereVectorsVaryInFewDirections) {
-  const auto few = Choose(test::LowRank(3'000, 128, 12, 0.002f, 1), 30, /*unit=*/true);
+  const auto few = Choose(test::LowRank(3'000, 128, 12, 0.002f, 1), 30, Metric::kCosine);
   EXPECT_EQ(few->subquantizers(), 16u);
   EXPECT_FALSE(few->rotation().is_none());
   EXPECT_GT(few->search_needs().rerank, 0u);
@@ -160,8 +158,8 @@ TEST(ChosenSubquantizers, AreFewerWhereVectorsVaryInFewDirections) {
 
 TEST(ChosenSubquantizers, AreMoreWhereCandidatesAreDear) {
   const Matrix vectors = test::RandomVectors(3'000, 64, 1);
-  const uint32_t cheap = Choose(vectors, 1)->subquantizers();
-  const uint32_t dear = Choose(vectors, 1e6)->subquantizers();
+  const uint32_t cheap = Choose(vectors, 1, Metric::kL2)->subquantizers();
+  const uint32_t dear = Choose(vectors, 1e6, Metric::kL2)->subquantizers();
   EXPECT_LE(cheap, 16u);
   EXPECT_EQ(dear, 32u);
 }
