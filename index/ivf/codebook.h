@@ -37,7 +37,7 @@ struct CodebookSpec {
 // How deep searches for 10 neighbours must look, as training has measured on its sample; zeros if
 // the sample was too small, or the codebook is from a version that did not measure.
 struct SearchNeeds {
-  uint64_t vectors = 0;  // of the sample
+  uint64_t vectors = 0;  // of the sample: training_vectors()
   uint64_t points = 0;   // that it was drawn from
   uint32_t nprobe = 0;
   uint32_t rerank = 0;  // candidates to compare in full

@@ -99,9 +99,8 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
   }
   SearchNeeds& needs = parts->search_needs;
   if (version == kMeasuredVersion &&
-      !(reader.ReadF32(&parts->vector_length) && reader.ReadU64(&needs.vectors) &&
-        reader.ReadU64(&needs.points) && reader.ReadU32(&needs.nprobe) &&
-        reader.ReadU32(&needs.rerank))) {
+      !(reader.ReadF32(&parts->vector_length) && reader.ReadU64(&needs.points) &&
+        reader.ReadU32(&needs.nprobe) && reader.ReadU32(&needs.rerank))) {
     return reader.Truncated("codebook specification");
   }
   RETURN_IF_ERROR(reader.ExpectEnd("codebook specification"));
@@ -117,6 +116,7 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
   if (parts->vector_length != 0 && !(has_length && spec.metric == Metric::kInnerProduct)) {
     return Damaged("the length of vectors is not what it can be");
   }
+  if (needs.points > 0) needs.vectors = parts->training_vectors;
   const bool measured =
       needs.vectors > 0 && needs.points >= needs.vectors && needs.nprobe > 0 && needs.rerank > 0;
   if (!(measured || needs == SearchNeeds()) || needs.nprobe > spec.nlist ||
@@ -160,7 +160,7 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
                   sizeof(float) +
               256);
   out.WriteBytes(kMagic);
-  const bool measured = needs.vectors > 0 || vector_length > 0;
+  const bool measured = needs.points > 0 || vector_length > 0;
   out.WriteU32(measured ? kMeasuredVersion : rotation.rows > 0 ? kRotatedVersion : kPlainVersion);
   out.WriteU32(Crc32c(out.view()));
   ByteWriter payload;
@@ -176,7 +176,6 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   payload.WriteF64(mean_squared_error);
   if (measured) {
     payload.WriteF32(vector_length);
-    payload.WriteU64(needs.vectors);
     payload.WriteU64(needs.points);
     payload.WriteU32(needs.nprobe);
     payload.WriteU32(needs.rerank);

@@ -26,7 +26,7 @@ namespace {
 constexpr size_t kHeaderBytes = 8 + 4 + 4;
 constexpr size_t kSpecPayload = kHeaderBytes + 12;
 constexpr size_t kSpecBytes = 1 + 4 * 4 + 8 + 2 * 4 + 8 + 8;
-constexpr size_t kMeasuredBytes = 4 + 2 * 8 + 2 * 4;  // more of it, in version 3
+constexpr size_t kMeasuredBytes = 4 + 8 + 2 * 4;  // more of it, in version 3
 constexpr size_t kOriginPayload = kSpecPayload + kSpecBytes + 4 + 12;
 constexpr size_t kCentroidsPayload = kOriginPayload + 5 * 4 + 4 + 12;
 
@@ -147,8 +147,8 @@ TEST(CodebookFields, FieldsThatLieAreErrors) {
 
 TEST(CodebookFields, MeasurementsThatLieAreErrors) {
   const std::string bytes = SmallCodebook(kMeasured)->Serialize();
-  const auto code_of = [&](char metric, float length, uint64_t vectors, uint64_t points,
-                           uint32_t nprobe, uint32_t rerank) {
+  const auto code_of = [&](char metric, float length, uint64_t points, uint32_t nprobe,
+                           uint32_t rerank) {
     std::string changed = WithSpecField(bytes, 0, &metric, 1);
     size_t offset = kSpecBytes;
     const auto set = [&](const auto& value) {
@@ -156,7 +156,6 @@ TEST(CodebookFields, MeasurementsThatLieAreErrors) {
       offset += sizeof(value);
     };
     set(length);
-    set(vectors);
     set(points);
     set(nprobe);
     set(rerank);
@@ -164,20 +163,20 @@ TEST(CodebookFields, MeasurementsThatLieAreErrors) {
     return ParseCode(changed);
   };
   constexpr char kProduct = 2, kCosine = 3;
-  EXPECT_EQ(code_of(kProduct, 2.5f, 60, 70, 3, 100), absl::StatusCode::kOk);
-  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 3, 100), absl::StatusCode::kOk);
-  EXPECT_EQ(code_of(kProduct, 2.5f, 0, 0, 0, 0), absl::StatusCode::kOk);
-  EXPECT_EQ(code_of(kCosine, 0, 0, 0, 0, 0), absl::StatusCode::kDataLoss) << "is of version 1";
-  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 4, 100), absl::StatusCode::kDataLoss) << "of three lists";
-  EXPECT_EQ(code_of(kCosine, 0, 60, 59, 3, 100), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 0, 100), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(code_of(kCosine, 0, 0, 0, 3, 100), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 3, 0), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(code_of(kCosine, 0, 60, 70, 3, limits::kRerankMax + 1), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(code_of(kCosine, 1, 60, 70, 3, 100), absl::StatusCode::kDataLoss) << "needs no length";
+  EXPECT_EQ(code_of(kProduct, 2.5f, 1'000, 3, 100), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kCosine, 0, 1'000, 3, 100), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kProduct, 2.5f, 0, 0, 0), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kCosine, 0, 0, 0, 0), absl::StatusCode::kDataLoss) << "is of version 1";
+  EXPECT_EQ(code_of(kCosine, 0, 1'000, 4, 100), absl::StatusCode::kDataLoss) << "of three lists";
+  EXPECT_EQ(code_of(kCosine, 0, 999, 3, 100), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 1'000, 0, 100), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 0, 3, 100), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 1'000, 3, 0), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 0, 1'000, 3, limits::kRerankMax + 1), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of(kCosine, 1, 1'000, 3, 100), absl::StatusCode::kDataLoss) << "needs no length";
   for (float length :
        {-1.0f, 1e-20f, 1e20f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
-    EXPECT_EQ(code_of(kProduct, length, 60, 70, 3, 100), absl::StatusCode::kDataLoss) << length;
+    EXPECT_EQ(code_of(kProduct, length, 1'000, 3, 100), absl::StatusCode::kDataLoss) << length;
   }
 }
 
