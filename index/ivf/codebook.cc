@@ -218,7 +218,6 @@ float Codebook::LeftOut(std::span<const float> residual, std::span<const float> 
                             (rounding + 2 * rotation_.deviation()) * (before + squared(decoded)));
 }
 
-// Rotates residuals, if there is a rotation, and quantizes them into out's rows from `first` on.
 void Codebook::EncodeResiduals(MatrixView residuals, size_t first, EncodedVectors* out) const {
   if (rotation_.is_none()) return EncodeBlock(residuals, residuals, first, out);
   Matrix rotated(residuals.rows, rotation_.reduced());

@@ -93,7 +93,6 @@ class Codebook {
   // Trains on a sample of vectors (rows x spec.dimension, finite). The sample is drawn by the
   // caller; fewer rows than nlist is INVALID_ARGUMENT. CANCELLED if the observer says so.
   // The same sample and spec give the same codebook on the same machine, whatever the parallelism.
-  // differ.
   static absl::StatusOr<std::shared_ptr<const Codebook>> Train(const CodebookSpec& spec,
                                                                MatrixView sample,
                                                                Executor& executor,
@@ -204,7 +203,7 @@ class Codebook {
   absl::Status FitQuantizer(MatrixView residuals, uint32_t subquantizers, Executor& executor,
                             ProgressObserver* observer, EncodedVectors* encoded);
 
-  // Fills codes, biases and errors of out's rows from `first` on, whose lists are known.
+  // Both fill codes, biases and errors of out's rows from `first` on, whose lists are known.
   // `quantized` are the residuals after the rotation, or the same.
   void EncodeResiduals(MatrixView residuals, size_t first, EncodedVectors* out) const;
   void EncodeBlock(MatrixView residuals, MatrixView quantized, size_t first,
