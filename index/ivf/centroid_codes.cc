@@ -19,8 +19,6 @@ namespace tessera {
 namespace {
 
 constexpr size_t kBlock = kLutScanBlockVectors;
-// With one for every 8 or 24 components, embeddings lose a tenth of their nearest lists.
-constexpr size_t kComponents = 4;
 constexpr size_t kSubquantizersMin = 32;
 constexpr size_t kIterations = 10;
 
@@ -117,13 +115,14 @@ size_t BlocksFor(size_t rows) { return (rows + kBlock - 1) / kBlock; }
 
 }  // namespace
 
-CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t grouped_from)
+CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t components,
+                             size_t grouped_from)
     : metric_(metric), dim_(centroids.cols), mean_(MeanOf(centroids)) {
   const size_t n = centroids.rows;
   const Matrix centered = LessMean(centroids, mean_);
   ProductQuantizerOptions options;
   options.subquantizers = static_cast<uint32_t>(std::clamp<size_t>(
-      (dim_ + kComponents - 1) / kComponents, std::min<size_t>(kSubquantizersMin, (dim_ + 1) / 2),
+      (dim_ + components - 1) / components, std::min<size_t>(kSubquantizersMin, (dim_ + 1) / 2),
       limits::kSubquantizersMax));
   options.iterations = kIterations;
   InlineExecutor executor;

@@ -38,8 +38,10 @@ class CentroidCodes {
   static constexpr size_t kGroupedFrom = 16'384;
 
   CentroidCodes() = default;  // of no centroid
-  // `metric` is L2 or INNER_PRODUCT. The centroids are not needed afterwards.
-  CentroidCodes(MatrixView centroids, Metric metric, size_t grouped_from = kGroupedFrom);
+  // `metric` is L2 or INNER_PRODUCT; a subquantizer has at most so many `components`. The centroids
+  // are not needed afterwards.
+  CentroidCodes(MatrixView centroids, Metric metric, size_t components,
+                size_t grouped_from = kGroupedFrom);
 
   bool empty() const { return blocks_.size() == 0; }
 

@@ -1,10 +1,14 @@
 #include "index/ivf/coarse_quantizer.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "index/base/matrix.h"
+#include "index/cluster/random.h"
 #include "index/ivf/near_lists.h"
+#include "index/ivf/parameters.h"
 #include "index/ivf/query_scan.h"
 #include "index/simd/convert.h"
 #include "index/simd/lut_scan_select.h"
@@ -15,6 +19,13 @@ namespace {
 
 // Below this many, comparing all centroids exactly costs about as much as finding candidates.
 constexpr size_t kQuantizeMin = 512;
+
+// Components of a subquantizer of centroids' codes: as many as find this share of the nearer half
+// of the lists that searches probe. Which those are depends on the data: README.md, "Order of
+// lists".
+constexpr size_t kComponentsTried[] = {4, 2, 1};
+constexpr double kNearHalfWanted = 0.95;
+constexpr size_t kSampleQueries = 64;
 
 // |c|^2 / 2 of a list at most, times the square of what queries are lengthened to.
 constexpr float kNormsCounted = 50;
@@ -31,6 +42,38 @@ void SortFirst(std::vector<Neighbor>& lists) {
     NearestFirst(lists, sorted);
   }
   std::sort(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(sorted));
+}
+
+// Vectors like those in the lists: centroids, and what codes may stand for around them.
+Matrix SampleQueries(const Codebook& codebook) {
+  Random random(3);
+  Matrix queries(kSampleQueries, codebook.dimension());
+  std::vector<uint8_t> code(codebook.code_bytes());
+  std::vector<float> residual(codebook.dimension());
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    for (uint8_t& byte : code) byte = static_cast<uint8_t>(random.Below(256));
+    codebook.DecodeResidual(code.data(), residual.data());
+    const auto centroid = codebook.centroids().row(random.Below(codebook.nlist()));
+    for (size_t t = 0; t < residual.size(); ++t) queries.row(q)[t] = centroid[t] + residual[t];
+  }
+  return queries;
+}
+
+// Of the nearer half of each query's nprobe lists in `exact`, the share that is in `found`, too.
+double NearHalfFound(std::vector<Neighbor> exact, std::span<const Neighbor> found, size_t nprobe) {
+  const size_t half = (nprobe + 1) / 2;
+  size_t total = 0, both = 0;
+  for (size_t begin = 0; begin < exact.size(); begin += nprobe) {
+    const std::span<const Neighbor> all = found.subspan(begin, nprobe);
+    const std::span<Neighbor> nearest(exact.data() + begin, nprobe);
+    std::sort(nearest.begin(), nearest.end());
+    for (const Neighbor& list : nearest.first(half)) {
+      both += std::any_of(all.begin(), all.end(),
+                          [&](const Neighbor& other) { return other.slot == list.slot; });
+    }
+    total += half;
+  }
+  return static_cast<double>(both) / static_cast<double>(total);
 }
 
 }  // namespace
@@ -53,8 +96,23 @@ CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
           std::min(most, FloatDotProduct(centroid, centroid, centroids.cols) / 2));
     }
   }
-  if (centroids.rows >= kQuantizeMin) {
-    codes_ = CentroidCodes(centroids, length > 0 ? Metric::kL2 : metric_);
+  if (centroids.rows >= kQuantizeMin) MakeCodes();
+}
+
+void CoarseQuantizer::MakeCodes() {
+  const MatrixView centroids = codebook_->centroids();
+  const Matrix queries = SampleQueries(*codebook_);
+  const size_t nprobe = ChooseSearchDefaults(codebook_->spec(), SearchNeeds{}, /*points=*/0).nprobe;
+  Scratch scratch;
+  const auto nearest = [&] {
+    std::vector<Neighbor> lists(queries.rows() * nprobe);
+    Nearest(queries.data(), queries.rows(), nprobe, scratch, lists.data());
+    return lists;
+  };
+  const std::vector<Neighbor> exact = nearest();  // there are no codes yet
+  for (size_t components : kComponentsTried) {
+    codes_ = CentroidCodes(centroids, half_norms_.empty() ? metric_ : Metric::kL2, components);
+    if (NearHalfFound(exact, nearest(), nprobe) >= kNearHalfWanted) return;
   }
 }
 

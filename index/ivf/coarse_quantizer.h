@@ -71,6 +71,7 @@ class CoarseQuantizer {
   size_t memory_bytes() const;
 
  private:
+  void MakeCodes();
   // The centroids as they are compared exactly.
   VectorsView Stored() const;
   ExactScorer& ScorerOf(const float* query, Scratch& scratch) const;

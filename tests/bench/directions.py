@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Makes vectors that vary in few of their directions, as embeddings do, with their exact neighbours.
 
-usage: directions.py OUT [--rows N] [--queries N] [--dimension N] [--directions N]
+usage: directions.py OUT [--rows N] [--queries N] [--dimension N] [--directions N] [--decay D]
+                     [--centres N]
 
-Around random centres the k-th direction varies as 1 / k; of all others there is a little noise. Writes
-unit vectors, for the inner product: OUT/vectors.npy (float16), OUT/queries.npy and
-OUT/groundtruth.ivecs (100 ids a query). The same arguments make the same files.
+Around random centres the k-th direction varies as 1 / k, or as 1 / k^D; of all others there is a little
+noise. Vectors with more directions than components, few centres and a small decay have little structure
+and are hard to search. Writes unit vectors, for the inner product: OUT/vectors.npy (float16),
+OUT/queries.npy and OUT/groundtruth.ivecs (100 ids a query). The same arguments make the same files.
 """
 
 import argparse
@@ -14,7 +16,6 @@ import os
 import numpy as np
 
 NEIGHBOURS = 100
-CENTRES = 3_000
 NOISE = 0.15
 QUERIES_AT_ONCE = 50
 
@@ -26,6 +27,8 @@ def main():
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--dimension", type=int, default=768)
     parser.add_argument("--directions", type=int, default=96)
+    parser.add_argument("--decay", type=float, default=1)
+    parser.add_argument("--centres", type=int, default=3_000)
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
 
@@ -34,12 +37,12 @@ def main():
     def normal(*shape):
         return random.standard_normal(shape).astype(np.float32)
 
-    scale = 1 / np.sqrt(np.arange(1, args.directions + 1, dtype=np.float32))
+    scale = np.arange(1, args.directions + 1, dtype=np.float32) ** np.float32(-args.decay / 2)
     directions = normal(args.directions, args.dimension) * scale[:, None]
-    centres = normal(CENTRES, args.directions)
+    centres = normal(args.centres, args.directions)
 
     def vectors(count):
-        shares = centres[random.integers(0, CENTRES, count)] * np.float32(0.8)
+        shares = centres[random.integers(0, args.centres, count)] * np.float32(0.8)
         shares += normal(count, args.directions) * np.float32(0.7)
         rows = shares @ directions + normal(count, args.dimension) * np.float32(NOISE)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
