@@ -187,9 +187,10 @@ class Codebook {
     ProductQuantizer quantizer;
     double mean_squared_error = 0;
     uint32_t rerank = 0;
+    EncodedVectors encoded;  // the residuals that it was trained on
   };
-  Codes TakeCodes();
-  void PutBack(Codes codes);
+  Codes TakeCodes(const EncodedVectors& encoded);
+  void PutBack(Codes codes, EncodedVectors* encoded);
 
   void SetQuantizer(Rotation rotation, ProductQuantizer quantizer);
   absl::Status TryQuantizer(MatrixView residuals, uint32_t subquantizers, Rotation rotation,

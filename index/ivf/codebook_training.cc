@@ -95,21 +95,25 @@ float LengthOf(MatrixView rows) {
   return static_cast<float>(mean);
 }
 
-// At most kResidualsDrawn vectors, spread evenly over the sample.
-Matrix DrawEvenly(MatrixView sample) {
-  const size_t count = std::min(sample.rows, kResidualsDrawn);
-  Matrix drawn(count, sample.cols);
-  for (size_t i = 0; i < count; ++i) {
-    const float* row = sample.row(i * sample.rows / count).data();
-    std::memcpy(drawn.row(i).data(), row, sample.cols * sizeof(float));
+// The numbers of `count` of so many rows, spread evenly over them, ascending.
+std::vector<uint32_t> SpreadEvenly(size_t count, size_t rows) {
+  std::vector<uint32_t> spread(count);
+  for (size_t i = 0; i < count; ++i) spread[i] = static_cast<uint32_t>(i * rows / count);
+  return spread;
+}
+
+Matrix RowsOf(MatrixView sample, std::span<const uint32_t> numbers) {
+  Matrix rows(numbers.size(), sample.cols);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    std::memcpy(rows.row(i).data(), sample.row(numbers[i]).data(), sample.cols * sizeof(float));
   }
-  return drawn;
+  return rows;
 }
 
 // About how long a search takes by what depends on the number of subquantizers.
 double SearchNs(const Codebook& codebook, const CodeUse& use) {
-  if (codebook.search_needs().rerank >= SearchTrial::kCompared) {
-    return std::numeric_limits<double>::infinity();  // more than has been compared
+  if (codebook.search_needs().rerank > limits::kRerankMax) {
+    return std::numeric_limits<double>::infinity();
   }
   const SearchDefaults defaults =
       ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), use.points);
@@ -129,10 +133,10 @@ struct HeldBack {
 HeldBack HoldBack(Matrix& sample, uint32_t nlist) {
   size_t count = SearchTrial::QueriesOf(sample.rows());
   if (sample.rows() - count < nlist) count = 0;
-  HeldBack held = {Matrix(count, sample.cols()), sample.view().Rows(0, sample.rows() - count)};
+  const std::vector<uint32_t> numbers = SpreadEvenly(count, sample.rows());
+  HeldBack held = {RowsOf(sample, numbers), sample.view().Rows(0, sample.rows() - count)};
   for (size_t i = count; i-- > 0;) {
-    const std::span<float> row = sample.row(i * sample.rows() / count);
-    std::copy(row.begin(), row.end(), held.queries.row(i).begin());
+    const std::span<float> row = sample.row(numbers[i]);
     const std::span<float> last = sample.row(held.rows.rows + i);
     std::copy(last.begin(), last.end(), row.begin());
   }
@@ -180,7 +184,9 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
 
 absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, const CodeUse& use,
                                       Executor& executor, ProgressObserver* observer) {
-  const Matrix drawn = DrawEvenly(prepared);
+  const std::vector<uint32_t> numbers =
+      SpreadEvenly(std::min(prepared.rows, kResidualsDrawn), prepared.rows);
+  const Matrix drawn = RowsOf(prepared, numbers);
   Matrix residuals(drawn.rows(), drawn.cols());
   EncodedVectors encoded;
   encoded.Resize(drawn.rows(), 0);
@@ -188,9 +194,9 @@ absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, c
   ToResiduals(drawn, encoded.lists.data(), residuals.data());
   RETURN_IF_ERROR(FitQuantizer(residuals, spec_.subquantizers, executor, observer, &encoded));
   if (queries.rows == 0) return absl::OkStatus();
-  const SearchTrial trial(*this, queries, prepared, executor);
-  search_needs_ = {training_vectors_, std::max(use.points, training_vectors_),
-                   trial.Lists(kListsShare), trial.Candidates(*this, kCandidatesShare, executor)};
+  const SearchTrial trial(*this, queries, prepared, numbers, encoded.lists, kListsShare, executor);
+  search_needs_ = {training_vectors_, std::max(use.points, training_vectors_), trial.lists(),
+                   trial.Candidates(encoded, kCandidatesShare, executor)};
   if (use.candidate_ns == 0 || spec_.nbits != 4) return absl::OkStatus();
   return ChooseSubquantizers(trial, residuals, use, executor, observer, &encoded);
 }
@@ -201,12 +207,12 @@ absl::Status Codebook::ChooseSubquantizers(const SearchTrial& trial, MatrixView 
                                            ProgressObserver* observer, EncodedVectors* encoded) {
   double best_ns = SearchNs(*this, use);
   const auto is_faster = [&](uint32_t subquantizers) -> absl::StatusOr<bool> {
-    Codes before = TakeCodes();
+    Codes before = TakeCodes(*encoded);
     RETURN_IF_ERROR(FitQuantizer(residuals, subquantizers, executor, observer, encoded));
-    search_needs_.rerank = trial.Candidates(*this, kCandidatesShare, executor);
+    search_needs_.rerank = trial.Candidates(*encoded, kCandidatesShare, executor);
     const double ns = SearchNs(*this, use);
     if (!(ns < kFasterShare * best_ns)) {
-      PutBack(std::move(before));
+      PutBack(std::move(before), encoded);
       return false;
     }
     best_ns = ns;
@@ -224,7 +230,8 @@ absl::Status Codebook::ChooseSubquantizers(const SearchTrial& trial, MatrixView 
   return is_faster(2 * first).status();
 }
 
-// Trains the best quantizer of so many subquantizers, with a rotation or without.
+// Trains the best quantizer of so many subquantizers, with a rotation or without, and encodes with
+// it.
 absl::Status Codebook::FitQuantizer(MatrixView residuals, uint32_t subquantizers,
                                     Executor& executor, ProgressObserver* observer,
                                     EncodedVectors* encoded) {
@@ -236,28 +243,30 @@ absl::Status Codebook::FitQuantizer(MatrixView residuals, uint32_t subquantizers
         residuals.rows < kRotationRows * dimension()) {
       break;
     }
-    Codes before = TakeCodes();
+    Codes before = TakeCodes(*encoded);
     RETURN_IF_ERROR(TryQuantizer(residuals, subquantizers,
                                  Rotation::Train(residuals, reduced, spec_.seed, executor),
                                  executor, /*observer=*/nullptr, encoded));
     if (mean_squared_error_ < error_max) {
       error_max = kLargerRotationErrorShare * mean_squared_error_;
     } else {
-      PutBack(std::move(before));
+      PutBack(std::move(before), encoded);
     }
   }
   return absl::OkStatus();
 }
 
-Codebook::Codes Codebook::TakeCodes() {
-  return {std::move(rotation_), std::move(quantizer_), mean_squared_error_, search_needs_.rerank};
+Codebook::Codes Codebook::TakeCodes(const EncodedVectors& encoded) {
+  return {std::move(rotation_), std::move(quantizer_), mean_squared_error_, search_needs_.rerank,
+          encoded};
 }
 
-void Codebook::PutBack(Codes codes) {
+void Codebook::PutBack(Codes codes, EncodedVectors* encoded) {
   spec_.subquantizers = codes.quantizer.subquantizers();
   SetQuantizer(std::move(codes.rotation), std::move(codes.quantizer));
   mean_squared_error_ = codes.mean_squared_error;
   search_needs_.rerank = codes.rerank;
+  *encoded = std::move(codes.encoded);
 }
 
 // Trains a quantizer of the residuals, rotated, and takes it for this codebook's.

@@ -31,8 +31,11 @@ constexpr double kDiskReadNs = 1'500;
 constexpr double kCandidateNsPerByte = 0.12;
 // As many times the points that there were at the training, codes may suit them no more.
 constexpr uint64_t kOutgrown = 2;
-// Candidates reranked grow with the fourth root of the points beyond this many: as more lie as far
-// as the true neighbours, codes tell them apart less well.
+// Candidates reranked grow with a power of the points: as more lie as far as the true neighbours,
+// codes tell them apart less well. From the sample on where it was measured how many that takes,
+// else from so many points on.
+constexpr double kMeasuredRerankPower = 0.5;
+constexpr double kRerankPower = 0.25;
 constexpr double kRerankGrowsFrom = 1e6;
 
 uint32_t ChooseLists(uint64_t points) {
@@ -78,14 +81,15 @@ SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds&
   const double bits_per_component =
       static_cast<double>(spec.subquantizers) * spec.nbits / std::max(1u, spec.dimension);
   double base = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
-  double grows_from = kRerankGrowsFrom;
+  double grows_from = kRerankGrowsFrom, power = kRerankPower;
   if (measured.rerank > 0) {
     // Of points that were not there to be measured, most may be unlike those that were.
     const bool outgrown = points / kOutgrown > measured.points;
     base = outgrown ? std::max<double>(base, measured.rerank) : measured.rerank;
     grows_from = static_cast<double>(measured.vectors);
+    power = kMeasuredRerankPower;
   }
-  const double growth = std::pow(std::max(1.0, static_cast<double>(points) / grows_from), 0.25);
+  const double growth = std::pow(std::max(1.0, static_cast<double>(points) / grows_from), power);
   defaults.rerank = static_cast<uint32_t>(
       std::min<uint64_t>({static_cast<uint64_t>(base * growth), points, limits::kRerankMax}));
   return defaults;

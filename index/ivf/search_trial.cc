@@ -35,6 +35,24 @@ uint32_t Quantile(std::vector<uint32_t>& values, double share) {
   return *at;
 }
 
+size_t CountBelow(std::span<const float> values, float limit) {
+  return static_cast<size_t>(
+      std::count_if(values.begin(), values.end(), [&](float value) { return value < limit; }));
+}
+
+// What a code's parts come to in a table of inner products.
+float TableSum(const ProductQuantizer& quantizer, std::span<const float> table,
+               const uint8_t* code) {
+  const uint32_t nbits = quantizer.nbits();
+  float sum = 0;
+  for (uint32_t j = 0; j < quantizer.subquantizers(); ++j) {
+    const uint32_t bit = j * nbits;
+    const uint32_t codeword = code[bit / 8] >> bit % 8 & (quantizer.codewords() - 1);
+    sum += table[j * quantizer.codewords() + codeword];
+  }
+  return sum;
+}
+
 }  // namespace
 
 size_t SearchTrial::QueriesOf(size_t rows) {
@@ -42,39 +60,52 @@ size_t SearchTrial::QueriesOf(size_t rows) {
 }
 
 SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixView rows,
-                         Executor& executor)
-    : queries_(queries), rows_(rows), metric_(codebook.metric()), nearest_(queries.rows) {
-  TESSERA_CHECK(queries.rows > 0 && rows.rows >= kNeighbors);
+                         std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists,
+                         double share, Executor& executor)
+    : codebook_(codebook),
+      queries_(queries),
+      rows_(rows),
+      half_norms_(codebook.nlist()),
+      nearest_(queries.rows),
+      list_ranks_(queries.rows * kNeighbors) {
+  TESSERA_CHECK(queries.rows > 0 && rows.rows >= kNeighbors && !drawn.empty());
+  rows_per_drawn_ = static_cast<double>(rows.rows) / static_cast<double>(drawn.size());
+  for (size_t l = 0; l < half_norms_.size(); ++l) {
+    half_norms_[l] = HalfNorm(codebook.centroids().row(l));
+  }
   executor.ParallelFor(queries.rows, kQueriesAtOnce, [&](size_t begin, size_t end) {
     for (size_t first = begin; first < end; first += kQueriesAtOnce) {
       FindNearest(first, std::min(kQueriesAtOnce, end - first));
     }
   });
-  std::vector<float> half_norms(codebook.nlist());
-  for (size_t l = 0; l < half_norms.size(); ++l)
-    half_norms[l] = HalfNorm(codebook.centroids().row(l));
-  list_ranks_.resize(queries.rows * kNeighbors);
   executor.ParallelFor(queries.rows, 1, [&](size_t begin, size_t end) {
     for (size_t q = begin; q < end; ++q) {
       Nearest& nearest = nearest_[q];
       nearest.lists.resize(nearest.rows.size());
       codebook.Assign(Gathered(nearest), nearest.lists.data());
-      RankLists(codebook, half_norms, q);
+      RankLists(q);
     }
   });
+  std::vector<uint32_t> ranks = list_ranks_;
+  lists_ = Quantile(ranks, share) + 1;
+  executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
+    for (size_t q = begin; q < end; ++q) ChooseCompared(drawn, drawn_lists, q);
+  });
 }
+
+size_t SearchTrial::CodedQueries() const { return std::min(kCodedQueries, queries_.rows); }
 
 void SearchTrial::FindNearest(size_t first_query, size_t count) {
   std::vector<TopK> nearest;
   for (size_t q = first_query; q < first_query + count; ++q) {
-    nearest.emplace_back(q < kCodedQueries ? kCompared : kNeighbors);
+    nearest.emplace_back(q < kCodedQueries ? kNear : kNeighbors);
   }
   std::vector<float> products(count * kRowsAtOnce);
   std::vector<float> half_norms(kRowsAtOnce);  // zeros but for L2
   for (size_t first = 0; first < rows_.rows; first += kRowsAtOnce) {
     const MatrixView block = rows_.Rows(first, std::min(kRowsAtOnce, rows_.rows - first));
     InnerProducts(queries_.Rows(first_query, count), block, products.data(), kRowsAtOnce);
-    for (size_t i = 0; i < block.rows && metric_ == Metric::kL2; ++i) {
+    for (size_t i = 0; i < block.rows && codebook_.metric() == Metric::kL2; ++i) {
       half_norms[i] = HalfNorm(block.row(i));
     }
     for (size_t q = 0; q < count; ++q) {
@@ -99,59 +130,90 @@ Matrix SearchTrial::Gathered(const Nearest& nearest) const {
   return rows;
 }
 
-// As CoarseQuantizer ranks them.
-void SearchTrial::RankLists(const Codebook& codebook, std::span<const float> half_norms,
-                            size_t query) {
-  const MatrixView centroids = codebook.centroids();
-  const float weight = metric_ == Metric::kL2 ? 1 : codebook.NormWeight(queries_.row(query).data());
-  std::vector<float> distances(centroids.rows);
-  InnerProducts(queries_.Rows(query, 1), centroids, distances.data(), centroids.rows);
-  for (size_t l = 0; l < centroids.rows; ++l) distances[l] = weight * half_norms[l] - distances[l];
+// Of the query from each centroid: -<q, c>, and the centroid's half squared norm as often as
+// `norm_weight` says.
+std::vector<float> SearchTrial::ListDistances(size_t query, float norm_weight) const {
+  std::vector<float> distances(half_norms_.size());
+  InnerProducts(queries_.Rows(query, 1), codebook_.centroids(), distances.data(), distances.size());
+  for (size_t l = 0; l < distances.size(); ++l) {
+    distances[l] = norm_weight * half_norms_[l] - distances[l];
+  }
+  return distances;
+}
+
+// As CoarseQuantizer ranks lists.
+std::vector<float> SearchTrial::ListRanks(size_t query) const {
+  const bool is_l2 = codebook_.metric() == Metric::kL2;
+  return ListDistances(query, is_l2 ? 1 : codebook_.NormWeight(queries_.row(query).data()));
+}
+
+void SearchTrial::RankLists(size_t query) {
+  const std::vector<float> distances = ListRanks(query);
   for (size_t i = 0; i < kNeighbors; ++i) {
-    const float own = distances[nearest_[query].lists[i]];
-    list_ranks_[query * kNeighbors + i] = static_cast<uint32_t>(
-        std::count_if(distances.begin(), distances.end(), [&](float d) { return d < own; }));
+    list_ranks_[query * kNeighbors + i] =
+        static_cast<uint32_t>(CountBelow(distances, distances[nearest_[query].lists[i]]));
   }
 }
 
-uint32_t SearchTrial::Lists(double share) const {
-  std::vector<uint32_t> ranks = list_ranks_;
-  return Quantile(ranks, share) + 1;
+// Leaves of the rows near the query, but for the neighbours, those in the lists searched, and finds
+// the drawn rows behind them.
+void SearchTrial::ChooseCompared(std::span<const uint32_t> drawn,
+                                 std::span<const uint32_t> drawn_lists, size_t query) {
+  Nearest& nearest = nearest_[query];
+  const std::vector<float> distances = ListRanks(query);
+  std::vector<float> sorted = distances;
+  std::nth_element(sorted.begin(), sorted.begin() + (lists_ - 1), sorted.end());
+  const auto is_searched = [&, last = sorted[lists_ - 1]](uint32_t list) {
+    return distances[list] <= last;
+  };
+  size_t kept = kNeighbors;
+  for (size_t i = kept; i < nearest.rows.size(); ++i) {
+    if (!is_searched(nearest.lists[i])) continue;
+    nearest.rows[kept] = nearest.rows[i];
+    nearest.lists[kept++] = nearest.lists[i];
+  }
+  nearest.rows.resize(kept);
+  nearest.lists.resize(kept);
+  std::vector<uint32_t> near = nearest.rows;
+  std::sort(near.begin(), near.end());
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    if (!is_searched(drawn_lists[i])) continue;
+    if (std::binary_search(near.begin(), near.end(), drawn[i])) continue;
+    nearest.drawn.push_back(static_cast<uint32_t>(i));
+  }
 }
 
-// ranks[i] = how many of the rows near the query are nearer by their codes than neighbour i.
-void SearchTrial::RankCandidates(const Codebook& codebook, size_t query, uint32_t* ranks) const {
+// ranks[i] = about how many rows in the lists searched are nearer by their codes than neighbour i.
+void SearchTrial::RankCandidates(const EncodedVectors& drawn, size_t query, uint32_t* ranks) const {
   const Nearest& nearest = nearest_[query];
-  const float* vector = queries_.row(query).data();
+  const bool is_l2 = codebook_.metric() == Metric::kL2;
+  const std::vector<float> lists = ListDistances(query, is_l2 ? 1 : 0);
+  std::vector<float> for_table(codebook_.padded_dimension());
+  codebook_.ForTable(queries_.Rows(query, 1), for_table.data());
+  const ProductQuantizer& quantizer = codebook_.quantizer();
+  std::vector<float> table(size_t{quantizer.subquantizers()} * quantizer.codewords());
+  quantizer.InnerProductTable(for_table.data(), table.data());
+  const auto distance = [&](const EncodedVectors& encoded, size_t i) {
+    const uint8_t* code = encoded.codes.data() + i * codebook_.code_bytes();
+    return lists[encoded.lists[i]] + encoded.biases[i] / 2 - TableSum(quantizer, table, code);
+  };
   EncodedVectors encoded;
-  codebook.EncodeAssigned(Gathered(nearest), nearest.lists.data(), &encoded);
-  std::vector<float> for_table(codebook.padded_dimension());
-  codebook.ForTable(queries_.Rows(query, 1), for_table.data());
-  const size_t quantized = codebook.quantizer().dimension();
-  std::vector<float> decoded(quantized);
-  std::vector<float> distances(nearest.rows.size());
-  for (size_t i = 0; i < distances.size(); ++i) {
-    codebook.quantizer().Decode(encoded.codes.data() + i * codebook.code_bytes(), decoded.data());
-    const float* centroid = codebook.centroids().row(encoded.lists[i]).data();
-    const float product = FloatDotProduct(for_table.data(), decoded.data(), quantized);
-    distances[i] =
-        metric_ == Metric::kL2
-            ? FloatSquaredDistance(vector, centroid, rows_.cols) + encoded.biases[i] - 2 * product
-            : -FloatDotProduct(vector, centroid, rows_.cols) - product;
-  }
+  codebook_.EncodeAssigned(Gathered(nearest), nearest.lists.data(), &encoded);
+  std::vector<float> near(nearest.rows.size()), far(nearest.drawn.size());
+  for (size_t i = 0; i < near.size(); ++i) near[i] = distance(encoded, i);
+  for (size_t i = 0; i < far.size(); ++i) far[i] = distance(drawn, nearest.drawn[i]);
   for (size_t i = 0; i < kNeighbors; ++i) {
-    ranks[i] = static_cast<uint32_t>(std::count_if(distances.begin(), distances.end(),
-                                                   [&](float d) { return d < distances[i]; }));
+    const double nearer = static_cast<double>(CountBelow(near, near[i])) +
+                          rows_per_drawn_ * static_cast<double>(CountBelow(far, near[i]));
+    ranks[i] = static_cast<uint32_t>(nearer);
   }
 }
 
-uint32_t SearchTrial::Candidates(const Codebook& codebook, double share, Executor& executor) const {
-  const size_t queries = std::min(kCodedQueries, queries_.rows);
-  std::vector<uint32_t> ranks(queries * kNeighbors);
-  executor.ParallelFor(queries, 1, [&](size_t begin, size_t end) {
-    for (size_t q = begin; q < end; ++q) {
-      RankCandidates(codebook, q, ranks.data() + q * kNeighbors);
-    }
+uint32_t SearchTrial::Candidates(const EncodedVectors& drawn, double share,
+                                 Executor& executor) const {
+  std::vector<uint32_t> ranks(CodedQueries() * kNeighbors);
+  executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
+    for (size_t q = begin; q < end; ++q) RankCandidates(drawn, q, ranks.data() + q * kNeighbors);
   });
   return Quantile(ranks, share) + 1;
 }

@@ -23,38 +23,52 @@ class SearchTrial {
 
   // Neighbours that are to be found.
   static constexpr size_t kNeighbors = 10;
-  // Of each query, the vectors that are compared by their codes: what Candidates() is at most.
-  static constexpr size_t kCompared = 1'000;
+  // So many rows near a query are all compared by their codes; of those behind them, the drawn
+  // ones.
+  static constexpr size_t kNear = 1'000;
 
-  // At least one query and kNeighbors rows, as Codebook::Prepare leaves them. They must outlive
-  // this. Of `codebook` only what Assign and centroids() give is used.
-  SearchTrial(const Codebook& codebook, MatrixView queries, MatrixView rows, Executor& executor);
+  // At least one query and kNeighbors rows, as Codebook::Prepare leaves them, of which `drawn` are
+  // some, ascending and spread evenly, and `drawn_lists` the lists of these. `share` of all
+  // neighbours are to be in the lists searched, 0 < share <= 1. The codebook, whose centroids stay
+  // what they are, queries and rows must outlive this.
+  SearchTrial(const Codebook& codebook, MatrixView queries, MatrixView rows,
+              std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists, double share,
+              Executor& executor);
 
-  // The least number of lists, the nearest to each query, that hold `share` of all neighbours.
-  // 0 < share <= 1.
-  uint32_t Lists(double share) const;
+  // The least number of lists, the nearest to each query, that hold the share of all neighbours.
+  uint32_t lists() const { return lists_; }
 
-  // The least number of candidates, the best by their codes in `codebook`, that hold `share` of all
-  // neighbours. The codebook's centroids are those of the constructor's.
-  uint32_t Candidates(const Codebook& codebook, double share, Executor& executor) const;
+  // About the least number of candidates, the best by their codes of all in so many lists, that
+  // hold `share` of all neighbours: with the quantizer that the codebook has now, in which `drawn`
+  // are the codes of the drawn rows.
+  uint32_t Candidates(const EncodedVectors& drawn, double share, Executor& executor) const;
 
  private:
-  // Of one query.
+  // What is compared with one query: the rows near it, nearest first, and which of the drawn ones.
   struct Nearest {
-    std::vector<uint32_t> rows;  // nearest first
-    std::vector<uint32_t> lists;
+    std::vector<uint32_t> rows;
+    std::vector<uint32_t> lists;  // of the rows
+    std::vector<uint32_t> drawn;
   };
 
+  size_t CodedQueries() const;
   void FindNearest(size_t first_query, size_t count);
-  void RankLists(const Codebook& codebook, std::span<const float> half_norms, size_t query);
-  void RankCandidates(const Codebook& codebook, size_t query, uint32_t* ranks) const;
+  void RankLists(size_t query);
+  void ChooseCompared(std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists,
+                      size_t query);
+  std::vector<float> ListDistances(size_t query, float norm_weight) const;
+  std::vector<float> ListRanks(size_t query) const;
+  void RankCandidates(const EncodedVectors& drawn, size_t query, uint32_t* ranks) const;
   Matrix Gathered(const Nearest& nearest) const;
 
+  const Codebook& codebook_;
   MatrixView queries_;
   MatrixView rows_;
-  Metric metric_;
+  std::vector<float> half_norms_;     // |c|^2 / 2 of each centroid
   std::vector<Nearest> nearest_;      // of each query
   std::vector<uint32_t> list_ranks_;  // of the list of each neighbour of each query, from 0
+  uint32_t lists_ = 0;
+  double rows_per_drawn_ = 0;
 };
 
 }  // namespace tessera

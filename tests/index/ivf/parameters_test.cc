@@ -81,6 +81,17 @@ TEST(ChooseSearchDefaults, RerankGrowsSlowlyWithThePoints) {
   EXPECT_EQ(2 * small, ChooseSearchDefaults(spec, SearchNeeds(), 16'000'000).rerank);
 }
 
+TEST(ChooseSearchDefaults, FollowWhatTrainingHasMeasured) {
+  const CodebookSpec spec = {.dimension = 128, .nlist = 100, .subquantizers = 64, .nbits = 4};
+  const SearchNeeds needs = {
+      .vectors = 1'000'000, .points = 2'000'000, .nprobe = 40, .rerank = 300};
+  const SearchDefaults of_sample = ChooseSearchDefaults(spec, needs, 1'000'000);
+  EXPECT_EQ(of_sample.nprobe, 40u);
+  EXPECT_EQ(of_sample.rerank, 300u);
+  EXPECT_EQ(ChooseSearchDefaults(spec, needs, 4'000'000).rerank, 600u);
+  EXPECT_EQ(ChooseSearchDefaults(spec, needs, 1'000).rerank, 300u);
+}
+
 TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
   CodebookSpec memory = AllOpen(), disk = AllOpen();
   ChooseIndexParameters(Metric::kL2, 128, 1'000'000, RerankSource::kMemory, &memory);
