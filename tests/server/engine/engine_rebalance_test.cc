@@ -74,6 +74,21 @@ class EngineRebalanceTest : public EngineFixture,
     FAIL() << "a list of " << longest_ << " entries is left";
   }
 
+  // The codebook once nothing moves its centroids any more: a last split may be under way when the
+  // lists are short enough.
+  std::string AwaitedExport() {
+    std::string last;
+    for (int i = 0; i < 60; ++i) {
+      const auto bytes = engine_->ExportCodebook("c", 1);
+      EXPECT_TRUE(bytes.ok()) << bytes.status();
+      if (!bytes.ok() || *bytes == last) return last;
+      last = *bytes;
+      absl::SleepFor(absl::Seconds(1));
+    }
+    ADD_FAILURE() << "the centroids still move";
+    return last;
+  }
+
   // Every code stands for its vector, as closely as its record says, under the exported codebook.
   void CheckCodes() {
     const CatalogRecord catalog = OnlyCollection(*store_);
@@ -189,13 +204,13 @@ TEST_P(EngineRebalanceTest, ACodebookKeepsTheCentroidsThatMoved) {
     ASSERT_TRUE(UpsertRows("c", begin, Rows(begin, kStep)).ok());
   }
   ASSERT_NO_FATAL_FAILURE(AwaitBalance());
+  const std::string exported = AwaitedExport();
   const auto moved = engine_->GetCodebook("c", 1);
-  const auto exported = engine_->ExportCodebook("c", 1);
-  ASSERT_TRUE(moved.ok() && exported.ok());
+  ASSERT_TRUE(moved.ok());
   EXPECT_NE(moved->content_hash, trained->content_hash);
-  EXPECT_EQ(moved->size_bytes, exported->size());
+  EXPECT_EQ(moved->size_bytes, exported.size());
   Train("c", kLists);
-  EXPECT_EQ(*engine_->ExportCodebook("c", 1), *exported);
+  EXPECT_EQ(*engine_->ExportCodebook("c", 1), exported);
   const auto listed = engine_->ListCodebooks("c");
   ASSERT_TRUE(listed.ok()) << listed.status();
   ASSERT_EQ(listed->size(), 2u);
@@ -203,7 +218,7 @@ TEST_P(EngineRebalanceTest, ACodebookKeepsTheCentroidsThatMoved) {
   const auto activated = Await(engine_->ActivateCodebook("c", 1));
   ASSERT_TRUE(activated.ok()) << activated.status();
   ASSERT_EQ(activated->state, OperationState::kSucceeded) << activated->error;
-  EXPECT_EQ(*engine_->ExportCodebook("c", 0), *exported);
+  EXPECT_EQ(*engine_->ExportCodebook("c", 0), exported);
   CheckCodes();
   // With the version go its centroids: a later codebook of its number has none of them.
   ASSERT_TRUE(engine_->DeleteCodebook("c", 2).ok());
