@@ -27,9 +27,6 @@ constexpr size_t kComponentsTried[] = {4, 2, 1};
 constexpr double kNearHalfWanted = 0.95;
 constexpr size_t kSampleQueries = 64;
 
-// |c|^2 / 2 of a list at most, times the square of what queries are lengthened to.
-constexpr float kNormsCounted = 50;
-
 // Centroids to compare exactly so that nearly all of the `nprobe` nearest are among them.
 size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + nprobe / 2 + 32); }
 
@@ -80,22 +77,13 @@ double NearHalfFound(std::vector<Neighbor> exact, std::span<const Neighbor> foun
 
 CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
     : codebook_(std::move(codebook)),
-      metric_(codebook_->metric() == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct) {
+      metric_(codebook_->metric() == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct),
+      half_norms_(codebook_->RankNorms()) {
   const MatrixView centroids = codebook_->centroids();
   half_ = AlignedBuffer<std::byte>(centroids.rows * centroids.cols * 2);
   const VectorsView floats{reinterpret_cast<const std::byte*>(centroids.data),
                            ElementType::kFloat32, centroids.rows, centroids.cols};
   if (!ConvertVectors(floats, ElementType::kFloat16, half_.data()).ok()) half_ = {};
-  const float length = codebook_->query_length();
-  if (length > 0) {
-    // Lists whose centroids have moved to vectors of other lengths must not outweigh all else.
-    const float most = kNormsCounted * length * length;
-    for (size_t l = 0; l < centroids.rows; ++l) {
-      const float* centroid = centroids.row(l).data();
-      half_norms_.push_back(
-          std::min(most, FloatDotProduct(centroid, centroid, centroids.cols) / 2));
-    }
-  }
   if (centroids.rows >= kQuantizeMin) MakeCodes();
 }
 
@@ -126,9 +114,7 @@ const float* CoarseQuantizer::Lengthened(const float* queries, size_t n, Scratch
   const size_t dim = codebook_->dimension();
   Grow(scratch.lengthened, n * dim);
   for (size_t q = 0; q < n; ++q) {
-    const float weight = Weight(queries + q * dim);
-    const float factor = weight > 0 ? 1 / weight : 0;
-    for (size_t t = q * dim; t < (q + 1) * dim; ++t) scratch.lengthened[t] = queries[t] * factor;
+    codebook_->Lengthen(queries + q * dim, scratch.lengthened.data() + q * dim);
   }
   return scratch.lengthened.data();
 }

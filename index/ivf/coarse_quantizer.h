@@ -43,10 +43,9 @@ class CoarseQuantizer {
 
   // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i; at least the first
   // kSortedFirst of them nearest first.
-  // Neighbor::slot is the list and Neighbor::distance its rank: |q - c|^2, or -<q, c> and, where
-  // lengths of vectors are known, Weight(q) times |c|^2 / 2, with the centroid in half precision
-  // where it fits. `queries` has n rows of the codebook's dimension, normalised for
-  // COSINE. 1 <= nprobe <= nlist.
+  // Neighbor::slot is the list and Neighbor::distance its rank: |q - c|^2 or -<q, c>, with the
+  // centroid in half precision where it fits, and where vectors have one length Weight(q) times its
+  // norm (Codebook::RankNorms). `queries` has n prepared rows. 1 <= nprobe <= nlist.
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
 
@@ -55,9 +54,7 @@ class CoarseQuantizer {
   // nlist. 1 <= n <= nlist.
   void AboutNearest(const float* query, size_t n, Scratch& scratch, Neighbor* lists) const;
 
-  // What |c|^2 / 2 counts for in the rank of a list. Vectors of about one length vary the more
-  // around their centroid the shorter it is, and the likelier one of them is near: lists are ranked
-  // as by the Euclidean distance from the query at the length of Codebook::query_length().
+  // What Codebook::RankNorms() count for in the rank of a list.
   float Weight(const float* query) const { return codebook_->NormWeight(query); }
   // A list's term in distances, |q - c|^2 or -<q, c>, of its rank for a query of that weight.
   float Distance(const Neighbor& ranked, float weight) const {
@@ -86,7 +83,7 @@ class CoarseQuantizer {
   std::shared_ptr<const Codebook> codebook_;
   Metric metric_;                  // L2 or INNER_PRODUCT
   AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
-  std::vector<float> half_norms_;  // |c|^2 / 2, where lists are ranked by them
+  std::vector<float> half_norms_;  // Codebook::RankNorms
   CentroidCodes codes_;            // empty if the centroids are few
 };
 

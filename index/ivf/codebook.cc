@@ -21,6 +21,8 @@ namespace {
 constexpr double kRotationTolerance = 1e-3;
 // Of a query whose lists are ranked by Euclidean distance, in lengths of vectors (README.md).
 constexpr float kQueryLength = 4.0f / 3;
+// |c|^2 / 2 of a list at most, times the square of what queries are lengthened to.
+constexpr float kNormsCounted = 50;
 
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_t max) {
   if (value >= min && value <= max) return absl::OkStatus();
@@ -88,11 +90,42 @@ float Codebook::query_length() const {
   return kQueryLength * (metric() == Metric::kCosine ? 1.0f : vector_length_);
 }
 
+std::vector<float> Codebook::RankNorms() const {
+  const float length = query_length();
+  std::vector<float> norms;
+  if (length == 0) return norms;
+  // Lists whose centroids have moved to vectors of other lengths must not outweigh all else.
+  const float most = kNormsCounted * length * length;
+  std::vector<float> centroid(dimension());
+  for (size_t l = 0; l < nlist(); ++l) {
+    const float* prepared = centroids_.row(l).data();
+    for (size_t t = 0; t < centroid.size(); ++t) centroid[t] = prepared[t] + origin_[t];
+    const float square = FloatDotProduct(centroid.data(), centroid.data(), centroid.size());
+    norms.push_back(std::min(most, square / 2));
+  }
+  return norms;
+}
+
+// With k for kQueryLength and both from the same origin, |k q - c|^2 / k = |q - c|^2 -
+// (1 - 1 / k) |c|^2, or |c|^2 / k - 2 <q, c>, and what is the same for all c.
 float Codebook::NormWeight(const float* query) const {
   const float length = query_length();
   if (length == 0) return 0;
+  if (metric() == Metric::kL2) return -2 * (1 - 1 / kQueryLength);
   const float square = FloatDotProduct(query, query, dimension());
   return std::isfinite(square) ? std::sqrt(square) / length : 0;
+}
+
+void Codebook::Lengthen(const float* query, float* out) const {
+  if (metric() == Metric::kL2) {
+    for (size_t t = 0; t < dimension(); ++t) {
+      out[t] = kQueryLength * query[t] + (kQueryLength - 1) * origin_[t];
+    }
+    return;
+  }
+  const float weight = NormWeight(query);
+  const float factor = weight > 0 ? 1 / weight : 0;
+  for (size_t t = 0; t < dimension(); ++t) out[t] = query[t] * factor;
 }
 
 void Codebook::ForTable(MatrixView prepared, float* out) const {

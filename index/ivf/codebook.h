@@ -139,13 +139,18 @@ class Codebook {
   uint64_t training_vectors() const { return training_vectors_; }
   // Of the codes of (a part of) the training sample.
   double mean_squared_error() const { return mean_squared_error_; }
-  // The length that queries are given to rank lists by the Euclidean distance of their centroids: a
-  // third more than that of vectors, which all have about one (for COSINE it is 1). 0 where lists
-  // are ranked by the metric itself: for L2, and for inner products of vectors of any length.
+  // Vectors of about one length vary the more around their centroid the shorter it is, and the
+  // likelier one of them is near: lists are ranked by the Euclidean distance of their centroids
+  // from the query at this length, a third more than that of vectors (for COSINE that is 1). 0
+  // where vectors are of any length, and lists ranked by the metric itself.
   float query_length() const;
-  // What |c|^2 / 2 counts for beside -<q, c> in the rank of a list, for a prepared query: the same
-  // order as by that Euclidean distance. 0 where query_length() is.
+  // |c|^2 / 2 of each centroid c, from the origin of the user's vectors; none where query_length()
+  // is 0.
+  std::vector<float> RankNorms() const;
+  // What these count for, beside |q - c|^2 or -<q, c>, in the rank of a list for a prepared query.
   float NormWeight(const float* query) const;
+  // The prepared query at query_length(), which is not 0: `out` has dimension() floats.
+  void Lengthen(const float* query, float* out) const;
   const SearchNeeds& search_needs() const { return search_needs_; }
 
   // Turns vectors or queries as a user gave them (dimension() columns) into what the centroids and
@@ -221,7 +226,7 @@ class Codebook {
   GroupedCentroids nearest_;  // over centroids_
   uint64_t training_vectors_ = 0;
   double mean_squared_error_ = 0;
-  float vector_length_ = 0;  // for the inner product, if that of vectors hardly differs
+  float vector_length_ = 0;  // unless the metric is COSINE, if that of vectors hardly differs
   SearchNeeds search_needs_;
 };
 

@@ -19,6 +19,7 @@ constexpr std::string_view kMagic = "TESSCBK\n";
 constexpr uint32_t kPlainVersion = 1;
 constexpr uint32_t kRotatedVersion = 2;
 constexpr uint32_t kMeasuredVersion = 3;
+constexpr uint32_t kL2LengthVersion = 4;
 constexpr uint32_t kSpecTag = 1;
 constexpr uint32_t kOriginTag = 2;
 constexpr uint32_t kCentroidsTag = 3;
@@ -77,10 +78,10 @@ absl::Status ReadHeader(std::string_view bytes, ByteReader* reader, uint32_t* ve
   if (Crc32c(bytes.substr(0, kMagic.size() + 4)) != checksum) {
     return Damaged("checksum of the header is wrong");
   }
-  if (*version > kMeasuredVersion) {
+  if (*version > kL2LengthVersion) {
     return absl::UnimplementedError(absl::StrCat("codebook: format version ", *version,
                                                  " is newer than this build reads (",
-                                                 kMeasuredVersion, ")"));
+                                                 kL2LengthVersion, ")"));
   }
   if (*version < kPlainVersion) return Damaged(absl::StrCat("format version ", *version));
   return absl::OkStatus();
@@ -98,7 +99,7 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
     return reader.Truncated("codebook specification");
   }
   SearchNeeds& needs = parts->search_needs;
-  if (version == kMeasuredVersion &&
+  if (version >= kMeasuredVersion &&
       !(reader.ReadF32(&parts->vector_length) && reader.ReadU64(&needs.points) &&
         reader.ReadU32(&needs.nprobe) && reader.ReadU32(&needs.rerank))) {
     return reader.Truncated("codebook specification");
@@ -113,15 +114,19 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
   }
   const bool has_length = parts->vector_length >= limits::kVectorLengthMin &&
                           parts->vector_length <= limits::kVectorLengthMax;
-  if (parts->vector_length != 0 && !(has_length && spec.metric == Metric::kInnerProduct)) {
+  if (parts->vector_length != 0 && !(has_length && spec.metric != Metric::kCosine)) {
     return Damaged("the length of vectors is not what it can be");
+  }
+  const bool has_l2_length = has_length && spec.metric == Metric::kL2;
+  if (has_l2_length != (version == kL2LengthVersion)) {
+    return Damaged("a length of L2 vectors does not go with the version");
   }
   if (needs.points > 0) needs.vectors = parts->training_vectors;
   const bool measured =
       needs.vectors > 0 && needs.points >= needs.vectors && needs.nprobe > 0 && needs.rerank > 0;
   if (!(measured || needs == SearchNeeds()) || needs.nprobe > spec.nlist ||
       needs.rerank > limits::kRerankMax ||
-      (version == kMeasuredVersion && !measured && parts->vector_length == 0)) {
+      (version >= kMeasuredVersion && !measured && parts->vector_length == 0)) {
     return Damaged("what searches need cannot have been measured");
   }
   return absl::OkStatus();
@@ -161,7 +166,11 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
               256);
   out.WriteBytes(kMagic);
   const bool measured = needs.points > 0 || vector_length > 0;
-  out.WriteU32(measured ? kMeasuredVersion : rotation.rows > 0 ? kRotatedVersion : kPlainVersion);
+  const bool has_l2_length = spec.metric == Metric::kL2 && vector_length > 0;
+  out.WriteU32(has_l2_length       ? kL2LengthVersion
+               : measured          ? kMeasuredVersion
+               : rotation.rows > 0 ? kRotatedVersion
+                                   : kPlainVersion);
   out.WriteU32(Crc32c(out.view()));
   ByteWriter payload;
   payload.WriteU8(static_cast<uint8_t>(spec.metric));

@@ -30,8 +30,10 @@ constexpr double kLargerRotationErrorShare = 0.95;
 constexpr size_t kRotationRows = 10;
 // Components a subquantizer that are tried with a rotation.
 constexpr size_t kRotatedParts[] = {1, 2, 4};
-// The standard deviation of vectors' lengths, in mean lengths, up to which they are about one.
+// The standard deviation of vectors' lengths, in mean lengths, up to which they are about one; and
+// for L2 that of the squared lengths, in mean squared distances from the centroids.
 constexpr double kLengthsDiffer = 0.05;
+constexpr double kSquaredLengthsDiffer = 0.1;
 // Of the neighbours, the share that the probed lists hold with the number of lists that is measured
 // to be needed; and of those in turn, the share among the candidates.
 constexpr double kListsShare = 0.975;
@@ -80,19 +82,40 @@ std::vector<float> MeanOf(MatrixView rows, Executor& executor) {
   return mean;
 }
 
-// The length of the rows, if they all have about one; else 0.
-float LengthOf(MatrixView rows) {
-  double sum = 0, squares = 0;
+struct Lengths {
+  double mean = 0;
+  double deviation = 0;          // standard deviation
+  double squares_deviation = 0;  // of the squared lengths
+};
+
+Lengths LengthsOf(MatrixView rows) {
+  double sum = 0, squares = 0, fourths = 0;
   for (size_t i = 0; i < rows.rows; ++i) {
     const double square = FloatDotProduct(rows.row(i).data(), rows.row(i).data(), rows.cols);
     sum += std::sqrt(square);
     squares += square;
+    fourths += square * square;
   }
-  const double mean = sum / static_cast<double>(rows.rows);
-  const double variance = squares / static_cast<double>(rows.rows) - mean * mean;
-  if (!(mean >= limits::kVectorLengthMin && mean <= limits::kVectorLengthMax)) return 0;
-  if (variance > kLengthsDiffer * kLengthsDiffer * mean * mean) return 0;
-  return static_cast<float>(mean);
+  const auto n = static_cast<double>(rows.rows);
+  const auto deviation = [n](double of_values, double of_squares) {
+    return std::sqrt(std::max(0.0, of_squares / n - of_values / n * of_values / n));
+  };
+  return {sum / n, deviation(sum, squares), deviation(squares, fourths)};
+}
+
+// The length of the vectors where all have about one; else 0. `residual` is the mean squared
+// distance from their centroids.
+float LengthOf(const Lengths& lengths, Metric metric, double residual) {
+  if (metric == Metric::kCosine) return 0;
+  if (!(lengths.mean >= limits::kVectorLengthMin && lengths.mean <= limits::kVectorLengthMax)) {
+    return 0;
+  }
+  // By L2, what lengths tell of a list is how far its vectors are from the centroid, unless they
+  // differ by as much as that: then they are long, it may be, but in one direction.
+  const bool differ = metric == Metric::kL2
+                          ? lengths.squares_deviation > kSquaredLengthsDiffer * residual
+                          : lengths.deviation > kLengthsDiffer * lengths.mean;
+  return differ ? 0 : static_cast<float>(lengths.mean);
 }
 
 // The numbers of `count` of so many rows, spread evenly over them, ascending.
@@ -161,6 +184,7 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
                                                                 const CodeUse& use) {
   RETURN_IF_ERROR(CheckCodebookSpec(spec));
   RETURN_IF_ERROR(CheckSample(spec, sample));
+  const Lengths lengths = LengthsOf(sample);
   std::vector<float> origin(spec.dimension);
   if (spec.metric == Metric::kL2) origin = MeanOf(sample, executor);
   executor.ParallelFor(sample.rows(), kMeanRows, [&](size_t begin, size_t end) {
@@ -177,7 +201,7 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
   std::shared_ptr<Codebook> codebook(
       new Codebook(spec, std::move(origin), std::move(clusters.centroids), executor));
   codebook->training_vectors_ = sample.rows();
-  if (spec.metric == Metric::kInnerProduct) codebook->vector_length_ = LengthOf(sample);
+  codebook->vector_length_ = LengthOf(lengths, spec.metric, clusters.mean_squared_error);
   RETURN_IF_ERROR(codebook->TrainQuantizer(held.rows, held.queries, use, executor, observer));
   return codebook;
 }

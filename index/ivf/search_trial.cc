@@ -65,13 +65,13 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
     : codebook_(codebook),
       queries_(queries),
       rows_(rows),
-      half_norms_(codebook.nlist()),
+      rank_norms_(codebook.RankNorms()),
       nearest_(queries.rows),
       list_ranks_(queries.rows * kNeighbors) {
   TESSERA_CHECK(queries.rows > 0 && rows.rows >= kNeighbors && !drawn.empty());
   rows_per_drawn_ = static_cast<double>(rows.rows) / static_cast<double>(drawn.size());
-  for (size_t l = 0; l < half_norms_.size(); ++l) {
-    half_norms_[l] = HalfNorm(codebook.centroids().row(l));
+  for (size_t l = 0; l < codebook.nlist() && codebook.metric() == Metric::kL2; ++l) {
+    half_norms_.push_back(HalfNorm(codebook.centroids().row(l)));
   }
   executor.ParallelFor(queries.rows, kQueriesAtOnce, [&](size_t begin, size_t end) {
     for (size_t first = begin; first < end; first += kQueriesAtOnce) {
@@ -130,21 +130,23 @@ Matrix SearchTrial::Gathered(const Nearest& nearest) const {
   return rows;
 }
 
-// Of the query from each centroid: -<q, c>, and the centroid's half squared norm as often as
-// `norm_weight` says.
-std::vector<float> SearchTrial::ListDistances(size_t query, float norm_weight) const {
-  std::vector<float> distances(half_norms_.size());
+// Of the query from each centroid: -<q, c>, and for L2 |c|^2 / 2.
+std::vector<float> SearchTrial::ListDistances(size_t query) const {
+  std::vector<float> distances(codebook_.nlist());
   InnerProducts(queries_.Rows(query, 1), codebook_.centroids(), distances.data(), distances.size());
   for (size_t l = 0; l < distances.size(); ++l) {
-    distances[l] = norm_weight * half_norms_[l] - distances[l];
+    distances[l] = (half_norms_.empty() ? 0 : half_norms_[l]) - distances[l];
   }
   return distances;
 }
 
-// As CoarseQuantizer ranks lists.
+// As CoarseQuantizer ranks lists, but halved for L2.
 std::vector<float> SearchTrial::ListRanks(size_t query) const {
   const bool is_l2 = codebook_.metric() == Metric::kL2;
-  return ListDistances(query, is_l2 ? 1 : codebook_.NormWeight(queries_.row(query).data()));
+  std::vector<float> ranks = ListDistances(query);
+  const float weight = codebook_.NormWeight(queries_.row(query).data()) / (is_l2 ? 2 : 1);
+  for (size_t l = 0; l < rank_norms_.size(); ++l) ranks[l] += weight * rank_norms_[l];
+  return ranks;
 }
 
 void SearchTrial::RankLists(size_t query) {
@@ -186,8 +188,7 @@ void SearchTrial::ChooseCompared(std::span<const uint32_t> drawn,
 // ranks[i] = about how many rows in the lists searched are nearer by their codes than neighbour i.
 void SearchTrial::RankCandidates(const EncodedVectors& drawn, size_t query, uint32_t* ranks) const {
   const Nearest& nearest = nearest_[query];
-  const bool is_l2 = codebook_.metric() == Metric::kL2;
-  const std::vector<float> lists = ListDistances(query, is_l2 ? 1 : 0);
+  const std::vector<float> lists = ListDistances(query);
   std::vector<float> for_table(codebook_.padded_dimension());
   codebook_.ForTable(queries_.Rows(query, 1), for_table.data());
   const ProductQuantizer& quantizer = codebook_.quantizer();

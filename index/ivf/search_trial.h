@@ -56,7 +56,7 @@ class SearchTrial {
   void RankLists(size_t query);
   void ChooseCompared(std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists,
                       size_t query);
-  std::vector<float> ListDistances(size_t query, float norm_weight) const;
+  std::vector<float> ListDistances(size_t query) const;
   std::vector<float> ListRanks(size_t query) const;
   void RankCandidates(const EncodedVectors& drawn, size_t query, uint32_t* ranks) const;
   Matrix Gathered(const Nearest& nearest) const;
@@ -64,7 +64,8 @@ class SearchTrial {
   const Codebook& codebook_;
   MatrixView queries_;
   MatrixView rows_;
-  std::vector<float> half_norms_;     // |c|^2 / 2 of each centroid
+  std::vector<float> half_norms_;     // |c|^2 / 2 of each centroid, for L2
+  std::vector<float> rank_norms_;     // Codebook::RankNorms
   std::vector<Nearest> nearest_;      // of each query
   std::vector<uint32_t> list_ranks_;  // of the list of each neighbour of each query, from 0
   uint32_t lists_ = 0;

@@ -174,6 +174,49 @@ TEST(CoarseQuantizer, FindsTheNearestListsOfVectorsWithoutStructure) {
   EXPECT_GE(ShareFound(Noise(24'000, 128, 1), Noise(50, 128, 2), 600, 40), 0.9);
 }
 
+// By L2 as by COSINE: a shorter centroid has vectors farther from it, of which one may be near.
+TEST(CoarseQuantizer, RanksListsOfVectorsOfOneLengthAlikeByL2) {
+  constexpr size_t kDim = 24, kLists = 700, kProbed = 20;
+  Matrix vectors = test::RandomVectors(6'000, kDim, 1), queries = test::RandomVectors(30, kDim, 2);
+  NormalizeRows(vectors.data(), vectors.rows(), kDim);
+  NormalizeRows(queries.data(), queries.rows(), kDim);
+  const auto codebook = test::TrainCodebook(Metric::kL2, vectors, kLists, 8, 4);
+  EXPECT_NEAR(codebook->query_length(), 4.0f / 3, 1e-3);
+  Matrix origin(1, kDim);  // less itself
+  codebook->Prepare(origin, origin.data());
+  codebook->Prepare(queries, queries.data());
+  const CoarseQuantizer coarse(codebook);
+  CoarseQuantizer::Scratch scratch;
+  double recall = 0;
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    const float* query = queries.row(q).data();
+    std::vector<Neighbor> ranked(kLists), found(kProbed);
+    coarse.Nearest(query, 1, kLists, scratch, ranked.data());
+    for (const Neighbor& list : ranked) {
+      float distance = 0, square = 0;
+      for (size_t t = 0; t < kDim; ++t) {
+        const float centroid = codebook->centroids().row(list.slot)[t];
+        distance += (query[t] - centroid) * (query[t] - centroid);
+        square += (centroid - origin.data()[t]) * (centroid - origin.data()[t]);
+      }
+      ASSERT_NEAR(list.distance, distance - square / 4, 0.01);
+      ASSERT_NEAR(coarse.Distance(list, coarse.Weight(query)), distance, 0.01);
+    }
+    std::sort(ranked.begin(), ranked.end());
+    ranked.resize(kProbed);
+    coarse.Nearest(query, 1, kProbed, scratch, found.data());
+    recall += test::Recall(found, ranked);
+  }
+  EXPECT_GE(recall / static_cast<double>(queries.rows()), 0.95);
+}
+
+// Far from zero lengths are alike, but tell nothing of how far vectors are from their centroid.
+TEST(CoarseQuantizer, RanksListsByL2AloneWhereLengthsTellNothing) {
+  Matrix vectors = test::RandomVectors(3'000, 24, 1);
+  for (float& x : std::span(vectors.data(), vectors.rows() * vectors.cols())) x += 500;
+  EXPECT_EQ(test::TrainCodebook(Metric::kL2, vectors, 50, 8, 4)->query_length(), 0);
+}
+
 // The order of lists that README.md gives figures for, on glosses.
 TEST(CoarseQuantizer, RanksListsByMoreThanTheInnerProduct) {
   const size_t dim = 128, nlist = 300, probed = 12;

@@ -17,6 +17,7 @@
 #include "index/base/limits.h"
 #include "index/cluster/random.h"
 #include "index/ivf/codebook.h"
+#include "index/simd/convert.h"
 #include "tests/index/low_rank.h"
 
 namespace tessera {
@@ -26,7 +27,7 @@ namespace {
 constexpr size_t kHeaderBytes = 8 + 4 + 4;
 constexpr size_t kSpecPayload = kHeaderBytes + 12;
 constexpr size_t kSpecBytes = 1 + 4 * 4 + 8 + 2 * 4 + 8 + 8;
-constexpr size_t kMeasuredBytes = 4 + 8 + 2 * 4;  // more of it, in version 3
+constexpr size_t kMeasuredBytes = 4 + 8 + 2 * 4;  // more of it, from version 3 on
 constexpr size_t kOriginPayload = kSpecPayload + kSpecBytes + 4 + 12;
 constexpr size_t kCentroidsPayload = kOriginPayload + 5 * 4 + 4 + 12;
 
@@ -34,18 +35,21 @@ constexpr size_t kRotationPayload = kCentroidsPayload + 3 * 5 * 4 + 4 + 12;
 constexpr size_t kRotationBytes = 2 * 5 * 4;
 
 // What each version of the format is for. Of vectors that lie in a plane, nearly, residuals are
-// rotated: from five components to two. Of few vectors nothing is measured.
-enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3 };
+// rotated: from five components to two. Of few vectors nothing is measured. L2 has the lengths of
+// vectors that are alike in a version of its own.
+enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3, kL2Length = 4 };
 
 std::shared_ptr<const Codebook> SmallCodebook(Kind kind = kPlain) {
   Random random(1);
-  Matrix points(kind == kMeasured ? 1'000 : 60, kind == kMeasured ? 4 : 5);
+  const bool measured = kind >= kMeasured;
+  Matrix points(measured ? 1'000 : 60, measured ? 4 : 5);
   for (size_t i = 0; i < points.rows() * points.cols(); ++i) {
     points.data()[i] = static_cast<float>(random.Uniform());
   }
   if (kind == kRotated) points = test::LowRank(200, 5, 2, 0.01f, 1);
+  if (kind == kL2Length) NormalizeRows(points.data(), points.rows(), points.cols());
   InlineExecutor executor;
-  auto codebook = Codebook::Train({.metric = Metric::kCosine,
+  auto codebook = Codebook::Train({.metric = kind == kL2Length ? Metric::kL2 : Metric::kCosine,
                                    .dimension = static_cast<uint32_t>(points.cols()),
                                    .nlist = 3,
                                    .subquantizers = 2,
@@ -53,7 +57,7 @@ std::shared_ptr<const Codebook> SmallCodebook(Kind kind = kPlain) {
                                   points, executor, nullptr);
   EXPECT_TRUE(codebook.ok()) << codebook.status();
   EXPECT_EQ((*codebook)->rotation().is_none(), kind != kRotated);
-  EXPECT_EQ((*codebook)->search_needs().nprobe > 0, kind == kMeasured);
+  EXPECT_EQ((*codebook)->search_needs().nprobe > 0, measured);
   return *codebook;
 }
 
@@ -64,7 +68,7 @@ absl::StatusCode ParseCode(const std::string& bytes) {
 // The bytes with `size` of them at `offset` replaced, and the checksum of the spec section made
 // right again: what a writer that lies would produce.
 std::string WithSpecField(std::string bytes, size_t offset, const void* value, size_t size) {
-  const size_t spec = kSpecBytes + (bytes[8] == kMeasured ? kMeasuredBytes : 0);
+  const size_t spec = kSpecBytes + (bytes[8] >= kMeasured ? kMeasuredBytes : 0);
   std::memcpy(bytes.data() + kSpecPayload + offset, value, size);
   const uint32_t crc = Crc32c(std::string_view(bytes).substr(kHeaderBytes, 12 + spec));
   std::memcpy(bytes.data() + kSpecPayload + spec, &crc, 4);
@@ -83,8 +87,8 @@ TEST_P(CodebookFormat, RoundTrip) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ((*parsed)->Serialize(), bytes);
   EXPECT_EQ(bytes[8], GetParam()) << "the version";
-  EXPECT_EQ((*parsed)->metric(), Metric::kCosine);
-  EXPECT_EQ((*parsed)->dimension(), GetParam() == kMeasured ? 4u : 5u);
+  EXPECT_EQ((*parsed)->metric(), codebook->metric());
+  EXPECT_EQ((*parsed)->dimension(), GetParam() >= kMeasured ? 4u : 5u);
   EXPECT_EQ((*parsed)->nlist(), 3u);
   EXPECT_EQ((*parsed)->subquantizers(), 2u);
   EXPECT_EQ((*parsed)->nbits(), 4u);
@@ -95,6 +99,7 @@ TEST_P(CodebookFormat, RoundTrip) {
   EXPECT_EQ((*parsed)->mean_squared_error(), codebook->mean_squared_error());
   EXPECT_EQ((*parsed)->search_needs(), codebook->search_needs());
   EXPECT_EQ((*parsed)->query_length(), codebook->query_length());
+  EXPECT_GT((*parsed)->query_length(), 0);
   EXPECT_EQ((*parsed)->memory_bytes(), codebook->memory_bytes());
 }
 
@@ -120,7 +125,7 @@ TEST_P(CodebookFormat, TrailingBytesAreAnError) {
 
 TEST_P(CodebookFormat, NewerVersionIsUnimplemented) {
   std::string bytes = codebook_->Serialize();
-  bytes[8] = 4;
+  bytes[8] = 5;
   const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
   std::memcpy(bytes.data() + 12, &crc, 4);
   EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kUnimplemented);
@@ -162,7 +167,7 @@ TEST(CodebookFields, MeasurementsThatLieAreErrors) {
     EXPECT_EQ(offset, kSpecBytes + kMeasuredBytes);
     return ParseCode(changed);
   };
-  constexpr char kProduct = 2, kCosine = 3;
+  constexpr char kL2 = 1, kProduct = 2, kCosine = 3;
   EXPECT_EQ(code_of(kProduct, 2.5f, 1'000, 3, 100), absl::StatusCode::kOk);
   EXPECT_EQ(code_of(kCosine, 0, 1'000, 3, 100), absl::StatusCode::kOk);
   EXPECT_EQ(code_of(kProduct, 2.5f, 0, 0, 0), absl::StatusCode::kOk);
@@ -174,6 +179,8 @@ TEST(CodebookFields, MeasurementsThatLieAreErrors) {
   EXPECT_EQ(code_of(kCosine, 0, 1'000, 3, 0), absl::StatusCode::kDataLoss);
   EXPECT_EQ(code_of(kCosine, 0, 1'000, 3, limits::kRerankMax + 1), absl::StatusCode::kDataLoss);
   EXPECT_EQ(code_of(kCosine, 1, 1'000, 3, 100), absl::StatusCode::kDataLoss) << "needs no length";
+  EXPECT_EQ(code_of(kL2, 0, 1'000, 3, 100), absl::StatusCode::kOk);
+  EXPECT_EQ(code_of(kL2, 1, 1'000, 3, 100), absl::StatusCode::kDataLoss) << "is of version 4";
   for (float length :
        {-1.0f, 1e-20f, 1e20f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
     EXPECT_EQ(code_of(kProduct, length, 1'000, 3, 100), absl::StatusCode::kDataLoss) << length;
@@ -208,8 +215,8 @@ TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
 }
 
 TEST(CodebookFields, TheVersionSaysWhatThereIs) {
-  for (Kind kind : {kPlain, kRotated, kMeasured}) {
-    for (Kind other : {kPlain, kRotated, kMeasured}) {
+  for (Kind kind : {kPlain, kRotated, kMeasured, kL2Length}) {
+    for (Kind other : {kPlain, kRotated, kMeasured, kL2Length}) {
       std::string bytes = SmallCodebook(kind)->Serialize();
       bytes[8] = static_cast<char>(other);
       const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
@@ -233,7 +240,8 @@ TEST(CodebookFields, NonFiniteComponentsAreErrors) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CodebookFormat, testing::Values(kPlain, kRotated, kMeasured));
+INSTANTIATE_TEST_SUITE_P(Kinds, CodebookFormat,
+                         testing::Values(kPlain, kRotated, kMeasured, kL2Length));
 
 }  // namespace
 }  // namespace tessera

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "index/simd/convert.h"
 #include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/low_rank.h"
 #include "tests/index/test_executor.h"
@@ -27,11 +28,17 @@ class SearchTrialTest : public testing::TestWithParam<Metric> {
  protected:
   SearchTrialTest()
       : rows_(test::RandomVectors(kRows, kDim, 1)),
-        queries_(test::RandomVectors(kQueries, kDim, 2)) {
+        queries_(test::RandomVectors(kQueries, kDim, 2)),
+        origin_(1, kDim) {
+    if (GetParam() == Metric::kL2) {  // so that their length counts in the rank of lists
+      NormalizeRows(rows_.data(), kRows, kDim);
+      NormalizeRows(queries_.data(), kQueries, kDim);
+    }
     codebook_ = test::TrainCodebook(GetParam(), rows_, 30, 5, 4);
     encoded_ = test::Encode(*codebook_, rows_);
     codebook_->Prepare(rows_, rows_.data());
     codebook_->Prepare(queries_, queries_.data());
+    codebook_->Prepare(origin_, origin_.data());
   }
 
   // The smaller the nearer.
@@ -52,8 +59,16 @@ class SearchTrialTest : public testing::TestWithParam<Metric> {
   float ListRank(size_t q, uint32_t list) const {
     const std::span<const float> query = queries_.row(q);
     const std::span<const float> centroid = codebook_->centroids().row(list);
-    if (GetParam() != Metric::kCosine) return Distance(query, centroid);
-    return Dot(centroid, centroid) - 2 * 4.0f / 3 * Dot(query, centroid);  // of unit queries
+    if (GetParam() == Metric::kInnerProduct) return Distance(query, centroid);
+    if (GetParam() == Metric::kCosine) {  // of unit queries
+      return Dot(centroid, centroid) - 2 * 4.0f / 3 * Dot(query, centroid);
+    }
+    float square = 0;  // of the centroid before it was prepared
+    for (size_t t = 0; t < kDim; ++t) {
+      const float x = centroid[t] - origin_.data()[t];
+      square += x * x;
+    }
+    return Distance(query, centroid) - square / 4;
   }
 
   // Of each list, how many are nearer.
@@ -103,6 +118,7 @@ class SearchTrialTest : public testing::TestWithParam<Metric> {
   }
 
   Matrix rows_, queries_;
+  Matrix origin_;  // prepared: less what L2 vectors are moved by
   std::shared_ptr<const Codebook> codebook_;
   EncodedVectors encoded_;
 };
