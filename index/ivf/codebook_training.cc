@@ -133,10 +133,16 @@ Matrix RowsOf(MatrixView sample, std::span<const uint32_t> numbers) {
   return rows;
 }
 
+// At most what a search may ask for.
+uint32_t RerankMeasured(const SearchTrial& trial, const EncodedVectors& drawn, Executor& executor) {
+  const uint64_t candidates = trial.Candidates(drawn, kCandidatesShare, executor);
+  return static_cast<uint32_t>(std::min<uint64_t>(candidates, limits::kRerankMax));
+}
+
 // About how long a search takes by what depends on the number of subquantizers.
 double SearchNs(const Codebook& codebook, const CodeUse& use) {
-  if (codebook.search_needs().rerank > limits::kRerankMax) {
-    return std::numeric_limits<double>::infinity();
+  if (codebook.search_needs().rerank >= limits::kRerankMax) {
+    return std::numeric_limits<double>::infinity();  // it may be many more
   }
   const SearchDefaults defaults =
       ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), use.points);
@@ -220,7 +226,7 @@ absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, c
   if (queries.rows == 0) return absl::OkStatus();
   const SearchTrial trial(*this, queries, prepared, numbers, encoded.lists, kListsShare, executor);
   search_needs_ = {training_vectors_, std::max(use.points, training_vectors_), trial.lists(),
-                   trial.Candidates(encoded, kCandidatesShare, executor)};
+                   RerankMeasured(trial, encoded, executor)};
   if (use.candidate_ns == 0 || spec_.nbits != 4) return absl::OkStatus();
   return ChooseSubquantizers(trial, residuals, use, executor, observer, &encoded);
 }
@@ -233,7 +239,7 @@ absl::Status Codebook::ChooseSubquantizers(const SearchTrial& trial, MatrixView 
   const auto is_faster = [&](uint32_t subquantizers) -> absl::StatusOr<bool> {
     Codes before = TakeCodes(*encoded);
     RETURN_IF_ERROR(FitQuantizer(residuals, subquantizers, executor, observer, encoded));
-    search_needs_.rerank = trial.Candidates(*encoded, kCandidatesShare, executor);
+    search_needs_.rerank = RerankMeasured(trial, *encoded, executor);
     const double ns = SearchNs(*this, use);
     if (!(ns < kFasterShare * best_ns)) {
       PutBack(std::move(before), encoded);

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <random>
 #include <set>
+#include <span>
 
+#include "index/base/limits.h"
 #include "index/simd/convert.h"
 #include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/low_rank.h"
@@ -201,6 +204,18 @@ TEST(SearchTrialQueries, AreTakenOutOfTheSampleAndNothingElse) {
   }
   EXPECT_EQ(kept.size(), left);
   for (size_t i = 0; i < kSample; i += kSample / (kSample - left)) EXPECT_FALSE(kept.contains(i));
+}
+
+// Sixteen codes for vectors without structure tell next to nothing. What is measured must be what
+// a codebook may say, or it could not be read again.
+TEST(SearchTrialCandidates, AreNoMoreThanASearchMayAskFor) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  Matrix noise(400'000, 12);
+  for (float& x : std::span(noise.data(), noise.rows() * noise.cols())) x = normal(random);
+  const auto codebook = test::TrainCodebook(Metric::kL2, noise, 1, 1, 4);
+  EXPECT_EQ(codebook->search_needs().rerank, limits::kRerankMax);
+  EXPECT_TRUE(Codebook::Parse(codebook->Serialize()).ok());
 }
 
 // How many subquantizers training chooses where a search begins with a fourth of the components,
