@@ -82,6 +82,7 @@ std::vector<float> MeanOf(MatrixView rows, Executor& executor) {
   return mean;
 }
 
+// Zeros where lengths do not matter.
 struct Lengths {
   double mean = 0;
   double deviation = 0;          // standard deviation
@@ -106,7 +107,6 @@ Lengths LengthsOf(MatrixView rows) {
 // The length of the vectors where all have about one; else 0. `residual` is the mean squared
 // distance from their centroids.
 float LengthOf(const Lengths& lengths, Metric metric, double residual) {
-  if (metric == Metric::kCosine) return 0;
   if (!(lengths.mean >= limits::kVectorLengthMin && lengths.mean <= limits::kVectorLengthMax)) {
     return 0;
   }
@@ -190,7 +190,7 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
                                                                 const CodeUse& use) {
   RETURN_IF_ERROR(CheckCodebookSpec(spec));
   RETURN_IF_ERROR(CheckSample(spec, sample));
-  const Lengths lengths = LengthsOf(sample);
+  const Lengths lengths = spec.metric == Metric::kCosine ? Lengths() : LengthsOf(sample);
   std::vector<float> origin(spec.dimension);
   if (spec.metric == Metric::kL2) origin = MeanOf(sample, executor);
   executor.ParallelFor(sample.rows(), kMeanRows, [&](size_t begin, size_t end) {

@@ -66,8 +66,7 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
       queries_(queries),
       rows_(rows),
       rank_norms_(codebook.RankNorms()),
-      nearest_(queries.rows),
-      list_ranks_(queries.rows * kNeighbors) {
+      nearest_(queries.rows) {
   TESSERA_CHECK(queries.rows > 0 && rows.rows >= kNeighbors && !drawn.empty());
   rows_per_drawn_ = static_cast<double>(rows.rows) / static_cast<double>(drawn.size());
   for (size_t l = 0; l < codebook.nlist() && codebook.metric() == Metric::kL2; ++l) {
@@ -78,15 +77,15 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
       FindNearest(first, std::min(kQueriesAtOnce, end - first));
     }
   });
+  std::vector<uint32_t> ranks(queries.rows * kNeighbors);
   executor.ParallelFor(queries.rows, 1, [&](size_t begin, size_t end) {
     for (size_t q = begin; q < end; ++q) {
       Nearest& nearest = nearest_[q];
       nearest.lists.resize(nearest.rows.size());
       codebook.Assign(Gathered(nearest), nearest.lists.data());
-      RankLists(q);
+      RankLists(q, ranks.data() + q * kNeighbors);
     }
   });
-  std::vector<uint32_t> ranks = list_ranks_;
   lists_ = Quantile(ranks, share) + 1;
   executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
     for (size_t q = begin; q < end; ++q) ChooseCompared(drawn, drawn_lists, q);
@@ -149,11 +148,11 @@ std::vector<float> SearchTrial::ListRanks(size_t query) const {
   return ranks;
 }
 
-void SearchTrial::RankLists(size_t query) {
+// ranks[i] = how many lists are nearer than that of neighbour i.
+void SearchTrial::RankLists(size_t query, uint32_t* ranks) const {
   const std::vector<float> distances = ListRanks(query);
   for (size_t i = 0; i < kNeighbors; ++i) {
-    list_ranks_[query * kNeighbors + i] =
-        static_cast<uint32_t>(CountBelow(distances, distances[nearest_[query].lists[i]]));
+    ranks[i] = static_cast<uint32_t>(CountBelow(distances, distances[nearest_[query].lists[i]]));
   }
 }
 

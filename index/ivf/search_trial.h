@@ -53,7 +53,7 @@ class SearchTrial {
 
   size_t CodedQueries() const;
   void FindNearest(size_t first_query, size_t count);
-  void RankLists(size_t query);
+  void RankLists(size_t query, uint32_t* ranks) const;
   void ChooseCompared(std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists,
                       size_t query);
   std::vector<float> ListDistances(size_t query) const;
@@ -64,10 +64,9 @@ class SearchTrial {
   const Codebook& codebook_;
   MatrixView queries_;
   MatrixView rows_;
-  std::vector<float> half_norms_;     // |c|^2 / 2 of each centroid, for L2
-  std::vector<float> rank_norms_;     // Codebook::RankNorms
-  std::vector<Nearest> nearest_;      // of each query
-  std::vector<uint32_t> list_ranks_;  // of the list of each neighbour of each query, from 0
+  std::vector<float> half_norms_;  // |c|^2 / 2 of each centroid, for L2
+  std::vector<float> rank_norms_;  // Codebook::RankNorms
+  std::vector<Nearest> nearest_;   // of each query
   uint32_t lists_ = 0;
   double rows_per_drawn_ = 0;
 };

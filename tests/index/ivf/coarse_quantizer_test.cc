@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <random>
 #include <set>
 #include <span>
 #include <tuple>
@@ -161,17 +160,9 @@ TEST(CoarseQuantizer, FindsTheNearestListsOfEmbeddings) {
             0.98);
 }
 
-Matrix Noise(size_t rows, size_t dim, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  Matrix noise(rows, dim);
-  for (float& x : std::span(noise.data(), rows * dim)) x = normal(random);
-  return noise;
-}
-
 // All components matter alike: of codes of four, centroids that are about equally far look alike.
 TEST(CoarseQuantizer, FindsTheNearestListsOfVectorsWithoutStructure) {
-  EXPECT_GE(ShareFound(Noise(24'000, 128, 1), Noise(50, 128, 2), 600, 40), 0.9);
+  EXPECT_GE(ShareFound(test::Noise(24'000, 128, 1), test::Noise(50, 128, 2), 600, 40), 0.9);
 }
 
 // By L2 as by COSINE: a shorter centroid has vectors farther from it, of which one may be near.

@@ -26,6 +26,15 @@
 
 namespace tessera::test {
 
+// Vectors without any structure.
+inline Matrix Noise(size_t n, size_t dim, uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  Matrix out(n, dim);
+  for (size_t i = 0; i < n * dim; ++i) out.data()[i] = normal(rng);
+  return out;
+}
+
 // Clustered random vectors: what inverted lists are for.
 inline Matrix RandomVectors(size_t n, size_t dim, uint32_t seed) {
   std::mt19937 rng(seed);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
 #include <set>
 #include <span>
 
@@ -209,11 +208,7 @@ TEST(SearchTrialQueries, AreTakenOutOfTheSampleAndNothingElse) {
 // Sixteen codes for vectors without structure tell next to nothing. What is measured must be what
 // a codebook may say, or it could not be read again.
 TEST(SearchTrialCandidates, AreNoMoreThanASearchMayAskFor) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  Matrix noise(400'000, 12);
-  for (float& x : std::span(noise.data(), noise.rows() * noise.cols())) x = normal(random);
-  const auto codebook = test::TrainCodebook(Metric::kL2, noise, 1, 1, 4);
+  const auto codebook = test::TrainCodebook(Metric::kL2, test::Noise(400'000, 12, 1), 1, 1, 4);
   EXPECT_EQ(codebook->search_needs().rerank, limits::kRerankMax);
   EXPECT_TRUE(Codebook::Parse(codebook->Serialize()).ok());
 }
