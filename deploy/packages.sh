@@ -13,7 +13,7 @@ packages_of() {
     build)
       echo g++ cmake ninja-build
       echo libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
-      echo librocksdb-dev libhwy-dev libdnnl-dev libssl-dev libroaring-dev
+      echo librocksdb-dev libaio-dev libhwy-dev libdnnl-dev libssl-dev libroaring-dev
       echo libspdlog-dev libcli11-dev nlohmann-json3-dev
       ;;
     dev) echo ccache python3 ;;

@@ -59,6 +59,7 @@ absl::StatusOr<std::unique_ptr<RowFile>> RowFile::Open(const RowFileOptions& opt
   if (fd < 0) return FileError("open", FileNameOf(options.path), errno);
   RowFileOptions complete = options;
   if (complete.boot_id.empty()) complete.boot_id = SystemBootId();
+  if (complete.reader == nullptr) complete.reader = std::make_shared<CachedReader>();
   std::unique_ptr<RowFile> file(new RowFile(complete, fd));
   // One row here and one there: what the kernel would read around them is not wanted.
   posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
@@ -142,36 +143,40 @@ uint32_t RowFile::Checksum(Slot slot, const std::byte* row) const {
   return checksum == 0 ? 1 : checksum;
 }
 
-RowFile::Row RowFile::ReadRow(Slot slot, std::byte* out, int flags) const {
-  uint32_t checksum = 0;
-  iovec parts[] = {{out, options_.row_bytes}, {&checksum, sizeof(checksum)}};
-  ssize_t n;
-  do {
-    n = preadv2(fd_, parts, 2, RowOffset(slot), flags);
-  } while (n < 0 && errno == EINTR);
-  if (n == static_cast<ssize_t>(row_distance())) {
-    return checksum == Checksum(slot, out) ? Row::kRead : Row::kAbsent;
-  }
-  // Short, too, where only the first of its pages is in memory.
-  return flags != 0 ? Row::kNotInMemory : Row::kAbsent;
-}
-
 void RowFile::Read(std::span<const Slot> slots, std::byte* out, bool* found) const {
   std::fill_n(found, slots.size(), false);
   if (!is_usable()) return;
+  std::vector<CachedRead> reads(slots.size());
+  std::vector<uint32_t> checksums(slots.size());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    reads[i] = {.offset = RowOffset(slots[i]),
+                .parts = {{{out + i * options_.row_bytes, options_.row_bytes},
+                           {&checksums[i], sizeof(checksums[i])}}}};
+  }
+  options_.reader->Read(fd_, reads);
   std::vector<size_t> waiting;
   for (size_t i = 0; i < slots.size(); ++i) {
-    const Row row = ReadRow(slots[i], out + i * options_.row_bytes, RWF_NOWAIT);
-    found[i] = row == Row::kRead;
-    if (row == Row::kNotInMemory) waiting.push_back(i);
+    if (reads[i].result == static_cast<ssize_t>(row_distance())) {
+      found[i] = checksums[i] == Checksum(slots[i], out + i * options_.row_bytes);
+    } else {
+      // Short, too, where only the first of its pages is in memory.
+      waiting.push_back(i);
+    }
   }
   for (size_t i : waiting) {
-    posix_fadvise(fd_, RowOffset(slots[i]), static_cast<off_t>(row_distance()),
-                  POSIX_FADV_WILLNEED);
+    posix_fadvise(fd_, reads[i].offset, static_cast<off_t>(row_distance()), POSIX_FADV_WILLNEED);
   }
-  for (size_t i : waiting) {
-    found[i] = ReadRow(slots[i], out + i * options_.row_bytes, 0) == Row::kRead;
-  }
+  for (size_t i : waiting) found[i] = ReadRow(slots[i], out + i * options_.row_bytes);
+}
+
+bool RowFile::ReadRow(Slot slot, std::byte* out) const {
+  uint32_t checksum = 0;
+  const iovec parts[] = {{out, options_.row_bytes}, {&checksum, sizeof(checksum)}};
+  ssize_t n;
+  do {
+    n = preadv(fd_, parts, 2, RowOffset(slot));
+  } while (n < 0 && errno == EINTR);
+  return n == static_cast<ssize_t>(row_distance()) && checksum == Checksum(slot, out);
 }
 
 void RowFile::BeginCommit(uint64_t before, uint64_t after) {

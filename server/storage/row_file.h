@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "index/base/types.h"
+#include "server/storage/cached_reader.h"
 
 namespace tessera {
 
@@ -27,6 +28,7 @@ struct RowFileOptions {
   // The file does without more room where less than twice that would be left on the disk.
   uint64_t free_disk_bytes_min = 0;
   std::string boot_id;                                // empty: the system's
+  std::shared_ptr<CachedReader> reader;               // null: one of its own
   std::function<void(std::string_view message)> log;  // may be empty
 };
 
@@ -95,9 +97,8 @@ class RowFile {
   size_t row_distance() const { return options_.row_bytes + sizeof(uint32_t); }
   off_t RowOffset(Slot slot) const;
   uint32_t Checksum(Slot slot, const std::byte* row) const;
-  // Whether the row came whole from the file, into `out`. `flags` are those of preadv2.
-  enum class Row { kRead, kAbsent, kNotInMemory };
-  Row ReadRow(Slot slot, std::byte* out, int flags) const;
+  // Whether the row comes whole from the file, into `out`.
+  bool ReadRow(Slot slot, std::byte* out) const;
 
   bool ReadHead(Head* head) const;
   bool WriteHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -25,6 +25,7 @@ std::unique_ptr<RowFile> RowFiles::Open(uint32_t collection, int64_t create_time
                              .create_time_ms = create_time_ms,
                              .row_bytes = row_bytes,
                              .free_disk_bytes_min = options_.free_disk_bytes_min,
+                             .reader = reader_,
                              .log = options_.log},
                             sequence);
   if (file.ok()) return *std::move(file);

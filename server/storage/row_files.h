@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/storage/cached_reader.h"
 #include "server/storage/row_file.h"
 
 namespace tessera {
@@ -34,6 +35,7 @@ class RowFiles {
   std::string NameOf(uint32_t collection) const;
 
   const RowFilesOptions options_;
+  const std::shared_ptr<CachedReader> reader_ = std::make_shared<CachedReader>();
 };
 
 }  // namespace tessera

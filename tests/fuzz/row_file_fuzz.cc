@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "index/base/crc32c.h"
+#include "server/storage/cached_reader.h"
 #include "server/storage/row_file.h"
 #include "tests/fuzz/fuzz_check.h"
 #include "tests/fuzz/memory_file.h"
@@ -28,11 +30,14 @@ void Read(const tessera::MemoryFile& file, std::string_view bytes) {
   file.Clear();
   file.Write(head, 0);
   file.Write(rows, kRowsOffset);
+  // One for all inputs: it takes the kernel long to end a queue.
+  static const auto& reader = *new auto(std::make_shared<tessera::CachedReader>());
   const tessera::RowFileOptions options{.path = file.path,
                                         .collection = 1,
                                         .create_time_ms = 2,
                                         .row_bytes = kRowBytes,
-                                        .boot_id = std::string(36, 'b')};
+                                        .boot_id = std::string(36, 'b'),
+                                        .reader = reader};
   const auto opened = tessera::RowFile::Open(options, 5);
   FUZZ_CHECK(opened.ok());
   std::byte out[std::size(kSlots) * kRowBytes];
