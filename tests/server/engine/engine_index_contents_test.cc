@@ -53,6 +53,9 @@ class EngineIndexContents : public EngineFixture {
   void SetUp() override {
     engine_options_.log = [this](std::string_view message) { log_.emplace_back(message); };
     EngineFixture::SetUp();
+    // The copy of vectors walks through the points too, where it must be filled.
+    engine_options_.row_path.clear();
+    Reopen();
     Create("c", 4, Metric::kL2, ElementType::kFloat32, VectorPlacement::kDisk);
     Write(0, kPoints, 0);
     Train("c", 8);
