@@ -147,8 +147,8 @@ class Collection {
   absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) const;
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) const;
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) const;
-  // As Engine::SearchIsQuick.
-  bool SearchIsQuick(const SearchRequest& request) const;
+  // As Engine::PaceOf.
+  SearchPace PaceOf(const SearchRequest& request) const;
 
   // Adds a payload index, which BuildPayloadIndex then fills. ALREADY_EXISTS if the field has one.
   absl::StatusOr<PayloadIndexBuild> AddPayloadIndex(const PayloadIndexSpec& spec);
@@ -321,6 +321,10 @@ class Collection {
   // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
   // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
+  // Where vectors are read from the row file.
+  SearchPace PaceOnDisk() const;
+  // As ReadRows without waiting for the disk; MustWaitError() if that cannot be.
+  absl::Status ReadCachedRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
   absl::Status ReadAbsentRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
   absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                               const RowVisitor& visitor) const;
@@ -535,6 +539,8 @@ class Collection {
 
   SlotTable table_;
   std::unique_ptr<RowFile> row_file_;  // null where there is none; never changes once open
+  // So many searches more are let wait for the disk, since one had to.
+  mutable std::atomic<int> searches_to_wait_{0};
   std::atomic<uint64_t> points_{0};
   std::atomic<uint64_t> sequence_{0};
   std::atomic<bool> dropped_{false};

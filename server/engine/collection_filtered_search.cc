@@ -145,7 +145,7 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
     matches.InsertInto(&once);
   }
   if (params.filter == nullptr) params.allowed = keep ? kept.get() : &once;
-  CollectionVectors vectors(*this);
+  CollectionVectors vectors(*this, /*may_wait=*/true);
   IvfSearchStats stats;
   // One by one, so that it is known on which it gave up.
   const size_t at_once = params.stop_against ? 1 : queries.rows;

@@ -15,6 +15,8 @@ namespace {
 // A point that is replaced between the look-up of its slot and the read of its record is looked up
 // again; each time the race is lost takes another write of the same point in between.
 constexpr int kLookUpAttempts = 100;
+// A search that finds that it must wait has been done in vain: at most one in a hundred.
+constexpr int kSearchesToWait = 100;
 
 absl::Status WrongVectorSize(const std::string& collection, const PointRecordView& record,
                              size_t bytes) {
@@ -85,6 +87,16 @@ absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, b
     std::fill_n(found, slots.size(), false);
   }
   return ReadAbsentRows(slots, out, found);
+}
+
+absl::Status Collection::ReadCachedRows(std::span<const Slot> slots, std::byte* out,
+                                        bool* found) const {
+  if (row_file_ == nullptr || !row_file_->ReadCached(slots, out)) {
+    searches_to_wait_.store(kSearchesToWait, std::memory_order_relaxed);
+    return MustWaitError();
+  }
+  std::fill_n(found, slots.size(), true);
+  return absl::OkStatus();
 }
 
 // From the store, what has not been found.

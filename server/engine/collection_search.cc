@@ -24,6 +24,8 @@ namespace {
 constexpr size_t kExactBlockRows = 128;
 // Codes and vectors read by a search that counts as quick: a fraction of a millisecond.
 constexpr size_t kQuickBytes = size_t{2} << 20;
+// A vector that is read from the page cache takes as long as so many bytes of them.
+constexpr size_t kCachedRowBytes = size_t{8} << 10;
 
 // What the request says, else what the collection says, else what the server has chosen.
 uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
@@ -45,20 +47,30 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
   return params;
 }
 
-bool Collection::SearchIsQuick(const SearchRequest& request) const {
+SearchPace Collection::PaceOf(const SearchRequest& request) const {
   const bool reads_store = !request.ids.empty() || !request.positive.empty() ||
-                           request.fields.payload.enabled || request.fields.vector ||
-                           (!vectors_in_memory() && !request.no_rerank);
+                           request.fields.payload.enabled || request.fields.vector;
   const std::shared_ptr<const CollectionView> now = view();
   if (request.exact || reads_store || now->codebook == nullptr || !request.filter.empty()) {
-    return false;
+    return SearchPace::kSlow;
   }
   const IvfSearchParams params = SearchParams(request, *now, request.offset + request.limit);
+  const bool from_memory = vectors_in_memory() || params.rerank == 0;
   const size_t nlist = now->codebook->nlist();
   const size_t code_bytes = now->lists->tables().shape.block_bytes() / kLutScanBlockVectors;
   const size_t codes = std::min<size_t>(params.nprobe, nlist) * (now->lists->size() / nlist + 1);
-  return request.vectors.rows * (codes * code_bytes + params.rerank * vector_bytes()) <=
-         kQuickBytes;
+  const size_t row_bytes = vector_bytes() + (from_memory ? 0 : kCachedRowBytes);
+  if (request.vectors.rows * (codes * code_bytes + params.rerank * row_bytes) > kQuickBytes) {
+    return SearchPace::kSlow;
+  }
+  return from_memory ? SearchPace::kQuick : PaceOnDisk();
+}
+
+SearchPace Collection::PaceOnDisk() const {
+  if (row_file_ == nullptr) return SearchPace::kSlow;
+  if (searches_to_wait_.load(std::memory_order_relaxed) <= 0) return SearchPace::kQuickIfCached;
+  searches_to_wait_.fetch_sub(1, std::memory_order_relaxed);
+  return SearchPace::kSlow;
 }
 
 absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) const {
@@ -85,7 +97,7 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
     report.exhausted = true;
     report.candidates_reranked = queries.rows() * points();
   } else {
-    CollectionVectors vectors(*this);
+    CollectionVectors vectors(*this, request.may_wait);
     IvfSearchStats stats;
     RETURN_IF_ERROR(SearchIvf(*now->lists, queries, SearchParams(request, *now, k), *now->dead,
                               &vectors, found, &stats));

@@ -11,7 +11,9 @@ namespace tessera {
 // The vectors of a collection as the reranking step reads them.
 class CollectionVectors final : public VectorSource {
  public:
-  explicit CollectionVectors(const Collection& collection) : collection_(collection) {}
+  // If they may not wait for the disk, reads fail with MustWaitError() where they would.
+  CollectionVectors(const Collection& collection, bool may_wait)
+      : collection_(collection), may_wait_(may_wait) {}
 
   ElementType element_type() const override { return collection_.spec_.element_type; }
 
@@ -20,11 +22,13 @@ class CollectionVectors final : public VectorSource {
   }
 
   absl::Status Read(std::span<const Slot> slots, std::byte* out, bool* found) const override {
-    return collection_.ReadRows(slots, out, found);
+    return may_wait_ ? collection_.ReadRows(slots, out, found)
+                     : collection_.ReadCachedRows(slots, out, found);
   }
 
  private:
   const Collection& collection_;
+  const bool may_wait_;
 };
 
 }  // namespace tessera

@@ -118,7 +118,7 @@ class EngineImpl final : public Engine {
   absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) override;
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) override;
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) override;
-  bool SearchIsQuick(const SearchRequest& request) override;
+  SearchPace PaceOf(const SearchRequest& request) override;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
 
   absl::StatusOr<OperationInfo> Train(const TrainRequest& request) override;
@@ -676,9 +676,9 @@ absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
   return found->Search(request);
 }
 
-bool EngineImpl::SearchIsQuick(const SearchRequest& request) {
+SearchPace EngineImpl::PaceOf(const SearchRequest& request) {
   const auto found = Find(request.collection);
-  return found.ok() && (*found)->SearchIsQuick(request);
+  return found.ok() ? (*found)->PaceOf(request) : SearchPace::kSlow;
 }
 
 absl::StatusOr<OperationInfo> EngineImpl::Train(const TrainRequest& request) {

@@ -140,8 +140,8 @@ class Engine {
   virtual absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) = 0;
   virtual absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) = 0;
   virtual absl::StatusOr<FacetResult> Facet(const FacetRequest& request) = 0;
-  // Whether the search is sure to take well below a millisecond and to wait for nothing.
-  virtual bool SearchIsQuick(const SearchRequest& request) = 0;
+  // kSlow if the search will fail.
+  virtual SearchPace PaceOf(const SearchRequest& request) = 0;
 
   virtual absl::StatusOr<OperationInfo> Train(const TrainRequest& request) = 0;
   virtual absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,

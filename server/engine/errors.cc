@@ -9,6 +9,7 @@
 namespace tessera {
 namespace {
 
+constexpr std::string_view kMustWait = "MUST_WAIT";
 constexpr char kFieldUrl[] = "tessera/error.field";
 constexpr char kResourceTypeUrl[] = "tessera/error.resource_type";
 constexpr char kResourceNameUrl[] = "tessera/error.resource_name";
@@ -57,6 +58,14 @@ absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
 absl::Status WithReason(absl::Status status, std::string_view reason) {
   if (!status.ok()) Attach(status, kErrorReasonUrl, reason);
   return status;
+}
+
+absl::Status MustWaitError() {
+  return ErrorWithReason(absl::StatusCode::kAborted, kMustWait, "a vector is on the disk");
+}
+
+bool MustWait(const absl::Status& status) {
+  return absl::IsAborted(status) && GetStatusDetails(status).reason == kMustWait;
 }
 
 StatusDetails GetStatusDetails(const absl::Status& status) {

@@ -27,6 +27,11 @@ absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
 // The status with `reason` attached, its message kept. OK stays OK.
 absl::Status WithReason(absl::Status status, std::string_view reason);
 
+// ABORTED with reason MUST_WAIT: what must not wait for the disk cannot go on. Never leaves the
+// server.
+absl::Status MustWaitError();
+bool MustWait(const absl::Status& status);
+
 struct StatusDetails {
   std::string reason;  // empty: none was attached
   std::string field;

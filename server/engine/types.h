@@ -194,6 +194,16 @@ struct SearchRequest {
   Filter filter;  // empty: every point
   bool explain = false;
   bool with_bounds = false;
+  bool may_wait = true;  // false: as SearchPace::kQuickIfCached says
+};
+
+// How long a search keeps the thread that runs it.
+enum class SearchPace {
+  kQuick,  // well below a millisecond, and it waits for nothing
+  // The same if the vectors that it reads are in the page cache. If they are not, and it may not
+  // wait, it fails with a status that MustWait() knows.
+  kQuickIfCached,
+  kSlow,
 };
 
 // The exact score is not outside of them.

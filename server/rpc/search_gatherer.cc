@@ -9,6 +9,7 @@
 
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/errors.h"
 #include "server/rpc/convert_points.h"
 #include "server/rpc/points_handlers.h"
 #include "server/rpc/request_parser.h"
@@ -35,17 +36,35 @@ bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
 
 size_t QueriesOf(const PendingSearch* search) { return search->search().vectors.rows; }
 
-void RunAlone(Engine& engine, PendingSearch* search) {
+absl::StatusOr<SearchResult> GuardedSearch(Engine& engine, const SearchRequest& request) {
   absl::StatusOr<SearchResult> result = absl::InternalError("not run");
-  const absl::Status status = RunGuarded([&] {
-    result = engine.Search(search->search());
+  RETURN_IF_ERROR(RunGuarded([&] {
+    result = engine.Search(request);
     return result.status();
-  });
-  if (status.ok()) {
+  }));
+  return result;
+}
+
+void Answer(PendingSearch* search, absl::StatusOr<SearchResult> result) {
+  if (result.ok()) {
     search->Answer(*std::move(result));
   } else {
-    search->Answer(status);
+    search->Answer(result.status());
   }
+}
+
+void RunAlone(Engine& engine, PendingSearch* search) {
+  Answer(search, GuardedSearch(engine, search->search()));
+}
+
+// False, and not answered, if it would have to wait for the disk.
+bool RunWithoutWaiting(Engine& engine, PendingSearch* search) {
+  SearchRequest request = search->search();
+  request.may_wait = false;
+  absl::StatusOr<SearchResult> result = GuardedSearch(engine, request);
+  if (MustWait(result.status())) return false;
+  Answer(search, std::move(result));
+  return true;
 }
 
 }  // namespace
@@ -142,6 +161,11 @@ void SearchGatherer::Run(Engine& engine, PendingSearch* search, bool alone) {
     case Fate::kRunHere:
       RunAlone(engine, search);
       break;
+    case Fate::kTryHere:
+      if (!RunWithoutWaiting(engine, search) && !Enqueue(engine, search)) {
+        search->Answer(ServerBusyError());
+      }
+      break;
     case Fate::kAskForTurn:
       turn_.Ask();
       break;
@@ -154,23 +178,33 @@ void SearchGatherer::Run(Engine& engine, PendingSearch* search, bool alone) {
 }
 
 SearchGatherer::Fate SearchGatherer::Enter(Engine& engine, PendingSearch* search, bool alone) {
-  const bool quick = engine.SearchIsQuick(search->search());
+  const SearchPace pace = engine.PaceOf(search->search());
   absl::MutexLock lock(&mutex_);
-  if (quick && alone && quick_.empty()) return Fate::kRunHere;
+  if (alone && quick_.empty() && pace == SearchPace::kQuick) return Fate::kRunHere;
+  // Workers share the time that page cache and disk take; a lone search has nobody to share with.
+  if (alone && quick_.empty() && pace == SearchPace::kQuickIfCached) return Fate::kTryHere;
   if (waiting_.size() + quick_.size() >= limits::kSearchQueueMax) return Fate::kRefused;
-  if (quick) {
+  if (pace == SearchPace::kQuick) {
     quick_.push_back(search);
     if (std::exchange(turn_asked_, true)) return Fate::kQueued;
     quick_engine_ = &engine;
     quick_when_asked_ = quick_.size();
     return Fate::kAskForTurn;
   }
+  return EnqueueLocked(engine, search) ? Fate::kQueued : Fate::kRefused;
+}
+
+bool SearchGatherer::Enqueue(Engine& engine, PendingSearch* search) {
+  absl::MutexLock lock(&mutex_);
+  return EnqueueLocked(engine, search);
+}
+
+bool SearchGatherer::EnqueueLocked(Engine& engine, PendingSearch* search) {
+  if (waiting_.size() + quick_.size() >= limits::kSearchQueueMax) return false;
   // With a worker on its way, the search will be taken whether one more can be started or not.
-  if (workers_ < env_.search_pool.threads() && !StartWorker(engine) && workers_ == 0) {
-    return Fate::kRefused;
-  }
+  if (workers_ < env_.search_pool.threads() && !StartWorker(engine) && workers_ == 0) return false;
   waiting_.push_back(search);
-  return Fate::kQueued;
+  return true;
 }
 
 void SearchGatherer::RunQuick() {

@@ -39,6 +39,7 @@ class PendingSearch {
 //
 // Quick searches run in the thread that received them, since waking a worker takes longer than they
 // do: at once if there is no other, else in a turn of that thread after all that it has received.
+// A lone one that would be quick if it need not wait for the disk is tried there.
 // What is too much for one turn goes to the workers, and so do the other searches; a worker that
 // becomes free takes its share of all that wait. Thread-safe; outlives the searches.
 class SearchGatherer {
@@ -60,8 +61,11 @@ class SearchGatherer {
   class Call;
 
   // What becomes of a search that has been parsed.
-  enum class Fate { kRunHere, kAskForTurn, kQueued, kRefused };
+  enum class Fate { kRunHere, kTryHere, kAskForTurn, kQueued, kRefused };
   Fate Enter(Engine& engine, PendingSearch* search, bool alone) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Has a worker run it. False if too many wait.
+  bool Enqueue(Engine& engine, PendingSearch* search) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool EnqueueLocked(Engine& engine, PendingSearch* search) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // False if the pool takes no more.
   bool StartWorker(Engine& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The turn of a polling thread.

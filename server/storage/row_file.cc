@@ -143,9 +143,8 @@ uint32_t RowFile::Checksum(Slot slot, const std::byte* row) const {
   return checksum == 0 ? 1 : checksum;
 }
 
-void RowFile::Read(std::span<const Slot> slots, std::byte* out, bool* found) const {
-  std::fill_n(found, slots.size(), false);
-  if (!is_usable()) return;
+std::vector<size_t> RowFile::ReadWhatIsCached(std::span<const Slot> slots, std::byte* out,
+                                              bool* found) const {
   std::vector<CachedRead> reads(slots.size());
   std::vector<uint32_t> checksums(slots.size());
   for (size_t i = 0; i < slots.size(); ++i) {
@@ -156,17 +155,30 @@ void RowFile::Read(std::span<const Slot> slots, std::byte* out, bool* found) con
   options_.reader->Read(fd_, reads);
   std::vector<size_t> waiting;
   for (size_t i = 0; i < slots.size(); ++i) {
-    if (reads[i].result == static_cast<ssize_t>(row_distance())) {
-      found[i] = checksums[i] == Checksum(slots[i], out + i * options_.row_bytes);
-    } else {
-      // Short, too, where only the first of its pages is in memory.
-      waiting.push_back(i);
-    }
+    // Short, too, where only the first of its pages is in memory.
+    const bool whole = reads[i].result == static_cast<ssize_t>(row_distance());
+    found[i] = whole && checksums[i] == Checksum(slots[i], out + i * options_.row_bytes);
+    if (!whole) waiting.push_back(i);
   }
+  return waiting;
+}
+
+void RowFile::Read(std::span<const Slot> slots, std::byte* out, bool* found) const {
+  std::fill_n(found, slots.size(), false);
+  if (!is_usable()) return;
+  const std::vector<size_t> waiting = ReadWhatIsCached(slots, out, found);
   for (size_t i : waiting) {
-    posix_fadvise(fd_, reads[i].offset, static_cast<off_t>(row_distance()), POSIX_FADV_WILLNEED);
+    posix_fadvise(fd_, RowOffset(slots[i]), static_cast<off_t>(row_distance()),
+                  POSIX_FADV_WILLNEED);
   }
   for (size_t i : waiting) found[i] = ReadRow(slots[i], out + i * options_.row_bytes);
+}
+
+bool RowFile::ReadCached(std::span<const Slot> slots, std::byte* out) const {
+  if (!is_usable()) return false;
+  const auto found = std::make_unique<bool[]>(slots.size());
+  ReadWhatIsCached(slots, out, found.get());
+  return std::all_of(found.get(), found.get() + slots.size(), [](bool is) { return is; });
 }
 
 bool RowFile::ReadRow(Slot slot, std::byte* out) const {

@@ -57,6 +57,8 @@ class RowFile {
   // Copies the rows of `slots` into row_bytes each. Where the file does not have one, found[i] is
   // false. What is not in the page cache is asked for at once and then waited for.
   void Read(std::span<const Slot> slots, std::byte* out, bool* found) const;
+  // The same without waiting: false if not all of them are in the page cache.
+  bool ReadCached(std::span<const Slot> slots, std::byte* out) const;
 
   // To be called before each commit of the collection, and before the rows of its new slots are
   // written: it goes from `before` to `after`.
@@ -97,6 +99,9 @@ class RowFile {
   size_t row_distance() const { return options_.row_bytes + sizeof(uint32_t); }
   off_t RowOffset(Slot slot) const;
   uint32_t Checksum(Slot slot, const std::byte* row) const;
+  // Which of `slots` are not in the page cache, by their place among them; the others as Read.
+  std::vector<size_t> ReadWhatIsCached(std::span<const Slot> slots, std::byte* out,
+                                       bool* found) const;
   // Whether the row comes whole from the file, into `out`.
   bool ReadRow(Slot slot, std::byte* out) const;
 

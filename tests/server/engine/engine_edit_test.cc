@@ -210,7 +210,7 @@ TEST_F(EngineEdit, RecommendsNearThePositiveAndNeverTheExamples) {
   SearchRequest request;
   request.collection = "c";
   request.positive = {PointId(uint64_t{3}), PointId(uint64_t{8})};
-  EXPECT_FALSE(engine_->SearchIsQuick(request));  // examples are read from the store
+  EXPECT_EQ(engine_->PaceOf(request), SearchPace::kSlow);  // examples are read from the store
   request.negative = {PointId(uint64_t{20})};
   request.limit = 10;
   const auto result = engine_->Search(request);

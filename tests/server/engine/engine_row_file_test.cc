@@ -9,8 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/engine/errors.h"
 #include "tests/server/engine/engine_fixture.h"
 #include "tests/server/engine/store_wrapper.h"
+#include "tests/server/storage/page_cache.h"
 
 namespace tessera {
 namespace {
@@ -111,6 +113,49 @@ class EngineRowFile : public EngineFixture {
   std::atomic<size_t> filled_{0};  // files that have been made anew
   std::map<uint64_t, std::vector<float>> vectors_;
 };
+
+TEST_F(EngineRowFile, ASearchOfTheCacheNeedNotWait) {
+  CreateTrained();
+  const Matrix query = ClusteredRows(1, kDimension, 4);
+  SearchRequest request;
+  request.collection = "c";
+  request.vectors = FloatView(query);
+  EXPECT_EQ(engine_->PaceOf(request), SearchPace::kQuickIfCached);
+  request.no_rerank = true;
+  EXPECT_EQ(engine_->PaceOf(request), SearchPace::kQuick);
+  request.no_rerank = false;
+  request.may_wait = false;
+  auto result = engine_->Search(request);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(Ids(result->hits[0]), Ids(Search("c", query, kLimit).hits[0]));
+
+  DropFromPageCache(File());
+  result = engine_->Search(request);
+  if (result.ok()) GTEST_SKIP() << "the temporary folder's file system has no page cache to drop";
+  EXPECT_TRUE(MustWait(result.status())) << result.status();
+  // For a while others are not tried in vain.
+  EXPECT_EQ(engine_->PaceOf(request), SearchPace::kSlow);
+  request.may_wait = true;
+  result = engine_->Search(request);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(Ids(result->hits[0]), Ids(Search("c", query, kLimit).hits[0]));
+  int slow = 1;
+  while (slow < 1'000 && engine_->PaceOf(request) == SearchPace::kSlow) ++slow;
+  EXPECT_EQ(slow, 100);
+}
+
+TEST_F(EngineRowFile, WhatIsNotInTheFileMustBeWaitedFor) {
+  CreateTrained();
+  Close();
+  std::filesystem::resize_file(File(), 4096);
+  Open();
+  SearchRequest request;
+  request.collection = "c";
+  const Matrix query = ClusteredRows(1, kDimension, 4);
+  request.vectors = FloatView(query);
+  request.may_wait = false;
+  EXPECT_TRUE(MustWait(engine_->Search(request).status()));
+}
 
 TEST_F(EngineRowFile, SearchesReadItAndNotTheStore) {
   CreateTrained();

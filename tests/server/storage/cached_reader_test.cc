@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/server/storage/page_cache.h"
 #include "tests/server/storage/temp_dir.h"
 
 namespace tessera {
@@ -105,9 +106,7 @@ TEST_F(CachedReaderTest, ReadsThatFailLeaveTheOthers) {
 }
 
 TEST_F(CachedReaderTest, DoesNotWaitForTheDisk) {
-  ASSERT_EQ(fsync(fd_), 0);
-  ASSERT_EQ(posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED), 0);
-  ASSERT_EQ(posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM), 0);
+  DropFromPageCache(dir_.path() + "/file");
   CachedReader reader;
   // In a file system that lives in memory, all is in the page cache.
   for (const ssize_t result : Read(reader, fd_, Offsets(200))) {

@@ -1,8 +1,6 @@
 #include "server/storage/row_file.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "index/base/crc32c.h"
+#include "tests/server/storage/page_cache.h"
 #include "tests/server/storage/temp_dir.h"
 
 namespace tessera {
@@ -125,11 +124,25 @@ TEST_F(RowFileTest, ReadsRowsThatAreNotInMemory) {
   std::vector<Slot> slots(10'000);
   std::iota(slots.begin(), slots.end(), 0);
   const auto file = Filled(slots);
-  const int fd = open(options_.path.c_str(), O_RDONLY);
-  ASSERT_EQ(fsync(fd), 0);
-  ASSERT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-  close(fd);
+  DropFromPageCache(options_.path);
   EXPECT_EQ(Lives(*file, slots), Expected(slots.size(), 1));
+}
+
+TEST_F(RowFileTest, ReadsWithoutWaitingAllOrNothing) {
+  std::vector<Slot> slots(200);
+  std::iota(slots.begin(), slots.end(), 5);
+  const auto file = Filled(slots);
+  std::vector<std::byte> rows(slots.size() * kRowBytes);
+  ASSERT_TRUE(file->ReadCached(slots, rows.data()));
+  EXPECT_EQ(rows, Rows(slots, 1));
+  for (const Slot absent : {4, 205, 1'000'000}) {
+    slots[77] = absent;
+    EXPECT_FALSE(file->ReadCached(slots, rows.data()));
+  }
+  slots[77] = 6;
+  EXPECT_TRUE(file->ReadCached(slots, rows.data()));
+  file->Remove();
+  EXPECT_FALSE(file->ReadCached(slots, rows.data()));
 }
 
 TEST_F(RowFileTest, RowsOfZerosAreRows) {
