@@ -78,7 +78,7 @@ double NearHalfFound(std::vector<Neighbor> exact, std::span<const Neighbor> foun
 CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
     : codebook_(std::move(codebook)),
       metric_(codebook_->metric() == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct),
-      half_norms_(codebook_->RankNorms()) {
+      rank_norms_(codebook_->RankNorms()) {
   const MatrixView centroids = codebook_->centroids();
   half_ = AlignedBuffer<std::byte>(centroids.rows * centroids.cols * 2);
   const VectorsView floats{reinterpret_cast<const std::byte*>(centroids.data),
@@ -99,18 +99,18 @@ void CoarseQuantizer::MakeCodes() {
   };
   const std::vector<Neighbor> exact = nearest();  // there are no codes yet
   for (size_t components : kComponentsTried) {
-    codes_ = CentroidCodes(centroids, half_norms_.empty() ? metric_ : Metric::kL2, components);
+    codes_ = CentroidCodes(centroids, rank_norms_.empty() ? metric_ : Metric::kL2, components);
     if (NearHalfFound(exact, nearest(), nprobe) >= kNearHalfWanted) return;
   }
 }
 
 void CoarseQuantizer::AddNorms(float weight, std::span<const Slot> lists, float* distances) const {
   if (weight == 0) return;
-  for (size_t i = 0; i < lists.size(); ++i) distances[i] += weight * half_norms_[lists[i]];
+  for (size_t i = 0; i < lists.size(); ++i) distances[i] += weight * rank_norms_[lists[i]];
 }
 
 const float* CoarseQuantizer::Lengthened(const float* queries, size_t n, Scratch& scratch) const {
-  if (half_norms_.empty()) return queries;
+  if (rank_norms_.empty()) return queries;
   const size_t dim = codebook_->dimension();
   Grow(scratch.lengthened, n * dim);
   for (size_t q = 0; q < n; ++q) {
@@ -227,7 +227,7 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
 }
 
 size_t CoarseQuantizer::memory_bytes() const {
-  return half_.size() + half_norms_.size() * sizeof(float) + codes_.memory_bytes();
+  return half_.size() + rank_norms_.size() * sizeof(float) + codes_.memory_bytes();
 }
 
 }  // namespace tessera

@@ -58,7 +58,7 @@ class CoarseQuantizer {
   float Weight(const float* query) const { return codebook_->NormWeight(query); }
   // A list's term in distances, |q - c|^2 or -<q, c>, of its rank for a query of that weight.
   float Distance(const Neighbor& ranked, float weight) const {
-    return weight == 0 ? ranked.distance : ranked.distance - weight * half_norms_[ranked.slot];
+    return weight == 0 ? ranked.distance : ranked.distance - weight * rank_norms_[ranked.slot];
   }
 
   // distances[i] = list which[i] and its rank, as Nearest gives them.
@@ -83,7 +83,7 @@ class CoarseQuantizer {
   std::shared_ptr<const Codebook> codebook_;
   Metric metric_;                  // L2 or INNER_PRODUCT
   AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
-  std::vector<float> half_norms_;  // Codebook::RankNorms
+  std::vector<float> rank_norms_;  // Codebook::RankNorms
   CentroidCodes codes_;            // empty if the centroids are few
 };
 

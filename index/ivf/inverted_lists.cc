@@ -8,6 +8,7 @@
 
 #include "index/base/check.h"
 #include "index/base/memory_units.h"
+#include "index/base/pq_code.h"
 #include "index/ivf/block_codes.h"
 #include "index/ivf/code_errors.h"
 #include "index/ivf/lists_snapshot.h"
@@ -187,8 +188,7 @@ double InvertedLists::Impl::CodeNorm(const uint8_t* code) const {
   double sum = 0;
   const size_t entries = shape.table_entries();
   for (size_t j = 0; j < shape.subquantizers; ++j) {
-    const size_t entry = shape.nbits == 4 ? code[j / 2] >> (j % 2 * 4) & 15 : code[j];
-    sum += codeword_norms[j * entries + entry];
+    sum += codeword_norms[j * entries + PqCodeword(code, j, shape.nbits)];
   }
   return std::sqrt(sum);
 }

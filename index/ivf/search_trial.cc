@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "index/base/check.h"
+#include "index/base/pq_code.h"
 #include "index/base/top_k.h"
 #include "index/cluster/gemm.h"
 #include "index/simd/pq_encode.h"
@@ -43,12 +44,9 @@ size_t CountBelow(std::span<const float> values, float limit) {
 // What a code's parts come to in a table of inner products.
 float TableSum(const ProductQuantizer& quantizer, std::span<const float> table,
                const uint8_t* code) {
-  const uint32_t nbits = quantizer.nbits();
   float sum = 0;
   for (uint32_t j = 0; j < quantizer.subquantizers(); ++j) {
-    const uint32_t bit = j * nbits;
-    const uint32_t codeword = code[bit / 8] >> bit % 8 & (quantizer.codewords() - 1);
-    sum += table[j * quantizer.codewords() + codeword];
+    sum += table[j * quantizer.codewords() + PqCodeword(code, j, quantizer.nbits())];
   }
   return sum;
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/check.h"
 #include "index/base/limits.h"
+#include "index/base/pq_code.h"
 #include "index/quantize/codeword_trainer.h"
 #include "index/simd/pq_encode.h"
 
@@ -155,8 +156,7 @@ void ProductQuantizer::Encode(MatrixView vectors, uint8_t* codes) const {
 void ProductQuantizer::Decode(const uint8_t* code, float* out) const {
   for (uint32_t j = 0; j < subquantizers_; ++j) {
     const size_t components = ComponentsOf(dimension_, sub_dimension_, j);
-    const uint32_t number = nbits_ == 8 ? code[j] : (code[j / 2] >> (j % 2 * 4)) & 15;
-    const float* word = codewords(j) + size_t{number} * sub_dimension_;
+    const float* word = codewords(j) + size_t{PqCodeword(code, j, nbits_)} * sub_dimension_;
     std::copy(word, word + components, out + size_t{j} * sub_dimension_);
   }
 }

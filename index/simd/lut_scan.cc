@@ -10,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "index/simd/lut_scan.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "index/base/pq_code.h"
 #include "index/simd/lut_scan_avx512-inl.h"
 #include "index/simd/lut_scan_shuffle-inl.h"
 
@@ -96,7 +97,7 @@ void LutScanPut(const LutScanShape& shape, uint8_t* block, size_t lane, const ui
     const bool by_lane = HWY_DYNAMIC_DISPATCH(NibblesByLane)();
     const int shift = lane < kHalf ? 0 : 4;
     for (size_t j = 0; j < shape.subquantizers; ++j) {
-      const uint8_t nibble = (code[j / 2] >> (j % 2 * 4)) & 15;
+      const uint32_t nibble = PqCodeword(code, j, 4);
       uint8_t& pair = block[NibbleByte(by_lane, j, lane)];
       pair = static_cast<uint8_t>((pair & (0xF0 >> shift)) | nibble << shift);
     }
