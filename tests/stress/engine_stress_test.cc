@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/engine/engine.h"
+#include "server/engine/errors.h"
 #include "server/engine/thread_pool_executor.h"
 #include "server/storage/rocksdb_store.h"
 #include "tests/environment.h"
@@ -114,7 +115,9 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     request.limit = 10;
     request.exact = random() % 4 == 0;
     request.fields.payload.enabled = random() % 2 == 0;
+    request.may_wait = random() % 2 == 0;
     const auto result = engine_->Search(request);
+    if (MustWait(result.status())) return absl::OkStatus();
     if (!result.ok()) return result.status();
     for (const auto& hits : result->hits) {
       for (size_t i = 0; i < hits.size(); ++i) {
