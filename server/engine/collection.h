@@ -310,6 +310,8 @@ class Collection {
   absl::Status FindStoredSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status ReadPoints(std::span<const Slot> slots,
                           const std::function<void(size_t, const PointRecordView&)>& found) const;
+  // DATA_LOSS: the slot's record is of another point.
+  absl::Status WrongPoint(const PointId& id, Slot slot, const PointRecordView& record) const;
   // Calls found(i, record) for every ids[i] that exists.
   absl::Status ReadByIds(const std::vector<PointId>& ids,
                          const std::function<void(size_t, const PointRecordView&)>& found) const;
@@ -433,6 +435,7 @@ class Collection {
   ScoreBounds BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
               bool exact, std::span<const CodeBounds> by_code, SearchResult* result) const;
+  // Of hits in a view that the caller holds.
   absl::Status FillFields(const PointFields& fields, std::span<std::vector<Hit>> rows) const;
 
   // Range searches (collection_range.cc).

@@ -133,6 +133,7 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
   for (const Neighbor& neighbor : found) {
     Hit& hit = result.hits.emplace_back();
     hit.id = table_.id(neighbor.slot);
+    hit.slot = neighbor.slot;
     hit.score = sign * neighbor.distance;
     hit.certain_by_code =
         by_code.has_value() &&

@@ -132,6 +132,14 @@ absl::Status Collection::ReadAbsentRows(std::span<const Slot> slots, std::byte* 
   return damage;
 }
 
+absl::Status Collection::WrongPoint(const PointId& id, Slot slot,
+                                    const PointRecordView& record) const {
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
+      absl::StrCat("collection ", spec_.name, ": point ", DescribePointId(ViewOf(id)),
+                   " leads to slot ", slot, ", which has point ", DescribePointId(record.id)));
+}
+
 absl::Status Collection::ReadByIds(
     const std::vector<PointId>& ids,
     const std::function<void(size_t, const PointRecordView&)>& found) const {
@@ -156,11 +164,7 @@ absl::Status Collection::ReadByIds(
     RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
       read[i] = true;
       if (record.id == ViewOf(ids[rows[i]])) return found(rows[i], record);
-      mismatch = ErrorWithReason(
-          absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
-          absl::StrCat("collection ", spec_.name, ": point ", DescribePointId(ViewOf(ids[rows[i]])),
-                       " leads to slot ", present[i], ", which has point ",
-                       DescribePointId(record.id)));
+      mismatch = WrongPoint(ids[rows[i]], present[i], record);
     }));
     RETURN_IF_ERROR(mismatch);
     missing.clear();

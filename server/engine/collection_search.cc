@@ -197,6 +197,7 @@ void Collection::ToHits(const SearchRequest& request,
     for (const Neighbor& neighbor : found[q]) {
       Hit hit;
       hit.id = table_.id(neighbor.slot);
+      hit.slot = neighbor.slot;
       hit.score = sign * neighbor.distance;
       hit.score_is_exact = exact;
       if (!request.ids.empty() && hit.id == request.ids[q]) continue;
@@ -224,22 +225,25 @@ void Collection::ToHits(const SearchRequest& request,
 absl::Status Collection::FillFields(const PointFields& fields,
                                     std::span<std::vector<Hit>> rows) const {
   if (!fields.payload.enabled && !fields.vector) return absl::OkStatus();
-  // By id and not by slot: a point replaced meanwhile answers with what it holds now.
-  std::vector<PointId> ids;
-  for (const auto& hits : rows) {
-    for (const Hit& hit : hits) ids.push_back(hit.id);
-  }
-  ASSIGN_OR_RETURN(std::vector<PointData> points, Get(ids, fields));
-  size_t next = 0;
-  for (auto& hits : rows) {
-    for (Hit& hit : hits) {
-      if (next >= points.size() || points[next].id != hit.id) continue;  // deleted meanwhile
-      hit.payload = points[next].payload;
-      hit.vector = points[next].vector;
-      ++next;
+  std::vector<Hit*> hits;
+  std::vector<Slot> slots;
+  for (std::vector<Hit>& row : rows) {
+    for (Hit& hit : row) {
+      hits.push_back(&hit);
+      slots.push_back(hit.slot);
     }
   }
-  return absl::OkStatus();
+  absl::Status damage;
+  // A point replaced meanwhile answers with what it holds now, one deleted without fields.
+  RETURN_IF_ERROR(ReadSlotsOrIds(slots, [&](size_t i, const PointRecordView& record) {
+    if (record.id != ViewOf(hits[i]->id)) {
+      damage = WrongPoint(hits[i]->id, slots[i], record);
+      return;
+    }
+    hits[i]->payload = SelectPayload(record.payload, fields.payload);
+    if (fields.vector) hits[i]->vector = std::string(record.vector);
+  }));
+  return damage;
 }
 
 }  // namespace tessera

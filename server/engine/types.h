@@ -214,7 +214,8 @@ struct ScoreBounds {
 
 struct Hit {
   PointId id;
-  float score = 0;  // squared distance for L2; the product or cosine else
+  Slot slot = kInvalidSlot;  // where the point was when it was found
+  float score = 0;           // squared distance for L2; the product or cosine else
   bool score_is_exact = true;
   bool certain_by_code = false;       // of a range search: its code told that it is a hit
   std::optional<ScoreBounds> bounds;  // if they were asked for
