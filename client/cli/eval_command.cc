@@ -128,6 +128,9 @@ absl::Status RunEval(Context& context, const EvalOptions& options) {
   const absl::StatusOr<GroundTruth> truth = ReadGroundTruth(options.groundtruth);
   if (!truth.ok()) return InputFileError(truth.status());
   RETURN_IF_ERROR(CheckGroundTruth(options, queries, *truth));
+  ASSIGN_OR_RETURN(const v1::Collection collection,
+                   context.client().GetCollection(options.collection));
+  RETURN_IF_ERROR(CheckDimension(options.queries, queries.dimension, collection));
 
   Table table = MakeTable(options);
   Json documents = Json::array();

@@ -13,6 +13,7 @@
 #include "client/cli/format.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/progress.h"
+#include "client/cli/query_source.h"
 #include "client/cli/write_flags.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -141,14 +142,6 @@ absl::Status Explain(Context& context, const LoadOptions& options, const LoadRes
   return WithMessage(status, absl::StrCat(message, "; ", Loaded(result)));
 }
 
-absl::Status CheckDimension(const LoadFiles& files, const v1::Collection& collection) {
-  if (files.vectors->dimension() == collection.dimension()) return absl::OkStatus();
-  return InputFileError(absl::InvalidArgumentError(
-      absl::StrCat(files.vectors->path(), ": vectors of dimension ", files.vectors->dimension(),
-                   " do not fit collection ", collection.collection_name(), " of dimension ",
-                   collection.dimension())));
-}
-
 absl::Status RunLoad(Context& context, const LoadOptions& options) {
   const InterruptWatcher interrupt;  // before the client's threads are started
   LoadResult result{.first_row = options.start_row};
@@ -156,7 +149,7 @@ absl::Status RunLoad(Context& context, const LoadOptions& options) {
   if (!files.ok()) return Explain(context, options, result, InputFileError(files.status()));
   ASSIGN_OR_RETURN(const v1::Collection collection,
                    context.client().GetCollection(options.collection));
-  RETURN_IF_ERROR(CheckDimension(*files, collection));
+  RETURN_IF_ERROR(CheckDimension(files->vectors->path(), files->vectors->dimension(), collection));
   absl::StatusOr<std::unique_ptr<ChunkBuilder>> chunks = MakeChunks(*std::move(files), options);
   if (!chunks.ok()) return Explain(context, options, result, InputFileError(chunks.status()));
   RETURN_IF_ERROR(

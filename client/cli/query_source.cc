@@ -64,6 +64,14 @@ absl::StatusOr<QuerySet> ReadQueries(const std::string& path, const RowRange& ra
   return queries;
 }
 
+absl::Status CheckDimension(const std::string& path, uint32_t dimension,
+                            const v1::Collection& collection) {
+  if (dimension == collection.dimension()) return absl::OkStatus();
+  return InputFileError(absl::InvalidArgumentError(
+      absl::StrCat(path, ": vectors of dimension ", dimension, " do not fit collection ",
+                   collection.collection_name(), " of dimension ", collection.dimension())));
+}
+
 absl::StatusOr<QuerySet> ParseVector(const std::string& text) {
   std::vector<float> values;
   for (absl::string_view part : absl::StrSplit(text, ',')) {

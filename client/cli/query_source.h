@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "index/base/types.h"
+#include "tessera/v1/collections.pb.h"
 #include "tessera/v1/types.pb.h"
 
 namespace tessera::cli {
@@ -33,6 +34,11 @@ absl::StatusOr<RowRange> ParseRowRange(const std::string& text);
 
 // Reads the rows of `range` that the file has. An input-file error if there are none.
 absl::StatusOr<QuerySet> ReadQueries(const std::string& path, const RowRange& range);
+
+// An input-file error unless the vectors of a file have the collection's dimension. The wire has
+// components one after the other: of queries with twice as many, the server would see two each.
+absl::Status CheckDimension(const std::string& path, uint32_t dimension,
+                            const v1::Collection& collection);
 
 // Comma-separated numbers, e.g. "1,-2.5,3e-4". A usage error if one is malformed.
 absl::StatusOr<QuerySet> ParseVector(const std::string& text);

@@ -269,6 +269,9 @@ absl::Status RunSearch(Context& context, const SearchOptions& options) {
       ASSIGN_OR_RETURN(range, ParseRowRange(options.rows));
     }
     ASSIGN_OR_RETURN(const QuerySet queries, ReadQueries(options.queries, range));
+    ASSIGN_OR_RETURN(const v1::Collection collection,
+                     context.client().GetCollection(options.collection));
+    RETURN_IF_ERROR(CheckDimension(options.queries, queries.dimension, collection));
     RETURN_IF_ERROR(SearchVectors(context, options, queries, results));
   } else {
     RETURN_IF_ERROR(SearchIds(context, options, results));

@@ -389,6 +389,18 @@ TEST_F(CliTest, ExitCodesTellWhatWentWrong) {
   RunJson({"collection", "create", "words", "--dimension", "128"}, kRefused);
   RunJson({"train", "words"}, kRefused);
   RunJson({"search", "words", "--vector", "1,2,3"}, kRefused);
+  // Twice as many components as the collection has: on the wire they look like two vectors.
+  const std::string wide = folder_.File("wide.bvecs");
+  WriteWholeFile(wide, std::string("\0\1\0\0", 4) + std::string(256, 'x'));
+  const std::string truth = folder_.File("wide.ivecs");
+  WriteWholeFile(truth, std::string("\1\0\0\0\0\0\0\0", 8));
+  for (std::vector<std::string> command :
+       {std::vector<std::string>{"search"}, {"eval", "--groundtruth", truth}}) {
+    command.insert(command.end(), {"words", "--queries", wide});
+    EXPECT_THAT(std::string(RunJson(command, kInputFile)["error"]["message"]),
+                HasSubstr("wide.bvecs: vectors of dimension 256 do not fit collection words of "
+                          "dimension 128"));
+  }
   RunJson({"load", "words", folder_.File("absent.npy")}, kInputFile);
   ASSERT_OK_AND_ASSIGN(const CommandResult usage, Run({"search", "words", "--no-such-option"}));
   EXPECT_EQ(usage.exit_code, 2);
