@@ -91,12 +91,9 @@ absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, b
 
 absl::Status Collection::ReadCachedRows(std::span<const Slot> slots, std::byte* out,
                                         bool* found) const {
-  if (row_file_ == nullptr || !row_file_->ReadCached(slots, out)) {
-    searches_to_wait_.store(kSearchesToWait, std::memory_order_relaxed);
-    return MustWaitError();
-  }
-  std::fill_n(found, slots.size(), true);
-  return absl::OkStatus();
+  if (row_file_ != nullptr && row_file_->ReadCached(slots, out, found)) return absl::OkStatus();
+  searches_to_wait_.store(kSearchesToWait, std::memory_order_relaxed);
+  return MustWaitError();
 }
 
 // From the store, what has not been found.
@@ -121,14 +118,7 @@ absl::Status Collection::ReadAbsentRows(std::span<const Slot> slots, std::byte* 
                 out + rows[i] * row_bytes);
     found[rows[i]] = true;
   };
-  RETURN_IF_ERROR(ReadPoints(absent, copy));
-  RETURN_IF_ERROR(damage);
-  // Replaced or deleted since the caller's view: a replaced point is under another slot now.
-  std::erase_if(rows, [&](size_t i) { return found[i]; });
-  if (rows.empty()) return absl::OkStatus();
-  std::vector<PointId> ids;
-  for (size_t i : rows) ids.push_back(table_.id(slots[i]));
-  RETURN_IF_ERROR(ReadByIds(ids, copy));
+  RETURN_IF_ERROR(ReadSlotsOrIds(absent, copy));
   return damage;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -36,10 +37,10 @@ bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
 
 size_t QueriesOf(const PendingSearch* search) { return search->search().vectors.rows; }
 
-absl::StatusOr<SearchResult> GuardedSearch(Engine& engine, const SearchRequest& request) {
+absl::StatusOr<SearchResult> Guarded(const std::function<absl::StatusOr<SearchResult>()>& search) {
   absl::StatusOr<SearchResult> result = absl::InternalError("not run");
   RETURN_IF_ERROR(RunGuarded([&] {
-    result = engine.Search(request);
+    result = search();
     return result.status();
   }));
   return result;
@@ -54,17 +55,36 @@ void Answer(PendingSearch* search, absl::StatusOr<SearchResult> result) {
 }
 
 void RunAlone(Engine& engine, PendingSearch* search) {
-  Answer(search, GuardedSearch(engine, search->search()));
+  Answer(search, Guarded([&] { return engine.Search(search->search()); }));
 }
 
 // False, and not answered, if it would have to wait for the disk.
 bool RunWithoutWaiting(Engine& engine, PendingSearch* search) {
-  SearchRequest request = search->search();
-  request.may_wait = false;
-  absl::StatusOr<SearchResult> result = GuardedSearch(engine, request);
+  absl::StatusOr<SearchResult> result = Guarded([&] {
+    SearchRequest request = search->search();
+    request.may_wait = false;
+    return engine.Search(request);
+  });
   if (MustWait(result.status())) return false;
   Answer(search, std::move(result));
   return true;
+}
+
+// The queries of all as those of one search.
+absl::StatusOr<SearchResult> SearchAsOne(Engine& engine,
+                                         const std::vector<PendingSearch*>& searches) {
+  SearchRequest merged = searches.front()->search();
+  merged.vectors.rows = 0;
+  for (const PendingSearch* search : searches) merged.vectors.rows += QueriesOf(search);
+  std::vector<std::byte> queries(merged.vectors.rows * merged.vectors.row_bytes());
+  std::byte* place = queries.data();
+  for (const PendingSearch* search : searches) {
+    const size_t bytes = QueriesOf(search) * merged.vectors.row_bytes();
+    std::memcpy(place, search->search().vectors.data, bytes);
+    place += bytes;
+  }
+  merged.vectors.data = queries.data();
+  return engine.Search(merged);
 }
 
 }  // namespace
@@ -183,8 +203,8 @@ SearchGatherer::Fate SearchGatherer::Enter(Engine& engine, PendingSearch* search
   if (alone && quick_.empty() && pace == SearchPace::kQuick) return Fate::kRunHere;
   // Workers share the time that page cache and disk take; a lone search has nobody to share with.
   if (alone && quick_.empty() && pace == SearchPace::kQuickIfCached) return Fate::kTryHere;
-  if (waiting_.size() + quick_.size() >= limits::kSearchQueueMax) return Fate::kRefused;
   if (pace == SearchPace::kQuick) {
+    if (IsFull()) return Fate::kRefused;
     quick_.push_back(search);
     if (std::exchange(turn_asked_, true)) return Fate::kQueued;
     quick_engine_ = &engine;
@@ -194,13 +214,17 @@ SearchGatherer::Fate SearchGatherer::Enter(Engine& engine, PendingSearch* search
   return EnqueueLocked(engine, search) ? Fate::kQueued : Fate::kRefused;
 }
 
+bool SearchGatherer::IsFull() const {
+  return waiting_.size() + quick_.size() >= limits::kSearchQueueMax;
+}
+
 bool SearchGatherer::Enqueue(Engine& engine, PendingSearch* search) {
   absl::MutexLock lock(&mutex_);
   return EnqueueLocked(engine, search);
 }
 
 bool SearchGatherer::EnqueueLocked(Engine& engine, PendingSearch* search) {
-  if (waiting_.size() + quick_.size() >= limits::kSearchQueueMax) return false;
+  if (IsFull()) return false;
   // With a worker on its way, the search will be taken whether one more can be started or not.
   if (workers_ < env_.search_pool.threads() && !StartWorker(engine) && workers_ == 0) return false;
   waiting_.push_back(search);
@@ -292,23 +316,8 @@ void SearchGatherer::RunShare(Engine& engine, std::vector<PendingSearch*> search
 }
 
 void SearchGatherer::RunTogether(Engine& engine, std::vector<PendingSearch*> searches) {
-  absl::StatusOr<SearchResult> result = absl::InternalError("not run");
-  const absl::Status status = RunGuarded([&] {
-    SearchRequest merged = searches.front()->search();
-    merged.vectors.rows = 0;
-    for (const PendingSearch* search : searches) merged.vectors.rows += QueriesOf(search);
-    std::vector<std::byte> queries(merged.vectors.rows * merged.vectors.row_bytes());
-    std::byte* place = queries.data();
-    for (const PendingSearch* search : searches) {
-      const size_t bytes = QueriesOf(search) * merged.vectors.row_bytes();
-      std::memcpy(place, search->search().vectors.data, bytes);
-      place += bytes;
-    }
-    merged.vectors.data = queries.data();
-    result = engine.Search(merged);
-    return result.status();
-  });
-  if (!status.ok()) {
+  absl::StatusOr<SearchResult> result = Guarded([&] { return SearchAsOne(engine, searches); });
+  if (!result.ok()) {
     // One of them may be at fault: apart, each gets its own answer.
     for (PendingSearch* search : searches) RunAlone(engine, search);
     return;

@@ -63,6 +63,7 @@ class SearchGatherer {
   // What becomes of a search that has been parsed.
   enum class Fate { kRunHere, kTryHere, kAskForTurn, kQueued, kRefused };
   Fate Enter(Engine& engine, PendingSearch* search, bool alone) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has a worker run it. False if too many wait.
   bool Enqueue(Engine& engine, PendingSearch* search) ABSL_LOCKS_EXCLUDED(mutex_);
   bool EnqueueLocked(Engine& engine, PendingSearch* search) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

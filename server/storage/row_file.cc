@@ -174,11 +174,10 @@ void RowFile::Read(std::span<const Slot> slots, std::byte* out, bool* found) con
   for (size_t i : waiting) found[i] = ReadRow(slots[i], out + i * options_.row_bytes);
 }
 
-bool RowFile::ReadCached(std::span<const Slot> slots, std::byte* out) const {
+bool RowFile::ReadCached(std::span<const Slot> slots, std::byte* out, bool* found) const {
   if (!is_usable()) return false;
-  const auto found = std::make_unique<bool[]>(slots.size());
-  ReadWhatIsCached(slots, out, found.get());
-  return std::all_of(found.get(), found.get() + slots.size(), [](bool is) { return is; });
+  ReadWhatIsCached(slots, out, found);
+  return std::all_of(found, found + slots.size(), [](bool is) { return is; });
 }
 
 bool RowFile::ReadRow(Slot slot, std::byte* out) const {

@@ -57,8 +57,8 @@ class RowFile {
   // Copies the rows of `slots` into row_bytes each. Where the file does not have one, found[i] is
   // false. What is not in the page cache is asked for at once and then waited for.
   void Read(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  // The same without waiting: false if not all of them are in the page cache.
-  bool ReadCached(std::span<const Slot> slots, std::byte* out) const;
+  // The same without waiting: false if not all of them are found in the page cache.
+  bool ReadCached(std::span<const Slot> slots, std::byte* out, bool* found) const;
 
   // To be called before each commit of the collection, and before the rows of its new slots are
   // written: it goes from `before` to `after`.

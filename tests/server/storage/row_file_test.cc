@@ -133,16 +133,17 @@ TEST_F(RowFileTest, ReadsWithoutWaitingAllOrNothing) {
   std::iota(slots.begin(), slots.end(), 5);
   const auto file = Filled(slots);
   std::vector<std::byte> rows(slots.size() * kRowBytes);
-  ASSERT_TRUE(file->ReadCached(slots, rows.data()));
+  const auto found = std::make_unique<bool[]>(slots.size());
+  ASSERT_TRUE(file->ReadCached(slots, rows.data(), found.get()));
   EXPECT_EQ(rows, Rows(slots, 1));
   for (const Slot absent : {4, 205, 1'000'000}) {
     slots[77] = absent;
-    EXPECT_FALSE(file->ReadCached(slots, rows.data()));
+    EXPECT_FALSE(file->ReadCached(slots, rows.data(), found.get()));
   }
   slots[77] = 6;
-  EXPECT_TRUE(file->ReadCached(slots, rows.data()));
+  EXPECT_TRUE(file->ReadCached(slots, rows.data(), found.get()));
   file->Remove();
-  EXPECT_FALSE(file->ReadCached(slots, rows.data()));
+  EXPECT_FALSE(file->ReadCached(slots, rows.data(), found.get()));
 }
 
 TEST_F(RowFileTest, RowsOfZerosAreRows) {
