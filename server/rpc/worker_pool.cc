@@ -3,11 +3,19 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace tessera {
+namespace {
 
-WorkerPool::WorkerPool(const WorkerPoolOptions& options) : options_(options) {
+// A thread comes back to what is queued after each piece, so pieces stay as small as they are made.
+constexpr size_t kPiecesPerThreadMost = size_t{1} << 32;
+
+}  // namespace
+
+WorkerPool::WorkerPool(const WorkerPoolOptions& options)
+    : LoopExecutor(kPiecesPerThreadMost), options_(options) {
   const size_t threads = std::max<size_t>(options_.threads, 1);
   threads_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
@@ -38,20 +46,45 @@ void WorkerPool::Stop() {
 
 void WorkerPool::Work() {
   pthread_setname_np(pthread_self(), options_.name.substr(0, 15).c_str());
-  while (true) {
-    Task task;
-    {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &WorkerPool::HasWork));
-      if (queue_.empty()) return;
+  while (WorkOnce()) {
+  }
+}
+
+size_t WorkerPool::Parallelism() const {
+  absl::MutexLock lock(&mutex_);
+  return 1 + idle_ - std::min(idle_, queue_.size());
+}
+
+void WorkerPool::AwaitWork() {
+  ++idle_;
+  mutex_.Await(absl::Condition(this, &WorkerPool::HasWork));
+  --idle_;
+}
+
+bool WorkerPool::WorkOnce() {
+  Task task;
+  std::shared_ptr<ParallelLoop> loop;
+  {
+    absl::MutexLock lock(&mutex_);
+    AwaitWork();
+    if (!queue_.empty()) {
       task = std::move(queue_.front());
       queue_.pop_front();
+    } else if (HasLoop()) {
+      loop = TakeLoop();
+    } else {
+      return false;
     }
-    task.run();
-    task.run = nullptr;  // frees what it holds before the bytes are given back
-    absl::MutexLock lock(&mutex_);
-    held_bytes_ -= task.bytes;
   }
+  if (task.run == nullptr) {
+    if (loop != nullptr) loop->Help();
+    return true;
+  }
+  task.run();
+  task.run = nullptr;  // frees what it holds before the bytes are given back
+  absl::MutexLock lock(&mutex_);
+  held_bytes_ -= task.bytes;
+  return true;
 }
 
 }  // namespace tessera

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/engine/parallel_loop.h"
 
 namespace tessera {
 
@@ -21,13 +22,14 @@ struct WorkerPoolOptions {
 };
 
 // A fixed number of threads behind a bounded queue: first in, first out. What does not fit is
-// refused at once, so that an overloaded server says so instead of growing. Thread-safe.
+// refused at once, so that an overloaded server says so instead of growing. Threads for which
+// nothing is queued help with the loops of tasks that run. Thread-safe.
 //
 // A task that throws ends the process: tasks catch what they can meet.
-class WorkerPool {
+class WorkerPool final : public LoopExecutor {
  public:
   explicit WorkerPool(const WorkerPoolOptions& options);
-  ~WorkerPool();  // as Stop
+  ~WorkerPool() override;  // as Stop
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
@@ -36,6 +38,9 @@ class WorkerPool {
   [[nodiscard]] bool Submit(size_t bytes, std::function<void()> task);
 
   size_t threads() const { return options_.threads; }
+
+  // For tasks: the threads that have nothing to do now, and the caller's.
+  size_t Parallelism() const override ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Runs what is queued and joins the threads. Idempotent; not from a task.
   void Stop();
@@ -47,11 +52,16 @@ class WorkerPool {
   };
 
   void Work();
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopped_ || !queue_.empty(); }
+  // Runs the next task, or else helps a loop. False if the pool has stopped and none is left.
+  bool WorkOnce() ABSL_LOCKS_EXCLUDED(mutex_);
+  void AwaitWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopped_ || !queue_.empty() || HasLoop();
+  }
 
   const WorkerPoolOptions options_;
-  absl::Mutex mutex_;
   std::deque<Task> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;  // threads
   size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
