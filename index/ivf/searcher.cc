@@ -401,6 +401,17 @@ absl::Status CheckArguments(const ListsSnapshot& lists, MatrixView queries,
 
 }  // namespace
 
+IvfSearchStats& IvfSearchStats::operator+=(const IvfSearchStats& other) {
+  lists_scanned += other.lists_scanned;
+  codes_scanned += other.codes_scanned;
+  candidates_reranked += other.candidates_reranked;
+  table_ns += other.table_ns;
+  rerank_ns += other.rerank_ns;
+  queries_against += other.queries_against;
+  queries_exhausted += other.queries_exhausted;
+  return *this;
+}
+
 absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
                        const IvfSearchParams& params, const SlotSet& deleted,
                        const VectorSource* vectors, std::span<std::vector<Neighbor>> results,

@@ -62,6 +62,9 @@ struct IvfSearchStats {
   uint64_t rerank_ns = 0;          // to compare full vectors
   uint64_t queries_against = 0;    // that were given up on
   uint64_t queries_exhausted = 0;  // that met every allowed slot, or scanned every list
+
+  // Of the queries of both.
+  IvfSearchStats& operator+=(const IvfSearchStats& other);
 };
 
 // Searches the lists for each query (rows of `queries`, as the user gave them: not normalised, not

@@ -29,6 +29,7 @@ Collection::Collection(Store& store, Executor& executor, const CatalogRecord& re
       hooks_(std::move(hooks)),
       deletion_step_points_(std::min(options.deletion_step_points, limits::kDeletionStepPointsMax)),
       row_files_(options.row_files),
+      search_executor_(options.search_executor),
       table_(record.spec.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
       settings_(std::make_shared<CollectionSettings>(
           CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),

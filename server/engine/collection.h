@@ -98,6 +98,7 @@ class Collection {
     size_t deletion_step_points = limits::kDeletionStepPointsMax;
     // Where there is a copy of vectors on disk; null: nowhere. Must outlive the collection.
     const RowFiles* row_files = nullptr;
+    Executor* search_executor = nullptr;  // as EngineOptions has it
   };
 
   // A collection whose catalog record is in the store already; Recover() fills it, or it is new and
@@ -409,11 +410,19 @@ class Collection {
   bool HasListsOf(const CollectionView& view) const;
   absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                               std::span<std::vector<Neighbor>> results) const;
-  // Calls visit(q, block, distances) with the distances of query q from some of the slots.
+  // Called with the distances of query q from some of the slots.
   using DistanceVisitor =
       std::function<void(size_t q, std::span<const Slot> block, const float* distances)>;
   absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
                             const DistanceVisitor& visit) const;
+  // Compares the queries, one for each scorer, with the rows [begin, end) of some set of them.
+  using RowsComparer =
+      std::function<absl::Status(size_t begin, size_t end, std::span<const ExactScorer> scorers,
+                                 const DistanceVisitor& visit)>;
+  // The k nearest of a set of rows, to read each of which takes so many bytes.
+  absl::Status NearestOf(size_t rows, size_t row_bytes, MatrixView queries, size_t k,
+                         const RowsComparer& compare,
+                         std::span<std::vector<Neighbor>> results) const;
 
   // Orders (collection_ordered_scroll.cc).
   absl::StatusOr<std::shared_ptr<const FieldIndex>> OrderIndex(const CollectionView& view,
@@ -429,6 +438,13 @@ class Collection {
   absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
   IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
                                size_t k) const;
+  // About as many bytes of codes and vectors does a query read from lists.
+  size_t BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const;
+  // To read one vector takes as long as so many bytes in memory.
+  size_t BytesOfRow() const;
+  absl::Status SearchLists(const SearchRequest& request, const CollectionView& view,
+                           MatrixView queries, size_t k, std::span<std::vector<Neighbor>> results,
+                           SearchReport* report) const;
   absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
                              std::span<std::vector<Neighbor>> results) const;
   TopK::TieOrder ById() const;
@@ -539,6 +555,7 @@ class Collection {
   const Hooks hooks_;
   const size_t deletion_step_points_;
   const RowFiles* const row_files_;  // null: there are none
+  Executor* const search_executor_;
 
   SlotTable table_;
   std::unique_ptr<RowFile> row_file_;  // null where there is none; never changes once open

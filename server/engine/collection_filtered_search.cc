@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
 #include "index/base/status_macros.h"
-#include "index/base/top_k.h"
 #include "index/ivf/lists_snapshot.h"
-#include "index/simd/exact.h"
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
 #include "server/engine/near_slots.h"
+#include "server/engine/search_parts.h"
 
 namespace tessera {
 namespace {
@@ -145,21 +145,31 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
     matches.InsertInto(&once);
   }
   if (params.filter == nullptr) params.allowed = keep ? kept.get() : &once;
-  CollectionVectors vectors(*this, /*may_wait=*/true);
+  absl::Mutex mutex;
   IvfSearchStats stats;
-  // One by one, so that it is known on which it gave up.
-  const size_t at_once = params.stop_against ? 1 : queries.rows;
-  size_t against = 0;
-  std::vector<Slot> matching;  // once there is a query to compare with them
-  for (size_t q = 0; q < queries.rows; q += at_once) {
-    const MatrixView some = queries.Rows(q, at_once);
-    const auto found = results.subspan(q, at_once);
-    RETURN_IF_ERROR(SearchIvf(*view.lists, some, params, *view.dead, &vectors, found, &stats));
-    if (stats.queries_against == against) continue;
-    against = stats.queries_against;
-    if (matching.empty()) matching = matches.List();
-    RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found));
-  }
+  const auto search = [&](size_t begin, size_t end) -> absl::Status {
+    CollectionVectors vectors(*this, /*may_wait=*/true);
+    IvfSearchStats of_part;
+    // One by one, so that it is known on which it gave up.
+    const size_t at_once = params.stop_against ? 1 : end - begin;
+    std::vector<Slot> matching;  // once there is a query to compare with them
+    for (size_t q = begin; q < end; q += at_once) {
+      const MatrixView some = queries.Rows(q, at_once);
+      const auto found = results.subspan(q, at_once);
+      const size_t against = of_part.queries_against;
+      RETURN_IF_ERROR(SearchIvf(*view.lists, some, params, *view.dead, &vectors, found, &of_part));
+      if (of_part.queries_against == against) continue;
+      if (matching.empty()) matching = matches.List();
+      RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found));
+    }
+    absl::MutexLock lock(&mutex);
+    stats += of_part;
+    return absl::OkStatus();
+  };
+  // What an explanation says of times is of one thread.
+  Executor* executor = params.timed ? nullptr : search_executor_;
+  RETURN_IF_ERROR(ForEachPart(executor, queries.rows, BytesOfQuery(view, params), search));
+  const size_t against = stats.queries_against;
   ReportLists(view, stats, queries.rows, report);
   report->plan = against == queries.rows ? SearchPlan::kExactMatching : SearchPlan::kMaskedLists;
   report->candidates_reranked += against * matches.count();
@@ -196,41 +206,43 @@ absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, Matr
   }
   const auto sort_now = [&] { return MatchesByList(view, matches); };
   const auto have_lists = [&] { return HasListsOf(view); };
-  ListedSlots source(std::move(by_list), matches, table_, view.lists->nlist(), sort_now,
-                     have_lists);
+  absl::Mutex mutex;
   SearchReport gathered = *report;
   gathered.plan = SearchPlan::kMaskedLists;
   gathered.exhausted = true;
-  static thread_local std::vector<Slot> slots;
-  for (size_t q = 0; q < queries.rows; ++q) {
-    slots.clear();
-    const std::optional<size_t> lists =
-        NearSlots(*view.lists, params, &source, &slots).Collect(queries.row(q));
-    if (!lists) return false;
-    gathered.lists_scanned += *lists;
-    gathered.exhausted = gathered.exhausted && slots.size() == matches.count();
-    gathered.candidates_reranked += slots.size();
-    RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
-  }
-  *report = gathered;
-  return true;
+  bool done = true;
+  const auto search = [&](size_t begin, size_t end) -> absl::Status {
+    static thread_local std::vector<Slot> slots;
+    ListedSlots source(by_list, matches, table_, view.lists->nlist(), sort_now, have_lists);
+    for (size_t q = begin; q < end; ++q) {
+      slots.clear();
+      const std::optional<size_t> lists =
+          NearSlots(*view.lists, params, &source, &slots).Collect(queries.row(q));
+      {
+        absl::MutexLock lock(&mutex);
+        done = done && lists.has_value();
+        if (!done) return absl::OkStatus();
+        gathered.lists_scanned += *lists;
+        gathered.exhausted = gathered.exhausted && slots.size() == matches.count();
+        gathered.candidates_reranked += slots.size();
+      }
+      RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
+    }
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ForEachPart(search_executor_, queries.rows, BytesOfQuery(view, params), search));
+  if (done) *report = gathered;
+  return done;
 }
 
 // Compares the queries with the vectors of `slots`, which have points in a view that is held.
 absl::Status Collection::SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
                                         std::span<std::vector<Neighbor>> results) const {
-  std::vector<ExactScorer> scorers;
-  std::vector<TopK> best;
-  for (size_t q = 0; q < queries.rows; ++q) {
-    scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
-    best.emplace_back(k, ById());
-  }
-  RETURN_IF_ERROR(CompareSlots(scorers, slots,
-                               [&](size_t q, std::span<const Slot> block, const float* distances) {
-                                 best[q].Push(distances, block.data(), block.size());
-                               }));
-  for (size_t q = 0; q < queries.rows; ++q) results[q] = best[q].Take();
-  return absl::OkStatus();
+  const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
+                           const DistanceVisitor& visit) {
+    return CompareSlots(scorers, slots.subspan(begin, end - begin), visit);
+  };
+  return NearestOf(slots.size(), BytesOfRow(), queries, k, compare, results);
 }
 
 absl::Status Collection::CompareSlots(std::span<const ExactScorer> scorers,

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
@@ -16,6 +17,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
 #include "server/engine/errors.h"
+#include "server/engine/search_parts.h"
 
 namespace tessera {
 namespace {
@@ -26,6 +28,8 @@ constexpr size_t kExactBlockRows = 128;
 constexpr size_t kQuickBytes = size_t{2} << 20;
 // A vector that is read from the page cache takes as long as so many bytes of them.
 constexpr size_t kCachedRowBytes = size_t{8} << 10;
+// And a point that is read from the store.
+constexpr size_t kStoredPointBytes = size_t{40} << 10;
 
 // What the request says, else what the collection says, else what the server has chosen.
 uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
@@ -55,15 +59,19 @@ SearchPace Collection::PaceOf(const SearchRequest& request) const {
     return SearchPace::kSlow;
   }
   const IvfSearchParams params = SearchParams(request, *now, request.offset + request.limit);
-  const bool from_memory = vectors_in_memory() || params.rerank == 0;
-  const size_t nlist = now->codebook->nlist();
-  const size_t code_bytes = now->lists->tables().shape.block_bytes() / kLutScanBlockVectors;
-  const size_t codes = std::min<size_t>(params.nprobe, nlist) * (now->lists->size() / nlist + 1);
-  const size_t row_bytes = vector_bytes() + (from_memory ? 0 : kCachedRowBytes);
-  if (request.vectors.rows * (codes * code_bytes + params.rerank * row_bytes) > kQuickBytes) {
-    return SearchPace::kSlow;
-  }
-  return from_memory ? SearchPace::kQuick : PaceOnDisk();
+  if (request.vectors.rows * BytesOfQuery(*now, params) > kQuickBytes) return SearchPace::kSlow;
+  return vectors_in_memory() || params.rerank == 0 ? SearchPace::kQuick : PaceOnDisk();
+}
+
+size_t Collection::BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const {
+  const size_t nlist = view.codebook->nlist();
+  const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
+  const size_t codes = std::min<size_t>(params.nprobe, nlist) * (view.lists->size() / nlist + 1);
+  return codes * code_bytes + params.rerank * BytesOfRow();
+}
+
+size_t Collection::BytesOfRow() const {
+  return vector_bytes() + (vectors_in_memory() ? 0 : kCachedRowBytes);
 }
 
 SearchPace Collection::PaceOnDisk() const {
@@ -97,11 +105,7 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
     report.exhausted = true;
     report.candidates_reranked = queries.rows() * points();
   } else {
-    CollectionVectors vectors(*this, request.may_wait);
-    IvfSearchStats stats;
-    RETURN_IF_ERROR(SearchIvf(*now->lists, queries, SearchParams(request, *now, k), *now->dead,
-                              &vectors, found, &stats));
-    ReportLists(*now, stats, queries.rows(), &report);
+    RETURN_IF_ERROR(SearchLists(request, *now, queries, k, found, &report));
   }
   report.search_us = stopwatch.LapUs();
   const bool from_codes =
@@ -117,6 +121,30 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   report.fetch_us = stopwatch.LapUs();
   if (request.explain) Explain(*now, &report);
   return result;
+}
+
+absl::Status Collection::SearchLists(const SearchRequest& request, const CollectionView& view,
+                                     MatrixView queries, size_t k,
+                                     std::span<std::vector<Neighbor>> results,
+                                     SearchReport* report) const {
+  const IvfSearchParams params = SearchParams(request, view, k);
+  absl::Mutex mutex;
+  IvfSearchStats stats;
+  const auto search = [&](size_t begin, size_t end) {
+    CollectionVectors vectors(*this, request.may_wait);
+    IvfSearchStats of_part;
+    const absl::Status status =
+        SearchIvf(*view.lists, queries.Rows(begin, end - begin), params, *view.dead, &vectors,
+                  results.subspan(begin, end - begin), &of_part);
+    absl::MutexLock lock(&mutex);
+    stats += of_part;
+    return status;
+  };
+  // What an explanation says of times is of one thread.
+  Executor* executor = request.explain ? nullptr : search_executor_;
+  RETURN_IF_ERROR(ForEachPart(executor, queries.rows, BytesOfQuery(view, params), search));
+  ReportLists(view, stats, queries.rows, report);
+  return absl::OkStatus();
 }
 
 void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& stats,
@@ -140,24 +168,48 @@ void Collection::Explain(const CollectionView& view, SearchReport* report) const
 
 absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
                                        std::span<std::vector<Neighbor>> results) const {
+  const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
+                           const DistanceVisitor& visit) {
+    std::vector<float> distances(kExactBlockRows);
+    return ForEachLiveRow(view, static_cast<Slot>(begin), static_cast<Slot>(end), kExactBlockRows,
+                          [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
+                            for (size_t q = 0; q < scorers.size(); ++q) {
+                              scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
+                              visit(q, slots, distances.data());
+                            }
+                            return absl::OkStatus();
+                          });
+  };
+  return NearestOf(view.slot_end, vector_bytes(), queries, k, compare, results);
+}
+
+absl::Status Collection::NearestOf(size_t rows, size_t row_bytes, MatrixView queries, size_t k,
+                                   const RowsComparer& compare,
+                                   std::span<std::vector<Neighbor>> results) const {
   std::vector<ExactScorer> scorers;
-  std::vector<TopK> best;
   scorers.reserve(queries.rows);
-  best.reserve(queries.rows);
   for (size_t q = 0; q < queries.rows; ++q) {
     scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
-    best.emplace_back(k, ById());
   }
-  std::vector<float> distances(kExactBlockRows);
-  RETURN_IF_ERROR(
-      ForEachLiveRow(view, 0, view.slot_end, kExactBlockRows,
-                     [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
-                       for (size_t q = 0; q < queries.rows; ++q) {
-                         scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
-                         best[q].Push(distances.data(), slots.data(), slots.size());
-                       }
-                       return absl::OkStatus();
-                     }));
+  absl::Mutex mutex;
+  std::vector<TopK> best;  // of the parts that have been compared
+  const auto search = [&](size_t begin, size_t end) -> absl::Status {
+    std::vector<TopK> of_part(queries.rows, TopK(k, ById()));
+    RETURN_IF_ERROR(compare(begin, end, scorers,
+                            [&](size_t q, std::span<const Slot> slots, const float* distances) {
+                              of_part[q].Push(distances, slots.data(), slots.size());
+                            }));
+    absl::MutexLock lock(&mutex);
+    if (best.empty()) {
+      best = std::move(of_part);
+      return absl::OkStatus();
+    }
+    for (size_t q = 0; q < queries.rows; ++q) {
+      for (const Neighbor& near : of_part[q].Take()) best[q].Push(near.distance, near.slot);
+    }
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ForEachPart(search_executor_, rows, queries.rows * row_bytes, search));
   for (size_t q = 0; q < queries.rows; ++q) results[q] = best[q].Take();
   return absl::OkStatus();
 }
@@ -233,17 +285,22 @@ absl::Status Collection::FillFields(const PointFields& fields,
       slots.push_back(hit.slot);
     }
   }
-  absl::Status damage;
   // A point replaced meanwhile answers with what it holds now, one deleted without fields.
-  RETURN_IF_ERROR(ReadSlotsOrIds(slots, [&](size_t i, const PointRecordView& record) {
-    if (record.id != ViewOf(hits[i]->id)) {
-      damage = WrongPoint(hits[i]->id, slots[i], record);
-      return;
-    }
-    hits[i]->payload = SelectPayload(record.payload, fields.payload);
-    if (fields.vector) hits[i]->vector = std::string(record.vector);
-  }));
-  return damage;
+  const auto fill = [&](size_t begin, size_t end) -> absl::Status {
+    absl::Status damage;
+    const auto some = std::span(slots).subspan(begin, end - begin);
+    RETURN_IF_ERROR(ReadSlotsOrIds(some, [&](size_t i, const PointRecordView& record) {
+      Hit& hit = *hits[begin + i];
+      if (record.id != ViewOf(hit.id)) {
+        damage = WrongPoint(hit.id, hit.slot, record);
+        return;
+      }
+      hit.payload = SelectPayload(record.payload, fields.payload);
+      if (fields.vector) hit.vector = std::string(record.vector);
+    }));
+    return damage;
+  };
+  return ForEachPart(search_executor_, slots.size(), kStoredPointBytes, fill);
 }
 
 }  // namespace tessera

@@ -161,7 +161,8 @@ class EngineImpl final : public Engine {
                           .wrote_async = [this] { unsynced_.store(true); },
                           .log = [this](const std::string& message) { Log(message); }},
         Collection::Options{.deletion_step_points = options_.deletion_step_points,
-                            .row_files = options_.row_path.empty() ? nullptr : &row_files_});
+                            .row_files = options_.row_path.empty() ? nullptr : &row_files_,
+                            .search_executor = options_.search_executor});
   }
   bool MaintainLists();
   bool MaintainDisk();

@@ -39,12 +39,15 @@ struct EngineOptions {
   std::string row_path;
   uint64_t free_disk_bytes_min = 0;
   std::string version;  // of the server, for what it writes
+  // Whose threads help with searches that take long: of many queries, or of all vectors. Null: each
+  // runs in the thread that calls. Must outlive the engine.
+  Executor* search_executor = nullptr;
 };
 
 // The state machine: collections of points over a Store, and the indexes that search them.
 //
 // Thread-safe. Calls block (writes until the group commit is on disk, searches until they have
-// run in the calling thread): the RPC edge calls from its own pools. Searches take no lock that a
+// run): the RPC edge calls from its own pools. Searches take no lock that a
 // writer or background work holds. An OK from a write means that the next search finds it, and
 // that it is on disk; with Durability::kAsync, that it will be within kAsyncSyncMsMax and a sync.
 // Statuses carry the details of errors.h.

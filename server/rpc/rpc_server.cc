@@ -105,6 +105,7 @@ class RpcServerImpl final : public RpcServer {
   }
 
   int port() const override { return port_; }
+  Executor& search_executor() override { return search_pool_; }
 
   void Serve(Engine& engine) override {
     absl::MutexLock lock(&mutex_);

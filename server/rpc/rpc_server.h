@@ -37,6 +37,9 @@ class RpcServer {
   // The port that it listens on.
   virtual int port() const = 0;
 
+  // The threads of searches, for EngineOptions. After Shutdown loops run in the caller's thread.
+  virtual Executor& search_executor() = 0;
+
   // From now on calls go to `engine`, which outlives Shutdown, and health says SERVING.
   virtual void Serve(Engine& engine) = 0;
 

@@ -40,6 +40,7 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     options.row_path = dir_.path() + "/rows";
     options.quiet_before_compaction = absl::Milliseconds(50);
     options.deletion_step_points = 50;
+    options.search_executor = &executor_;
     auto engine = Engine::Open(*std::move(store), executor_, options);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
@@ -104,13 +105,15 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     const uint64_t first = random() % kValues;
     Filter filter;
     filter.must.push_back({FieldCondition{
-        FieldPath("a"), NumberRange{{.lt = Number{first + 10}, .gte = Number{first}}}}});
+        FieldPath("a"),
+        NumberRange{{.lt = static_cast<Number>(first + 10), .gte = static_cast<Number>(first)}}}});
     return engine_->DeleteByFilter(kName, filter, {}).status();
   }
-  absl::Status Search(std::mt19937_64& random) {
+  // Of many queries, it goes in parts.
+  absl::Status Search(std::mt19937_64& random, size_t queries) {
     SearchRequest request;
     request.collection = kName;
-    const std::vector<float> values = Vectors(random, 4);
+    const std::vector<float> values = Vectors(random, queries);
     request.vectors = View(values);
     request.limit = 10;
     request.exact = random() % 4 == 0;
@@ -139,10 +142,10 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     request.vectors = View(values);
     request.limit = 10;
     request.filter.must.push_back(
-        {FieldCondition{FieldPath("a"), NumberRange{{.gte = Number{bound}}}}});
+        {FieldCondition{FieldPath("a"), NumberRange{{.gte = static_cast<Number>(bound)}}}});
     if (end < kValues) {
       request.filter.must_not.push_back(
-          {FieldCondition{FieldPath("a"), NumberRange{{.gte = Number{end}}}}});
+          {FieldCondition{FieldPath("a"), NumberRange{{.gte = static_cast<Number>(end)}}}});
     }
     const auto result = engine_->Search(request);
     if (!result.ok()) return result.status();
@@ -205,8 +208,8 @@ TEST_P(EngineStressTest, AllAtOnce) {
   Repeat("upsert", [&](std::mt19937_64& r) { return Upsert(r); });
   Repeat("delete", [&](std::mt19937_64& r) { return Delete(r); });
   Repeat("delete by filter", [&](std::mt19937_64& r) { return DeleteByFilter(r); });
-  Repeat("search", [&](std::mt19937_64& r) { return Search(r); });
-  Repeat("search", [&](std::mt19937_64& r) { return Search(r); });
+  Repeat("search", [&](std::mt19937_64& r) { return Search(r, 4); });
+  Repeat("search in parts", [&](std::mt19937_64& r) { return Search(r, 400); });
   Repeat("filtered search", [&](std::mt19937_64& r) { return SearchFiltered(r); });
   Repeat("payload index", [&](std::mt19937_64&) { return RenewIndex(); });
   Repeat("train", [&](std::mt19937_64& r) {
