@@ -22,6 +22,7 @@
 #include "server/engine/orphans.h"
 #include "server/engine/records.h"
 #include "server/engine/recovery_progress.h"
+#include "server/engine/search_parts.h"
 #include "server/filter/check.h"
 
 namespace tessera {
@@ -44,6 +45,9 @@ absl::Status CheckPageSize(size_t page_size) {
 constexpr absl::Duration kDiskMaintenancePeriod = absl::Seconds(1);
 // A server that is told to stop is killed after some ten seconds.
 constexpr absl::Duration kStoreOnCloseMost = absl::Seconds(3);
+
+// Codes and vectors that a search reads, about.
+constexpr size_t kSearchBytes = size_t{512} << 10;
 
 using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
 
@@ -120,6 +124,8 @@ class EngineImpl final : public Engine {
   absl::StatusOr<FacetResult> Facet(const FacetRequest& request) override;
   SearchPace PaceOf(const SearchRequest& request) override;
   absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
+  std::vector<absl::StatusOr<SearchResult>> SearchEach(
+      std::span<const SearchRequest> requests) override;
 
   absl::StatusOr<OperationInfo> Train(const TrainRequest& request) override;
   absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
@@ -675,6 +681,17 @@ absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
     return found->Search(checked);
   }
   return found->Search(request);
+}
+
+std::vector<absl::StatusOr<SearchResult>> EngineImpl::SearchEach(
+    std::span<const SearchRequest> requests) {
+  std::vector<absl::StatusOr<SearchResult>> results(requests.size(), absl::UnknownError(""));
+  const auto search = [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) results[i] = Search(requests[i]);
+    return absl::OkStatus();
+  };
+  ForEachPart(options_.search_executor, requests.size(), kSearchBytes, search).IgnoreError();
+  return results;
 }
 
 SearchPace EngineImpl::PaceOf(const SearchRequest& request) {

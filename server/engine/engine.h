@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -138,6 +139,9 @@ class Engine {
                                                    const Filter& filter, const PointFields& fields,
                                                    ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
+  // Each of them, in parts on the threads of the search executor that are idle.
+  virtual std::vector<absl::StatusOr<SearchResult>> SearchEach(
+      std::span<const SearchRequest> requests) = 0;
   // Every point within a radius, page by page: none that is there all the time is missed or comes
   // twice, whatever else is written between the pages.
   virtual absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) = 0;

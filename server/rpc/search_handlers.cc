@@ -1,7 +1,10 @@
 #include "server/rpc/search_handlers.h"
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
@@ -25,6 +28,24 @@ void FromFacetValue(const FacetValue& value, v1::FacetValue* out) {
   }
 }
 
+absl::Status WithinSearch(size_t i, const absl::Status& status) {
+  return WithinField(absl::StrCat("searches[", i, "]"), status);
+}
+
+// How many of them may run before their hits are counted: one, or as many as cannot bring more than
+// are allowed.
+size_t SearchesAtOnce(std::span<const SearchRequest> searches) {
+  size_t count = 0;
+  size_t hits = 0;
+  for (const SearchRequest& search : searches) {
+    const size_t queries = std::max({size_t{1}, search.vectors.rows, search.ids.size()});
+    hits += queries * std::min<size_t>(search.limit, limits::kSearchLimitMax);
+    if (count > 0 && hits > limits::kSearchResultsMax) break;
+    ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
@@ -32,20 +53,27 @@ absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
   if (request.searches().empty()) return InvalidField("searches", "is empty");
   RETURN_IF_ERROR(CheckAtMost("searches", static_cast<uint64_t>(request.searches_size()),
                               limits::kSearchBatchMax));
-  size_t hits = 0;
-  for (int i = 0; i < request.searches_size(); ++i) {
-    v1::SearchRequest& one = *request.mutable_searches(i);
+  std::vector<SearchRequest> searches;
+  for (v1::SearchRequest& one : *request.mutable_searches()) {
     if (one.collection_name().empty()) one.set_collection_name(request.collection_name());
-    const absl::StatusOr<SearchRequest> search = ParseSearch(engine, one);
-    if (!search.ok()) return WithinField(absl::StrCat("searches[", i, "]"), search.status());
-    absl::StatusOr<SearchResult> result = engine.Search(*search);
-    if (!result.ok()) return WithinField(absl::StrCat("searches[", i, "]"), result.status());
-    for (const auto& row : result->hits) hits += row.size();
-    if (hits > limits::kSearchResultsMax) {
-      return InvalidField("searches", absl::StrCat("bring more than ", limits::kSearchResultsMax,
-                                                   " hits together"));
+    absl::StatusOr<SearchRequest> search = ParseSearch(engine, one);
+    if (!search.ok()) return WithinSearch(searches.size(), search.status());
+    searches.push_back(*std::move(search));
+  }
+  size_t hits = 0;
+  for (size_t begin = 0; begin < searches.size();) {
+    const auto rest = std::span(searches).subspan(begin);
+    auto results = engine.SearchEach(rest.first(SearchesAtOnce(rest)));
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (!results[i].ok()) return WithinSearch(begin + i, results[i].status());
+      for (const auto& row : results[i]->hits) hits += row.size();
+      if (hits > limits::kSearchResultsMax) {
+        return InvalidField("searches", absl::StrCat("bring more than ", limits::kSearchResultsMax,
+                                                     " hits together"));
+      }
+      FromSearchResult(*std::move(results[i]), response->add_responses());
     }
-    FromSearchResult(*std::move(result), response->add_responses());
+    begin += results.size();
   }
   return absl::OkStatus();
 }

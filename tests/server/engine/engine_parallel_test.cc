@@ -139,6 +139,31 @@ TEST_P(EngineParallel, FilterWhoseMatchesAreSortedByList) {
   EXPECT_EQ(sorted, GetParam() == VectorPlacement::kMemory);
 }
 
+TEST_P(EngineParallel, SearchesOfABatch) {
+  engine_options_.search_executor = &helpers_;
+  Reopen();
+  std::vector<SearchRequest> searches(40, {.collection = "c"});
+  for (size_t i = 0; i < searches.size(); ++i) {
+    searches[i].vectors = {reinterpret_cast<const std::byte*>(queries_.row(i).data()),
+                           ElementType::kFloat32, 1, kDimension};
+    searches[i].limit = i % 3 + 1;
+    if (i % 2 == 0) searches[i].filter = Below(i * 100 + 1);
+  }
+  searches[17].collection = "absent";
+  helpers_.TakePieces();
+  const auto results = engine_->SearchEach(searches);
+  EXPECT_GT(helpers_.TakePieces(), 1);
+  ASSERT_EQ(results.size(), searches.size());
+  for (size_t i = 0; i < searches.size(); ++i) {
+    if (i == 17) {
+      EXPECT_TRUE(absl::IsNotFound(results[i].status())) << results[i].status();
+      continue;
+    }
+    ASSERT_TRUE(results[i].ok()) << results[i].status();
+    EXPECT_EQ(Ids(results[i]->hits[0]), Ids(Run(searches[i]).hits[0])) << i;
+  }
+}
+
 // Points that have been replaced since their slots were found, and deleted ones, are in nobody's
 // part twice and in nobody's answer.
 TEST_P(EngineParallel, ExactAfterWrites) {

@@ -37,6 +37,36 @@ class PointsServiceTest : public ServerFixture {
   }
 };
 
+TEST_F(PointsServiceTest, ABatchNamesTheSearchAtFault) {
+  v1::SearchBatchRequest batch;
+  batch.set_collection_name("words");
+  for (int i = 0; i < 40; ++i) *batch.add_searches() = Query(kDimension, 3);
+  v1::SearchBatchResponse response;
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::SearchBatch, batch, &response).ok());
+  ASSERT_EQ(response.responses_size(), 40);
+  for (const v1::SearchResponse& one : response.responses()) {
+    ASSERT_EQ(one.results_size(), 1);
+    EXPECT_EQ(one.results(0).hits_size(), 3);
+  }
+  batch.mutable_searches(33)->set_limit(0);
+  const grpc::Status status = Call(*points_, &v1::Points::Stub::SearchBatch, batch, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(status.error_message().find("searches[33].limit"), std::string::npos)
+      << status.error_message();
+}
+
+TEST_F(PointsServiceTest, ABatchHasBoundedHits) {
+  ASSERT_TRUE(Upsert(Points("words", 100, 1'000, kDimension)).ok());
+  v1::SearchBatchRequest batch;
+  for (int i = 0; i < 10; ++i) *batch.add_searches() = Query(100 * kDimension, 1'000);
+  v1::SearchBatchResponse response;
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::SearchBatch, batch, &response).ok());
+  *batch.add_searches() = Query(kDimension, 1);
+  const grpc::Status status = Call(*points_, &v1::Points::Stub::SearchBatch, batch, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(status.error_message().find("searches"), std::string::npos) << status.error_message();
+}
+
 TEST_F(PointsServiceTest, ARequestIdMakesARetryHarmless) {
   v1::UpsertRequest upsert = Points("words", 100, 2, kDimension);
   upsert.set_request_id("load-1/0");
