@@ -438,9 +438,9 @@ class Collection {
   absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
   IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
                                size_t k) const;
-  // About as many bytes of codes and vectors does a query read from lists.
+  // How many bytes of codes and vectors a query reads, about, that goes through the lists.
   size_t BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const;
-  // To read one vector takes as long as so many bytes in memory.
+  // Reading one vector takes as long as so many bytes in memory do.
   size_t BytesOfRow() const;
   absl::Status SearchLists(const SearchRequest& request, const CollectionView& view,
                            MatrixView queries, size_t k, std::span<std::vector<Neighbor>> results,

@@ -139,7 +139,8 @@ class Engine {
                                                    const Filter& filter, const PointFields& fields,
                                                    ElementType* element_type) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchRequest& request) = 0;
-  // Each of them, in parts on the threads of the search executor that are idle.
+  // The answers of several searches, in their order, each as Search gives it. They share the
+  // threads of the search executor that are idle.
   virtual std::vector<absl::StatusOr<SearchResult>> SearchEach(
       std::span<const SearchRequest> requests) = 0;
   // Every point within a radius, page by page: none that is there all the time is missed or comes

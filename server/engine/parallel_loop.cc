@@ -4,6 +4,7 @@
 #include <utility>
 
 namespace tessera {
+
 void ParallelLoop::Run() {
   while (RunPiece()) {
   }

@@ -9,10 +9,11 @@
 
 namespace tessera {
 
-// Calls body(begin, end) on parts that cover [0, n), on the threads of `executor` that have nothing
-// else to do and the caller's, and returns the first error. The parts of a loop over items for each
-// of which a search reads some `item_bytes` of codes and vectors take long enough to be worth a
-// thread's wake-up, and not so long that others must wait for it. Null: one part.
+// Calls body(begin, end) on parts that cover the items [0, n) without overlap, in the calling
+// thread and in those of `executor` that have nothing else to do (null: in one part), and returns
+// the first error; the other parts run all the same. For each item a search reads about
+// `item_bytes` of codes and vectors: a part is long enough to be worth waking a thread, and short
+// enough for what waits for that thread.
 absl::Status ForEachPart(Executor* executor, size_t n, size_t item_bytes,
                          const std::function<absl::Status(size_t begin, size_t end)>& body);
 
