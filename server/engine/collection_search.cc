@@ -194,7 +194,9 @@ absl::Status Collection::NearestOf(size_t rows, size_t row_bytes, MatrixView que
   absl::Mutex mutex;
   std::vector<TopK> best;  // of the parts that have been compared
   const auto search = [&](size_t begin, size_t end) -> absl::Status {
-    std::vector<TopK> of_part(queries.rows, TopK(k, ById()));
+    std::vector<TopK> of_part;
+    of_part.reserve(queries.rows);
+    for (size_t q = 0; q < queries.rows; ++q) of_part.emplace_back(k, ById());
     RETURN_IF_ERROR(compare(begin, end, scorers,
                             [&](size_t q, std::span<const Slot> slots, const float* distances) {
                               of_part[q].Push(distances, slots.data(), slots.size());

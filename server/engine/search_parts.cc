@@ -23,7 +23,7 @@ size_t ItemsOfPart(size_t n, size_t item_bytes, size_t threads) {
 }  // namespace
 
 absl::Status ForEachPart(Executor* executor, size_t n, size_t item_bytes,
-                         const std::function<absl::Status(size_t begin, size_t end)>& body) {
+                         absl::FunctionRef<absl::Status(size_t begin, size_t end)> body) {
   if (executor == nullptr || n * item_bytes < 2 * kPartBytesLeast) return body(0, n);
   const size_t items = ItemsOfPart(n, std::max<size_t>(item_bytes, 1), executor->Parallelism());
   absl::Mutex mutex;

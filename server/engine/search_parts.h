@@ -2,8 +2,8 @@
 #define TESSERA_SERVER_ENGINE_SEARCH_PARTS_H_
 
 #include <cstddef>
-#include <functional>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "index/base/executor.h"
 
@@ -15,7 +15,7 @@ namespace tessera {
 // `item_bytes` of codes and vectors: a part is long enough to be worth waking a thread, and short
 // enough for what waits for that thread.
 absl::Status ForEachPart(Executor* executor, size_t n, size_t item_bytes,
-                         const std::function<absl::Status(size_t begin, size_t end)>& body);
+                         absl::FunctionRef<absl::Status(size_t begin, size_t end)> body);
 
 }  // namespace tessera
 
