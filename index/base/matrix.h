@@ -2,6 +2,7 @@
 #define TESSERA_INDEX_BASE_MATRIX_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 
@@ -45,6 +46,15 @@ inline Matrix CopyOf(MatrixView from) {
   Matrix copy(from.rows, from.cols);
   if (from.rows > 0) std::memcpy(copy.data(), from.data, from.rows * from.cols * sizeof(float));
   return copy;
+}
+
+// Copies of the rows of these numbers, in their order.
+inline Matrix RowsOf(MatrixView from, std::span<const uint32_t> numbers) {
+  Matrix rows(numbers.size(), from.cols);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    std::memcpy(rows.row(i).data(), from.row(numbers[i]).data(), from.cols * sizeof(float));
+  }
+  return rows;
 }
 
 // A view of `rows` vectors of `dim` elements of one type, row-major without padding.

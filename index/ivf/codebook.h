@@ -131,8 +131,8 @@ class Codebook {
   MatrixView centroids() const { return centroids_.view(); }  // nlist x dimension
   // Codewords of subquantizer j: codewords() x sub_dimension() floats.
   const float* codewords(uint32_t j) const { return quantizer_.codewords(j); }
-  // The quantizer of the residuals, rotated if there is a rotation; InnerProductTable of a query
-  // (ForTable) is the one lookup table that all lists share.
+  // The quantizer of the residuals, rotated if there is a rotation. One lookup table of a query
+  // (ForTable) serves all lists.
   const ProductQuantizer& quantizer() const { return quantizer_; }
   // Of residuals before they are quantized, where that makes codes better; else none.
   const Rotation& rotation() const { return rotation_; }

@@ -1,7 +1,6 @@
 // Training: coarse k-means, a rotation if it helps, and the product quantizer.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -123,14 +122,6 @@ std::vector<uint32_t> SpreadEvenly(size_t count, size_t rows) {
   std::vector<uint32_t> spread(count);
   for (size_t i = 0; i < count; ++i) spread[i] = static_cast<uint32_t>(i * rows / count);
   return spread;
-}
-
-Matrix RowsOf(MatrixView sample, std::span<const uint32_t> numbers) {
-  Matrix rows(numbers.size(), sample.cols);
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    std::memcpy(rows.row(i).data(), sample.row(numbers[i]).data(), sample.cols * sizeof(float));
-  }
-  return rows;
 }
 
 // At most what a search may ask for.

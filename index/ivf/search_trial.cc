@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "index/base/buffer.h"
 #include "index/base/check.h"
 #include "index/base/pq_code.h"
 #include "index/base/top_k.h"
 #include "index/cluster/gemm.h"
+#include "index/ivf/parameters.h"
 #include "index/simd/pq_encode.h"
 
 namespace tessera {
@@ -41,15 +42,41 @@ size_t CountBelow(std::span<const float> values, float limit) {
       std::count_if(values.begin(), values.end(), [&](float value) { return value < limit; }));
 }
 
-// What a code's parts come to in a table of inner products.
-float TableSum(const ProductQuantizer& quantizer, std::span<const float> table,
-               const uint8_t* code) {
-  float sum = 0;
-  for (uint32_t j = 0; j < quantizer.subquantizers(); ++j) {
-    sum += table[j * quantizer.codewords() + PqCodeword(code, j, quantizer.nbits())];
-  }
-  return sum;
+size_t CountUpTo(std::span<const float> values, float limit) {
+  return static_cast<size_t>(
+      std::count_if(values.begin(), values.end(), [&](float value) { return value <= limit; }));
 }
+
+// The lookup tables that searches use: their rounding counts where a query is far from the origin
+// and its neighbours lie close together.
+LutScanTables TablesOf(const ProductQuantizer& quantizer) {
+  return {{quantizer.subquantizers(), quantizer.nbits()},
+          quantizer.sub_dimension(),
+          quantizer.codewords(0)};
+}
+
+// One query's tables of inner products, negated.
+class ProductSums {
+ public:
+  ProductSums(const LutScanTables& lut, const float* query)
+      : shape_(lut.shape()), tables_(shape_.tables_bytes()) {
+    AlignedBuffer<float> scratch(shape_.tables_bytes());
+    lut.Build(query, -1, tables_.data(), &scale_, &offset_, scratch.data());
+  }
+
+  float Of(const uint8_t* code) const {
+    uint32_t sum = 0;
+    for (uint32_t j = 0; j < shape_.subquantizers; ++j) {
+      sum += tables_.data()[j * shape_.table_entries() + PqCodeword(code, j, shape_.nbits)];
+    }
+    return scale_ * static_cast<float>(sum) + offset_;
+  }
+
+ private:
+  LutScanShape shape_;
+  AlignedBuffer<uint8_t> tables_;
+  float scale_ = 1, offset_ = 0;
+};
 
 }  // namespace
 
@@ -80,13 +107,15 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
     for (size_t q = begin; q < end; ++q) {
       Nearest& nearest = nearest_[q];
       nearest.lists.resize(nearest.rows.size());
-      codebook.Assign(Gathered(nearest), nearest.lists.data());
+      codebook.Assign(RowsOf(rows_, nearest.rows), nearest.lists.data());
       RankLists(q, ranks.data() + q * kNeighbors);
     }
   });
   lists_ = Quantile(ranks, share) + 1;
+  const size_t searched =
+      ChooseSearchDefaults(codebook.spec(), {.nprobe = lists_}, rows.rows).nprobe;
   executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
-    for (size_t q = begin; q < end; ++q) ChooseCompared(drawn, drawn_lists, q);
+    for (size_t q = begin; q < end; ++q) ChooseCompared(drawn, drawn_lists, searched, q);
   });
 }
 
@@ -115,16 +144,9 @@ void SearchTrial::FindNearest(size_t first_query, size_t count) {
   for (size_t q = 0; q < count; ++q) {
     for (const Neighbor& neighbor : nearest[q].Take()) {
       nearest_[first_query + q].rows.push_back(neighbor.slot);
+      nearest_[first_query + q].distances.push_back(neighbor.distance);
     }
   }
-}
-
-Matrix SearchTrial::Gathered(const Nearest& nearest) const {
-  Matrix rows(nearest.rows.size(), rows_.cols);
-  for (size_t i = 0; i < nearest.rows.size(); ++i) {
-    std::copy_n(rows_.row(nearest.rows[i]).data(), rows_.cols, rows.row(i).data());
-  }
-  return rows;
 }
 
 // Of the query from each centroid: -<q, c>, and for L2 |c|^2 / 2.
@@ -157,21 +179,23 @@ void SearchTrial::RankLists(size_t query, uint32_t* ranks) const {
 // Leaves of the rows near the query, but for the neighbours, those in the lists searched, and finds
 // the drawn rows behind them.
 void SearchTrial::ChooseCompared(std::span<const uint32_t> drawn,
-                                 std::span<const uint32_t> drawn_lists, size_t query) {
+                                 std::span<const uint32_t> drawn_lists, size_t searched,
+                                 size_t query) {
   Nearest& nearest = nearest_[query];
   const std::vector<float> distances = ListRanks(query);
   std::vector<float> sorted = distances;
-  std::nth_element(sorted.begin(), sorted.begin() + (lists_ - 1), sorted.end());
-  const auto is_searched = [&, last = sorted[lists_ - 1]](uint32_t list) {
-    return distances[list] <= last;
-  };
+  const auto farthest = sorted.begin() + static_cast<ptrdiff_t>(searched - 1);
+  std::nth_element(sorted.begin(), farthest, sorted.end());
+  const auto is_searched = [&, last = *farthest](uint32_t list) { return distances[list] <= last; };
   size_t kept = kNeighbors;
   for (size_t i = kept; i < nearest.rows.size(); ++i) {
     if (!is_searched(nearest.lists[i])) continue;
     nearest.rows[kept] = nearest.rows[i];
+    nearest.distances[kept] = nearest.distances[i];
     nearest.lists[kept++] = nearest.lists[i];
   }
   nearest.rows.resize(kept);
+  nearest.distances.resize(kept);
   nearest.lists.resize(kept);
   std::vector<uint32_t> near = nearest.rows;
   std::sort(near.begin(), near.end());
@@ -183,35 +207,44 @@ void SearchTrial::ChooseCompared(std::span<const uint32_t> drawn,
 }
 
 // ranks[i] = about how many rows in the lists searched are nearer by their codes than neighbour i.
-void SearchTrial::RankCandidates(const EncodedVectors& drawn, size_t query, uint32_t* ranks) const {
+void SearchTrial::RankCandidates(const EncodedVectors& drawn, const LutScanTables& lut,
+                                 size_t query, uint32_t* ranks) const {
   const Nearest& nearest = nearest_[query];
   const std::vector<float> lists = ListDistances(query);
   std::vector<float> for_table(codebook_.padded_dimension());
   codebook_.ForTable(queries_.Rows(query, 1), for_table.data());
-  const ProductQuantizer& quantizer = codebook_.quantizer();
-  std::vector<float> table(size_t{quantizer.subquantizers()} * quantizer.codewords());
-  quantizer.InnerProductTable(for_table.data(), table.data());
+  const ProductSums sums(lut, for_table.data());
   const auto distance = [&](const EncodedVectors& encoded, size_t i) {
     const uint8_t* code = encoded.codes.data() + i * codebook_.code_bytes();
-    return lists[encoded.lists[i]] + encoded.biases[i] / 2 - TableSum(quantizer, table, code);
+    return lists[encoded.lists[i]] + encoded.biases[i] / 2 + sums.Of(code);
   };
   EncodedVectors encoded;
-  codebook_.EncodeAssigned(Gathered(nearest), nearest.lists.data(), &encoded);
+  codebook_.EncodeAssigned(RowsOf(rows_, nearest.rows), nearest.lists.data(), &encoded);
   std::vector<float> near(nearest.rows.size()), far(nearest.drawn.size());
   for (size_t i = 0; i < near.size(); ++i) near[i] = distance(encoded, i);
   for (size_t i = 0; i < far.size(); ++i) far[i] = distance(drawn, nearest.drawn[i]);
   for (size_t i = 0; i < kNeighbors; ++i) {
-    const double nearer = static_cast<double>(CountBelow(near, near[i])) +
-                          rows_per_drawn_ * static_cast<double>(CountBelow(far, near[i]));
-    ranks[i] = static_cast<uint32_t>(nearer);
+    // Rows that codes do not tell from the neighbour come first as often as not; if they are as far
+    // away as it is, any of them is as good.
+    size_t not_after = 0;
+    for (size_t j = 0; j < near.size(); ++j) {
+      not_after +=
+          near[j] < near[i] || (near[j] == near[i] && nearest.distances[j] > nearest.distances[i]);
+    }
+    const bool is_nearer = nearest.distances[i] < nearest.distances.back();
+    const size_t far_not_after = is_nearer ? CountUpTo(far, near[i]) : CountBelow(far, near[i]);
+    ranks[i] = static_cast<uint32_t>(static_cast<double>(not_after) +
+                                     rows_per_drawn_ * static_cast<double>(far_not_after));
   }
 }
 
 uint32_t SearchTrial::Candidates(const EncodedVectors& drawn, double share,
                                  Executor& executor) const {
   std::vector<uint32_t> ranks(CodedQueries() * kNeighbors);
+  const LutScanTables lut = TablesOf(codebook_.quantizer());
   executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
-    for (size_t q = begin; q < end; ++q) RankCandidates(drawn, q, ranks.data() + q * kNeighbors);
+    for (size_t q = begin; q < end; ++q)
+      RankCandidates(drawn, lut, q, ranks.data() + q * kNeighbors);
   });
   return Quantile(ranks, share) + 1;
 }

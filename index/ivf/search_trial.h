@@ -9,6 +9,7 @@
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/ivf/codebook.h"
+#include "index/simd/lut_scan_tables.h"
 
 namespace tessera {
 
@@ -38,16 +39,17 @@ class SearchTrial {
   // The least number of lists, the nearest to each query, that hold the share of all neighbours.
   uint32_t lists() const { return lists_; }
 
-  // About the least number of candidates, the best by their codes of all in so many lists, that
-  // hold `share` of all neighbours: with the quantizer that the codebook has now, in which `drawn`
-  // are the codes of the drawn rows.
+  // About the least number of candidates, the best by their codes of all in the lists that are
+  // searched by default then, that hold `share` of all neighbours: with the quantizer that the
+  // codebook has now, in which `drawn` are the codes of the drawn rows.
   uint32_t Candidates(const EncodedVectors& drawn, double share, Executor& executor) const;
 
  private:
   // What is compared with one query: the rows near it, nearest first, and which of the drawn ones.
   struct Nearest {
     std::vector<uint32_t> rows;
-    std::vector<uint32_t> lists;  // of the rows
+    std::vector<float> distances;  // of the rows, exact: of L2 half, less the query's share
+    std::vector<uint32_t> lists;   // of the rows
     std::vector<uint32_t> drawn;
   };
 
@@ -55,11 +57,11 @@ class SearchTrial {
   void FindNearest(size_t first_query, size_t count);
   void RankLists(size_t query, uint32_t* ranks) const;
   void ChooseCompared(std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists,
-                      size_t query);
+                      size_t searched, size_t query);
   std::vector<float> ListDistances(size_t query) const;
   std::vector<float> ListRanks(size_t query) const;
-  void RankCandidates(const EncodedVectors& drawn, size_t query, uint32_t* ranks) const;
-  Matrix Gathered(const Nearest& nearest) const;
+  void RankCandidates(const EncodedVectors& drawn, const LutScanTables& lut, size_t query,
+                      uint32_t* ranks) const;
 
   const Codebook& codebook_;
   MatrixView queries_;

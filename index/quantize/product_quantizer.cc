@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "index/base/buffer.h"
 #include "index/base/check.h"
 #include "index/base/limits.h"
 #include "index/base/pq_code.h"
@@ -70,19 +71,14 @@ ProductQuantizer::ProductQuantizer(size_t dimension, uint32_t subquantizers, uin
       nbits_(nbits),
       sub_dimension_(static_cast<uint32_t>((dimension + subquantizers - 1) / subquantizers)),
       codewords_(std::move(codewords)),
-      transposed_(codewords_.rows() * codewords_.cols()),
       half_norms_(codewords_.rows()) {
   const size_t count = size_t{1} << nbits;
   TESSERA_CHECK((nbits == 4 || nbits == 8) && codewords_.rows() == subquantizers * count &&
                 codewords_.cols() == sub_dimension_);
   for (size_t row = 0; row < codewords_.rows(); ++row) {
     const float* word = codewords_.row(row).data();
-    float* out = transposed_.data() + row / count * count * sub_dimension_ + row % count;
     double norm = 0;
-    for (size_t t = 0; t < sub_dimension_; ++t) {
-      norm += double{word[t]} * word[t];
-      out[t * count] = word[t];
-    }
+    for (size_t t = 0; t < sub_dimension_; ++t) norm += double{word[t]} * word[t];
     half_norms_[row] = static_cast<float>(0.5 * norm);
   }
 }
@@ -118,8 +114,7 @@ absl::StatusOr<ProductQuantizer> ProductQuantizer::Train(MatrixView vectors,
 }
 
 size_t ProductQuantizer::memory_bytes() const {
-  return (codewords_.rows() * codewords_.cols() + transposed_.size() + half_norms_.size()) *
-         sizeof(float);
+  return (codewords_.rows() * codewords_.cols() + half_norms_.size()) * sizeof(float);
 }
 
 void ProductQuantizer::EncodeBlock(const float* rows, size_t count, float* block,
@@ -159,18 +154,6 @@ void ProductQuantizer::Decode(const uint8_t* code, float* out) const {
     const float* word = codewords(j) + size_t{PqCodeword(code, j, nbits_)} * sub_dimension_;
     std::copy(word, word + components, out + size_t{j} * sub_dimension_);
   }
-}
-
-void ProductQuantizer::InnerProductTable(const float* query, float* table) const {
-  const size_t count = codewords();
-  const size_t whole = dimension_ / sub_dimension_;  // parts without padding
-  tessera::InnerProductTable(query, transposed_.data(), whole, sub_dimension_, count, table);
-  if (whole == subquantizers_) return;
-  std::vector<float> part(sub_dimension_);
-  std::copy(query + whole * sub_dimension_, query + dimension_, part.data());
-  tessera::InnerProductTable(part.data(), transposed_.data() + whole * sub_dimension_ * count, 1,
-                             sub_dimension_, count, table + whole * count);
-  std::fill(table + (whole + 1) * count, table + subquantizers_ * count, 0.0f);
 }
 
 }  // namespace tessera

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "index/base/buffer.h"
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 
@@ -57,10 +56,6 @@ class ProductQuantizer {
   // The dimension() floats that a code stands for.
   void Decode(const uint8_t* code, float* out) const;
 
-  // table[j * codewords() + c] = <part j of the query, codeword c of subquantizer j>, for a query
-  // of dimension() floats.
-  void InnerProductTable(const float* query, float* table) const;
-
  private:
   void EncodeBlock(const float* rows, size_t count, float* block, uint8_t* codes) const;
 
@@ -68,9 +63,8 @@ class ProductQuantizer {
   uint32_t subquantizers_ = 0;
   uint32_t nbits_ = 4;
   uint32_t sub_dimension_ = 0;
-  Matrix codewords_;                 // (m * codewords) x sub_dimension
-  AlignedBuffer<float> transposed_;  // component t of codeword c of j at (j * sub + t) * count + c
-  std::vector<float> half_norms_;    // |codeword|^2 / 2
+  Matrix codewords_;               // (m * codewords) x sub_dimension
+  std::vector<float> half_norms_;  // |codeword|^2 / 2
 };
 
 }  // namespace tessera

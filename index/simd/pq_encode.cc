@@ -61,23 +61,6 @@ void NearestCodewords(const float* HWY_RESTRICT block, size_t dim,
   }
 }
 
-void InnerProductTable(const float* HWY_RESTRICT query, const float* HWY_RESTRICT transposed,
-                       size_t m, size_t dim, size_t count, float* HWY_RESTRICT table) {
-  const hn::CappedTag<float, 16> d;
-  const size_t lanes = hn::Lanes(d);
-  for (size_t j = 0; j < m; ++j) {
-    const float* HWY_RESTRICT words = transposed + j * dim * count;
-    const float* HWY_RESTRICT part = query + j * dim;
-    for (size_t c = 0; c < count; c += lanes) {
-      auto sum = hn::Zero(d);
-      for (size_t t = 0; t < dim; ++t) {
-        sum = hn::MulAdd(hn::Set(d, part[t]), hn::LoadU(d, words + t * count + c), sum);
-      }
-      hn::StoreU(sum, d, table + j * count + c);
-    }
-  }
-}
-
 // Sums term(a, b, sum) over whole vectors, four sums at once; the caller adds the tail.
 template <class Term>
 float SumTerms(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, size_t n, Term term) {
@@ -125,7 +108,6 @@ HWY_AFTER_NAMESPACE();
 namespace tessera {
 
 HWY_EXPORT(NearestCodewords);
-HWY_EXPORT(InnerProductTable);
 HWY_EXPORT(FloatDotProduct);
 HWY_EXPORT(FloatSquaredDistance);
 
@@ -141,11 +123,6 @@ void TransposeToBlock(const float* rows_data, size_t rows, size_t stride, size_t
     for (size_t i = 0; i < rows; ++i) out[i] = rows_data[i * stride + t];
     std::fill(out + rows, out + kPqBlock, 0.0f);
   }
-}
-
-void InnerProductTable(const float* query, const float* transposed, size_t m, size_t dim,
-                       size_t count, float* table) {
-  HWY_DYNAMIC_DISPATCH(InnerProductTable)(query, transposed, m, dim, count, table);
 }
 
 float FloatDotProduct(const float* a, const float* b, size_t n) {

@@ -20,12 +20,6 @@ void NearestCodewords(const float* block, size_t dim, const float* codewords,
 // `rows` (at most kPqBlock) rows and `dim` components; the points behind them become zero.
 void TransposeToBlock(const float* rows_data, size_t rows, size_t stride, size_t dim, float* block);
 
-// table[j * count + c] = <query_j, codeword c of subquantizer j>, for `m` subquantizers of `dim`
-// components each. `transposed` holds component t of codeword c of j at (j * dim + t) * count + c.
-// `count` is 16 or 256.
-void InnerProductTable(const float* query, const float* transposed, size_t m, size_t dim,
-                       size_t count, float* table);
-
 // The inner product of two vectors of n floats.
 float FloatDotProduct(const float* a, const float* b, size_t n);
 

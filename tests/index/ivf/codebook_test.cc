@@ -11,6 +11,7 @@
 
 #include "index/cluster/random.h"
 #include "index/simd/convert.h"
+#include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/low_rank.h"
 #include "tests/index/test_executor.h"
 
@@ -91,12 +92,11 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
     NormalizeRows(vectors.data(), vectors.rows(), dim);
     NormalizeRows(queries.data(), queries.rows(), dim);
   }
-  std::vector<float> table(codebook->subquantizers() * codebook->codewords());
   std::vector<float> decoded(dim);
   for (size_t q = 0; q < queries.rows(); ++q) {
     const float* query = queries.row(q).data();
     const float* prepared_query = prepared.row(q).data();
-    codebook->quantizer().InnerProductTable(for_table.row(q).data(), table.data());
+    const std::vector<float> table = test::InnerProductTable(*codebook, for_table.row(q).data());
     for (size_t i = 0; i < vectors.rows(); i += 3) {
       const uint8_t* code = encoded.codes.data() + i * codebook->code_bytes();
       const float* centroid = codebook->centroids().row(encoded.lists[i]).data();

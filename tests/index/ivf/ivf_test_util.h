@@ -158,6 +158,20 @@ inline double Recall(const std::vector<Neighbor>& found, const std::vector<Neigh
   return truth.empty() ? 1.0 : static_cast<double>(hits) / static_cast<double>(truth.size());
 }
 
+// The inner products of a query's parts with all codewords, subquantizer 0 first: the lookup table
+// of a search before it is rounded. `query` has what Codebook::ForTable gives.
+inline std::vector<float> InnerProductTable(const Codebook& codebook, const float* query) {
+  std::vector<float> table;
+  for (uint32_t j = 0; j < codebook.subquantizers(); ++j) {
+    const float* part = query + size_t{j} * codebook.sub_dimension();
+    for (uint32_t c = 0; c < codebook.codewords(); ++c) {
+      const float* word = codebook.codewords(j) + size_t{c} * codebook.sub_dimension();
+      table.push_back(std::inner_product(word, word + codebook.sub_dimension(), part, 0.0f));
+    }
+  }
+  return table;
+}
+
 }  // namespace tessera::test
 
 #endif  // TESSERA_TESTS_INDEX_IVF_IVF_TEST_UTIL_H_

@@ -134,10 +134,9 @@ TEST(Defaults, FindTheNeighborsOnRealVectors) {
   ASSERT_EQ(codebook.nbits(), 4u);
 
   size_t hits = 0;
-  std::vector<float> table(codebook.subquantizers() * codebook.codewords());
   for (size_t q = 0; q < 100; ++q) {
     const float* query = queries.row(q).data();
-    codebook.quantizer().InnerProductTable(query, table.data());
+    const std::vector<float> table = test::InnerProductTable(codebook, query);
     std::vector<Neighbor> lists(codebook.nlist());
     for (uint32_t l = 0; l < codebook.nlist(); ++l) {
       float dot = 0;

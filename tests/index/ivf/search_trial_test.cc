@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <set>
 #include <span>
@@ -20,6 +21,7 @@ namespace {
 constexpr size_t kRows = 1'500;
 constexpr size_t kQueries = 40;
 constexpr size_t kDim = 20;
+constexpr uint32_t kListsAtLeast = 8;  // that a search of so few looks into by default
 
 float Dot(std::span<const float> a, std::span<const float> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0f);
@@ -82,15 +84,32 @@ class SearchTrialTest : public testing::TestWithParam<Metric> {
     return ranks;
   }
 
-  // Distances of what the codes stand for.
+  // Distances of what the codes stand for, with the products in steps of a 255th of the widest
+  // range that a subquantizer has.
   std::vector<float> CodedDistances(size_t q) const {
-    std::vector<float> coded(kRows), decoded(kDim);
+    const size_t words = codebook_->codewords();
+    Matrix for_table(1, codebook_->padded_dimension());
+    codebook_->ForTable(queries_.view().Rows(q, 1), for_table.data());
+    std::vector<float> table = test::InnerProductTable(*codebook_, for_table.data());
+    std::vector<float> least;
+    float range = 0;
+    for (size_t j = 0; j < codebook_->subquantizers(); ++j) {
+      const auto [low, high] = std::minmax_element(&table[j * words], &table[j * words] + words);
+      least.push_back(-*high);
+      range = std::max(range, *high - *low);
+    }
+    std::vector<float> coded(kRows);
     for (size_t i = 0; i < kRows; ++i) {
-      codebook_->DecodeResidual(encoded_.codes.data() + i * codebook_->code_bytes(),
-                                decoded.data());
-      const std::span<const float> centroid = codebook_->centroids().row(encoded_.lists[i]);
-      for (size_t t = 0; t < kDim; ++t) decoded[t] += centroid[t];
-      coded[i] = Distance(queries_.row(q), decoded);
+      const uint8_t* code = encoded_.codes.data() + i * codebook_->code_bytes();
+      float products = 0;
+      for (size_t j = 0; j < codebook_->subquantizers(); ++j) {
+        const size_t word = (code[j / 2] >> (j % 2 * 4)) & 15;
+        const float steps = std::round((-table[j * words + word] - least[j]) * 255 / range);
+        products += least[j] + steps * range / 255;
+      }
+      const float list = Distance(queries_.row(q), codebook_->centroids().row(encoded_.lists[i]));
+      const float factor = GetParam() == Metric::kL2 ? 2 : 1;
+      coded[i] = list + encoded_.biases[i] + factor * products;
     }
     return coded;
   }
@@ -140,7 +159,8 @@ TEST_P(SearchTrialTest, CountsListsAndCandidates) {
     const SearchTrial trial(*codebook_, queries_, rows_, all, encoded_.lists, lists_share,
                             executor);
     EXPECT_NEAR(trial.lists(), Quantile(ranks, lists_share), 1);
-    const std::vector<size_t> candidate_ranks = CandidateRanks(trial.lists());
+    const std::vector<size_t> candidate_ranks =
+        CandidateRanks(std::max(trial.lists(), kListsAtLeast));
     for (double share : {0.5, 0.9, 0.99, 1.0}) {
       // Sums in another order may swap two of many candidates that are equally far.
       EXPECT_NEAR(trial.Candidates(encoded_, share, executor), Quantile(candidate_ranks, share), 2)
@@ -173,6 +193,31 @@ TEST(SearchTrialCandidates, AreToldFromSomeOfTheRows) {
   const double exact = candidates(1);
   EXPECT_GT(exact, 1.5 * SearchTrial::kNear);
   EXPECT_NEAR(candidates(3), exact, 0.1 * exact);
+}
+
+// How many candidates hold half of all neighbours of vectors that `next` makes one after the other.
+uint32_t CandidatesForHalf(const std::function<float(size_t)>& next) {
+  constexpr size_t kMany = 4'000;
+  Matrix rows(kMany, 1);
+  for (size_t i = 0; i < kMany; ++i) rows.data()[i] = next(i);
+  const auto codebook = test::TrainCodebook(Metric::kInnerProduct, rows, 4, 1, 4);
+  const EncodedVectors encoded = test::Encode(*codebook, rows);
+  std::vector<uint32_t> all(kMany);
+  std::iota(all.begin(), all.end(), 0);
+  TestExecutor executor(3);
+  const SearchTrial trial(*codebook, rows.view().Rows(0, kQueries), rows, all, encoded.lists, 1,
+                          executor);
+  return trial.Candidates(encoded, 0.5, executor);
+}
+
+// A list of 1,000 with 16 codes: about 60 vectors each that could come before a neighbour.
+TEST(SearchTrialCandidates, CountWhatCodesDoNotTellApart) {
+  EXPECT_GT(CandidatesForHalf([](size_t i) { return static_cast<float>(i % 2'003); }), 40u);
+}
+
+// Any of those that are as near will do.
+TEST(SearchTrialCandidates, DoNotCountWhatIsAsNear) {
+  EXPECT_LE(CandidatesForHalf([](size_t) { return 3.0f; }), SearchTrial::kNeighbors);
 }
 
 TEST(SearchTrialQueries, AreFewOfTheSample) {

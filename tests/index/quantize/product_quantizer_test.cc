@@ -106,27 +106,6 @@ TEST(ProductQuantizer, ErrorFallsWithMoreSubquantizersAndMoreBits) {
   }
 }
 
-TEST(ProductQuantizer, TableHoldsTheInnerProducts) {
-  for (uint32_t nbits : {4, 8}) {
-    for (const auto& [dim, m] : {std::pair<size_t, uint32_t>{32, 16}, {37, 10}, {9, 7}, {5, 1}}) {
-      const Matrix vectors = Correlated(600, dim, 2);
-      const ProductQuantizer quantizer = Trained(vectors, m, nbits);
-      const size_t count = quantizer.codewords(), sub = quantizer.sub_dimension();
-      std::vector<float> table(m * count, std::numeric_limits<float>::quiet_NaN());
-      quantizer.InnerProductTable(vectors.row(0).data(), table.data());
-      for (uint32_t j = 0; j < m; ++j) {
-        for (size_t c = 0; c < count; ++c) {
-          double want = 0;
-          for (size_t t = 0; t < sub && j * sub + t < dim; ++t) {
-            want += double{vectors.row(0)[j * sub + t]} * quantizer.codewords(j)[c * sub + t];
-          }
-          ASSERT_NEAR(table[j * count + c], want, 1e-4) << dim << " " << m << " " << j << " " << c;
-        }
-      }
-    }
-  }
-}
-
 TEST(ProductQuantizer, SameResultWhateverTheParallelism) {
   const Matrix vectors = Correlated(3000, 24, 3);
   const ProductQuantizer want = Trained(vectors, 12, 4);

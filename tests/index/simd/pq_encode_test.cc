@@ -67,29 +67,6 @@ TEST(TransposeToBlock, PadsWithZeros) {
   }
 }
 
-TEST(InnerProductTable, EqualsTheReferenceOnEveryTarget) {
-  ForEachTarget([] {
-    for (size_t count : {16, 256}) {
-      for (size_t dim : {1, 2, 3, 8, 17}) {
-        const size_t m = 5;
-        const std::vector<float> query = SmallIntegers(m * dim, 3);
-        const std::vector<float> transposed = SmallIntegers(m * dim * count, 4);
-        std::vector<float> table(m * count);
-        InnerProductTable(query.data(), transposed.data(), m, dim, count, table.data());
-        for (size_t j = 0; j < m; ++j) {
-          for (size_t c = 0; c < count; ++c) {
-            float want = 0;
-            for (size_t t = 0; t < dim; ++t) {
-              want += query[j * dim + t] * transposed[(j * dim + t) * count + c];
-            }
-            ASSERT_EQ(table[j * count + c], want) << "dim " << dim << " count " << count;
-          }
-        }
-      }
-    }
-  });
-}
-
 TEST(FloatKernels, EqualTheReferenceForEveryTailOnEveryTarget) {
   ForEachTarget([] {
     for (size_t n = 0; n <= 150; ++n) {
