@@ -25,7 +25,7 @@ RowGroups FormGroups(MatrixView rows, size_t groups, Executor& executor) {
   for (size_t i = 0; i < kIterations; ++i) {
     NearestCentroids(heads).Assign(sample, executor, assignments.data(), nullptr);
     const Members members(assignments, groups);
-    MoveToMeans(sample, members, executor, &heads);
+    MoveToMeans(sample, members, TooFar(), executor, &heads);
     RepairEmptyClusters(sample, members, random, &heads);
   }
   assignments.resize(rows.rows);

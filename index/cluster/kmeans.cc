@@ -1,5 +1,7 @@
 #include "index/cluster/kmeans.h"
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "index/cluster/grouped_centroids.h"
 #include "index/cluster/members.h"
 #include "index/cluster/neighbors.h"
+#include "index/cluster/outliers.h"
 #include "index/cluster/random.h"
 #include "index/cluster/seed.h"
 
@@ -22,6 +25,8 @@ constexpr size_t kNeighborsFrom = 512;
 constexpr size_t kNeighbors = 128;
 // Lloyd's iterations stop once the error falls by less than this share.
 constexpr double kImprovementMin = 1e-5;
+constexpr size_t kOutlierSample = 16'384;
+constexpr float kNoOutliers = std::numeric_limits<float>::infinity();
 
 bool Cancelled(ProgressObserver* observer, const char* phase, size_t done, size_t total) {
   return observer != nullptr && !observer->OnProgress(phase, done, total);
@@ -42,9 +47,20 @@ void AssignPoints(MatrixView points, MatrixView centroids, const Members* member
   }
 }
 
-double Mean(const std::vector<float>& values) {
+// From what squared distance on a point is an outlier, by some from all over.
+float FarFrom(const std::vector<float>& squared_distances) {
+  const size_t rows = squared_distances.size();
+  std::vector<double> sample(std::min(rows, kOutlierSample));
+  for (size_t i = 0; i < sample.size(); ++i) {
+    sample[i] = squared_distances[i * rows / sample.size()];
+  }
+  const double from = OutliersFrom(std::move(sample));
+  return from < std::numeric_limits<float>::max() ? static_cast<float>(from) : kNoOutliers;
+}
+
+double MeanUpTo(float most, const std::vector<float>& values) {
   double sum = 0;
-  for (float value : values) sum += value;
+  for (float value : values) sum += std::min(value, most);
   return sum / static_cast<double>(values.size());
 }
 
@@ -74,9 +90,10 @@ absl::StatusOr<KMeansResult> KMeans(MatrixView points, const KMeansOptions& opti
   while (result.iterations < options.iterations) {
     AssignPoints(points, result.centroids, members.get(), executor, assignments.data(),
                  errors.data());
-    const double error = Mean(errors);
+    const float outliers_from = options.outliers_count ? kNoOutliers : FarFrom(errors);
+    const double error = MeanUpTo(outliers_from, errors);
     members = std::make_unique<Members>(assignments, options.clusters);
-    MoveToMeans(points, *members, executor, &result.centroids);
+    MoveToMeans(points, *members, {errors, outliers_from}, executor, &result.centroids);
     const size_t repaired = RepairEmptyClusters(points, *members, random, &result.centroids);
     const bool settled = result.iterations > 0 && repaired == 0 &&
                          result.mean_squared_error - error <= kImprovementMin * error;

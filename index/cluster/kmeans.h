@@ -15,12 +15,16 @@ struct KMeansOptions {
   size_t iterations = 20;  // at most; fewer where the error has stopped falling
   uint64_t seed = 1;
   const char* phase = "k-means";  // what the observer is told
+  // Points much farther from their centroid than others (outliers.h) do not move it.
+  bool outliers_count = true;
 };
 
 struct KMeansResult {
-  Matrix centroids;               // clusters x points.cols
-  double mean_squared_error = 0;  // of the points, to the centroids before the last update
-  size_t iterations = 0;          // done
+  Matrix centroids;  // clusters x points.cols
+  // Of the points, to the centroids before the last update; of outliers that do not count, what
+  // the nearest of them would have.
+  double mean_squared_error = 0;
+  size_t iterations = 0;  // done
 };
 
 // Lloyd's k-means from k-means++-like seeds (seed.h). Empty clusters are given a point of the

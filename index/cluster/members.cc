@@ -29,20 +29,25 @@ Members::Members(std::span<const uint32_t> assignments, size_t clusters)
   }
 }
 
-void MoveToMeans(MatrixView points, const Members& members, Executor& executor, Matrix* centroids) {
+void MoveToMeans(MatrixView points, const Members& members, const TooFar& too_far,
+                 Executor& executor, Matrix* centroids) {
   const size_t dim = points.cols;
+  const bool any_too_far = !too_far.squared_distances.empty();
   executor.ParallelFor(members.clusters(), kClustersPerPiece, [&](size_t begin, size_t end) {
     std::vector<double> sum(dim);
     for (size_t c = begin; c < end; ++c) {
       const std::span<const uint32_t> ids = members.of(c);
-      if (ids.empty()) continue;
+      size_t summed = 0;
       sum.assign(dim, 0.0);
       for (size_t i = 0; i < ids.size(); ++i) {
         if (i + kPrefetchAhead < ids.size()) PrefetchRow(points.row(ids[i + kPrefetchAhead]));
+        if (any_too_far && too_far.squared_distances[ids[i]] > too_far.most) continue;
+        ++summed;
         const float* row = points.row(ids[i]).data();
         for (size_t t = 0; t < dim; ++t) sum[t] += row[t];
       }
-      const double scale = 1.0 / static_cast<double>(ids.size());
+      if (summed == 0) continue;
+      const double scale = 1.0 / static_cast<double>(summed);
       float* centroid = centroids->row(c).data();
       for (size_t t = 0; t < dim; ++t) centroid[t] = static_cast<float>(sum[t] * scale);
     }

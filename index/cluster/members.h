@@ -30,9 +30,16 @@ class Members {
   std::vector<uint32_t> order_;
 };
 
-// Moves each centroid to the mean of its members; those without members stay. Sums are in double,
-// in the order of the members, so that the result does not depend on the parallelism.
-void MoveToMeans(MatrixView points, const Members& members, Executor& executor, Matrix* centroids);
+// Points that means are not taken of: those whose squared distance is more than `most`.
+struct TooFar {
+  std::span<const float> squared_distances;  // of all points; empty: none is too far
+  float most = 0;
+};
+
+// Moves each centroid to the mean of its members that are not too far; those without stay. Sums are
+// in double, in the order of the members, so that the result does not depend on the parallelism.
+void MoveToMeans(MatrixView points, const Members& members, const TooFar& too_far,
+                 Executor& executor, Matrix* centroids);
 
 // Gives each centroid without members a random member of the largest cluster; a cluster that has
 // given one counts as half its size afterwards. Returns how many it moved.

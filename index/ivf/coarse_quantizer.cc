@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "index/base/matrix.h"
+#include "index/cluster/outliers.h"
 #include "index/cluster/random.h"
 #include "index/ivf/near_lists.h"
 #include "index/ivf/parameters.h"
@@ -25,7 +26,17 @@ constexpr size_t kQuantizeMin = 512;
 // lists".
 constexpr size_t kComponentsTried[] = {4, 2, 1};
 constexpr double kNearHalfWanted = 0.95;
+// Where even the finest codes find less than this, centroids differ by less than the tables of a
+// query can tell: all are compared exactly.
+constexpr double kNearHalfLeast = 0.9;
 constexpr size_t kSampleQueries = 64;
+
+// Half precision serves where it moves centroids by this part, at most, of the distance to the next
+// one, of nine in ten of a sample.
+constexpr double kMoved = 1.0 / 64;
+constexpr double kMovedLittle = 0.9;
+constexpr size_t kSampleCentroids = 64, kSampleCentroidsMin = 8;
+constexpr size_t kSampleDistances = size_t{1} << 22;
 
 // Centroids to compare exactly so that nearly all of the `nprobe` nearest are among them.
 size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + nprobe / 2 + 32); }
@@ -56,6 +67,33 @@ Matrix SampleQueries(const Codebook& codebook) {
   return queries;
 }
 
+VectorsView AsFloats(MatrixView rows) {
+  return {reinterpret_cast<const std::byte*>(rows.data), ElementType::kFloat32, rows.rows,
+          rows.cols};
+}
+
+// Whether `halves` are the centroids still: not where these are small numbers, or lie much closer
+// together than they are long.
+bool HalvesTellApart(MatrixView centroids, const VectorsView& halves) {
+  const size_t n = centroids.rows;
+  const size_t samples =
+      std::min(n, std::clamp(kSampleDistances / n, kSampleCentroidsMin, kSampleCentroids));
+  AlignedBuffer<float> distances(n);
+  size_t moved_little = 0;
+  for (size_t i = 0; i < samples; ++i) {
+    const size_t sample = i * n / samples;
+    const ExactScorer scorer(Metric::kL2, ElementType::kFloat32, centroids.row(sample));
+    scorer.ScoreContiguous(AsFloats(centroids).data, n, distances.data());
+    distances[sample] = std::numeric_limits<float>::max();
+    const float next = *std::min_element(distances.data(), distances.data() + n);
+    const std::byte* row = halves.row(sample);
+    float moved = 0;
+    ExactScorer(Metric::kL2, halves.type, centroids.row(sample)).Score(&row, 1, &moved);
+    moved_little += moved <= kMoved * kMoved * next;
+  }
+  return static_cast<double>(moved_little) >= kMovedLittle * static_cast<double>(samples);
+}
+
 // Of the nearer half of each query's nprobe lists in `exact`, the share that is in `found`, too.
 double NearHalfFound(std::vector<Neighbor> exact, std::span<const Neighbor> found, size_t nprobe) {
   const size_t half = (nprobe + 1) / 2;
@@ -81,14 +119,16 @@ CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
       rank_norms_(codebook_->RankNorms()) {
   const MatrixView centroids = codebook_->centroids();
   half_ = AlignedBuffer<std::byte>(centroids.rows * centroids.cols * 2);
-  const VectorsView floats{reinterpret_cast<const std::byte*>(centroids.data),
-                           ElementType::kFloat32, centroids.rows, centroids.cols};
-  if (!ConvertVectors(floats, ElementType::kFloat16, half_.data()).ok()) half_ = {};
+  if (!ConvertVectors(AsFloats(centroids), ElementType::kFloat16, half_.data()).ok() ||
+      !HalvesTellApart(centroids, Stored())) {
+    half_ = {};
+  }
   if (centroids.rows >= kQuantizeMin) MakeCodes();
 }
 
 void CoarseQuantizer::MakeCodes() {
-  const MatrixView centroids = codebook_->centroids();
+  const std::vector<uint32_t> coded = WithoutOutliers(codebook_->centroids());
+  const Matrix rows = RowsOf(codebook_->centroids(), coded);
   const Matrix queries = SampleQueries(*codebook_);
   const size_t nprobe = ChooseSearchDefaults(codebook_->spec(), SearchNeeds{}, /*points=*/0).nprobe;
   Scratch scratch;
@@ -98,10 +138,35 @@ void CoarseQuantizer::MakeCodes() {
     return lists;
   };
   const std::vector<Neighbor> exact = nearest();  // there are no codes yet
+  if (coded.size() < codebook_->nlist()) SetCoded(coded);
+  double found = 0;
   for (size_t components : kComponentsTried) {
-    codes_ = CentroidCodes(centroids, rank_norms_.empty() ? metric_ : Metric::kL2, components);
-    if (NearHalfFound(exact, nearest(), nprobe) >= kNearHalfWanted) return;
+    codes_ = CentroidCodes(rows, rank_norms_.empty() ? metric_ : Metric::kL2, components);
+    found = NearHalfFound(exact, nearest(), nprobe);
+    if (found >= kNearHalfWanted) return;
   }
+  if (found < kNearHalfLeast) codes_ = {};
+}
+
+void CoarseQuantizer::SetCoded(std::vector<uint32_t> coded) {
+  for (uint32_t list = 0, next = 0; list < codebook_->nlist(); ++list) {
+    if (next < coded.size() && coded[next] == list) {
+      ++next;
+    } else {
+      uncoded_.push_back(list);
+    }
+  }
+  coded_ = std::move(coded);
+}
+
+void CoarseQuantizer::CodedToCandidates(size_t nprobe, LutScanQuery* found) const {
+  if (found->count < nprobe) {
+    found->count = codebook_->nlist();
+    return;
+  }
+  if (uncoded_.empty()) return;
+  for (size_t i = 0; i < found->count; ++i) found->slots[i] = coded_[found->slots[i]];
+  for (uint32_t list : uncoded_) found->slots[found->count++] = list;
 }
 
 void CoarseQuantizer::AddNorms(float weight, std::span<const Slot> lists, float* distances) const {
@@ -124,8 +189,7 @@ VectorsView CoarseQuantizer::Stored() const {
   if (half_.size() > 0) {
     return {half_.data(), ElementType::kFloat16, centroids.rows, centroids.cols};
   }
-  return {reinterpret_cast<const std::byte*>(centroids.data), ElementType::kFloat32, centroids.rows,
-          centroids.cols};
+  return AsFloats(centroids);
 }
 
 ExactScorer& CoarseQuantizer::ScorerOf(const float* query, Scratch& scratch) const {
@@ -181,8 +245,9 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
 void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                               Neighbor* lists) const {
   const size_t nlist = codebook_->nlist();
-  const size_t wanted = Wanted(nprobe, nlist);
-  const bool exact = codes_.empty() || wanted == nlist;
+  const size_t coded = nlist - uncoded_.size();
+  const size_t wanted = Wanted(nprobe, coded);
+  const bool exact = codes_.empty() || wanted == coded;
   const size_t room = std::max(nlist + kLutScanSlack, QueryScan::Capacity(wanted));
   Grow(scratch.distances, CentroidCodes::kQueriesAtOnce * room);
   Grow(scratch.slots, CentroidCodes::kQueriesAtOnce * room);
@@ -199,8 +264,7 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
       codes_.Scan(Lengthened(some, count, scratch), count, wanted, scratch.codes, scans);
     }
     for (size_t q = 0; q < count; ++q) {
-      // Centroids that are farther than a float can tell are not found: then all are compared.
-      if (scans[q].scan.count < nprobe) scans[q].scan.count = nlist;
+      if (!exact) CodedToCandidates(nprobe, &scans[q].scan);
       Compare(some + q * codebook_->dimension(), nprobe, scratch, scans[q],
               lists + (begin + q) * nprobe);
     }
@@ -209,7 +273,7 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
 
 void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratch,
                                    Neighbor* lists) const {
-  if (codes_.empty() || n == codebook_->nlist()) {
+  if (codes_.empty() || !uncoded_.empty() || n == codebook_->nlist()) {
     Nearest(query, 1, n, scratch, lists);
     return;
   }
@@ -227,7 +291,8 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
 }
 
 size_t CoarseQuantizer::memory_bytes() const {
-  return half_.size() + rank_norms_.size() * sizeof(float) + codes_.memory_bytes();
+  return half_.size() + rank_norms_.size() * sizeof(float) + codes_.memory_bytes() +
+         (coded_.size() + uncoded_.size()) * sizeof(uint32_t);
 }
 
 }  // namespace tessera

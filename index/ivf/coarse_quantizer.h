@@ -44,8 +44,8 @@ class CoarseQuantizer {
   // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i; at least the first
   // kSortedFirst of them nearest first.
   // Neighbor::slot is the list and Neighbor::distance its rank: |q - c|^2 or -<q, c>, with the
-  // centroid in half precision where it fits, and where vectors have one length Weight(q) times its
-  // norm (Codebook::RankNorms). `queries` has n prepared rows. 1 <= nprobe <= nlist.
+  // centroid in half precision where that serves, and where vectors have one length Weight(q) times
+  // its norm (Codebook::RankNorms). `queries` has n prepared rows. 1 <= nprobe <= nlist.
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
 
@@ -76,6 +76,11 @@ class CoarseQuantizer {
   const float* Lengthened(const float* queries, size_t n, Scratch& scratch) const;
   // Makes ranks of distances.
   void AddNorms(float weight, std::span<const Slot> lists, float* distances) const;
+  // Takes these, ascending, for the lists that have codes.
+  void SetCoded(std::vector<uint32_t> coded);
+  // Makes candidates of what was found by codes: those lists, and all without a code. All lists, if
+  // fewer than nprobe were found: centroids may be farther than a float can tell.
+  void CodedToCandidates(size_t nprobe, LutScanQuery* found) const;
   // Compares the candidates with the query, and keeps the nprobe nearest.
   void Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
                Neighbor* lists) const;
@@ -84,7 +89,11 @@ class CoarseQuantizer {
   Metric metric_;                  // L2 or INNER_PRODUCT
   AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
   std::vector<float> rank_norms_;  // Codebook::RankNorms
-  CentroidCodes codes_;            // empty if the centroids are few
+  CentroidCodes codes_;            // empty if the centroids are few, or no codes tell them apart
+  // Lists whose centroids are outliers have no code, and are always among the candidates. Both are
+  // empty if there is none.
+  std::vector<uint32_t> coded_;  // the list of each code
+  std::vector<uint32_t> uncoded_;
 };
 
 }  // namespace tessera

@@ -85,9 +85,9 @@ struct EncodedVectors {
 // residuals. Immutable and thread-safe; shared by snapshots of the index.
 //
 // Vectors and queries are prepared before everything else (Prepare): for COSINE they are
-// normalised, and the metric is then the inner product; for L2 they are moved so that the mean of
-// the training sample becomes the origin, which no distance notices but arithmetic and tables of
-// few bits do where data lie far from zero. centroids() are in that prepared form.
+// normalised, and the metric is then the inner product; for L2 they are moved so that the median
+// of the training sample's components becomes the origin, which no distance notices but arithmetic
+// and tables of few bits do where data lie far from zero. centroids() are in that prepared form.
 class Codebook {
  public:
   // Trains on a sample of vectors (rows x spec.dimension, finite). The sample is drawn by the

@@ -8,6 +8,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/cluster/kmeans.h"
+#include "index/cluster/outliers.h"
 #include "index/ivf/codebook.h"
 #include "index/ivf/parameters.h"
 #include "index/ivf/search_trial.h"
@@ -17,8 +18,10 @@
 namespace tessera {
 namespace {
 
-// Rows that are summed in one go.
-constexpr size_t kMeanRows = 16'384;
+// Rows that are prepared in one go.
+constexpr size_t kPreparedRows = 16'384;
+// Rows that the median is taken of, at most.
+constexpr size_t kMedianRows = 4'096;
 // Residuals that the product quantizer is trained on, at most; it takes its own share of them.
 constexpr size_t kResidualsDrawn = 65'536;
 // Of the error without a rotation, what is left where one is worth its time in each search; and of
@@ -61,25 +64,32 @@ absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
                       sample.rows, sample.cols});
 }
 
-// The mean of the rows; sums are in double and in an order of their own.
-std::vector<float> MeanOf(MatrixView rows, Executor& executor) {
-  const size_t pieces = (rows.rows + kMeanRows - 1) / kMeanRows;
-  std::vector<double> sums(pieces * rows.cols);
-  executor.ParallelFor(pieces, 1, [&](size_t begin, size_t end) {
-    for (size_t i = begin * kMeanRows; i < std::min(rows.rows, end * kMeanRows); ++i) {
-      double* sum = sums.data() + i / kMeanRows * rows.cols;
-      const float* row = rows.row(i).data();
-      for (size_t t = 0; t < rows.cols; ++t) sum[t] += row[t];
+// The numbers of `count` of so many rows, spread evenly over them, ascending.
+std::vector<uint32_t> SpreadEvenly(size_t count, size_t rows) {
+  std::vector<uint32_t> spread(count);
+  for (size_t i = 0; i < count; ++i) spread[i] = static_cast<uint32_t>(i * rows / count);
+  return spread;
+}
+
+// The median of each component, of rows from all over. Unlike the mean it stays where nearly all
+// vectors are, however far away a few of them lie.
+std::vector<float> MedianOf(MatrixView rows, Executor& executor) {
+  const std::vector<uint32_t> numbers = SpreadEvenly(std::min(rows.rows, kMedianRows), rows.rows);
+  std::vector<float> median(rows.cols);
+  executor.ParallelFor(rows.cols, 1, [&](size_t begin, size_t end) {
+    std::vector<float> values(numbers.size());
+    for (size_t t = begin; t < end; ++t) {
+      for (size_t i = 0; i < values.size(); ++i) values[i] = rows.row(numbers[i])[t];
+      const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+      std::nth_element(values.begin(), middle, values.end());
+      median[t] = *middle;
     }
   });
-  std::vector<float> mean(rows.cols);
-  for (size_t t = 0; t < rows.cols; ++t) {
-    double sum = 0;
-    for (size_t piece = 0; piece < pieces; ++piece) sum += sums[piece * rows.cols + t];
-    mean[t] = static_cast<float>(sum / static_cast<double>(rows.rows));
-  }
-  return mean;
+  return median;
 }
+
+// By the inner product, what is longest is nearest to many queries.
+bool OutliersCount(Metric metric) { return metric == Metric::kInnerProduct; }
 
 // Zeros where lengths do not matter.
 struct Lengths {
@@ -115,13 +125,6 @@ float LengthOf(const Lengths& lengths, Metric metric, double residual) {
                           ? lengths.squares_deviation > kSquaredLengthsDiffer * residual
                           : lengths.deviation > kLengthsDiffer * lengths.mean;
   return differ ? 0 : static_cast<float>(lengths.mean);
-}
-
-// The numbers of `count` of so many rows, spread evenly over them, ascending.
-std::vector<uint32_t> SpreadEvenly(size_t count, size_t rows) {
-  std::vector<uint32_t> spread(count);
-  for (size_t i = 0; i < count; ++i) spread[i] = static_cast<uint32_t>(i * rows / count);
-  return spread;
 }
 
 // At most what a search may ask for.
@@ -183,8 +186,8 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
   RETURN_IF_ERROR(CheckSample(spec, sample));
   const Lengths lengths = spec.metric == Metric::kCosine ? Lengths() : LengthsOf(sample);
   std::vector<float> origin(spec.dimension);
-  if (spec.metric == Metric::kL2) origin = MeanOf(sample, executor);
-  executor.ParallelFor(sample.rows(), kMeanRows, [&](size_t begin, size_t end) {
+  if (spec.metric == Metric::kL2) origin = MedianOf(sample, executor);
+  executor.ParallelFor(sample.rows(), kPreparedRows, [&](size_t begin, size_t end) {
     PrepareRows(spec.metric, origin, sample.view().Rows(begin, end - begin),
                 sample.row(begin).data());
   });
@@ -194,6 +197,7 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
   coarse.iterations = spec.iterations;
   coarse.seed = spec.seed;
   coarse.phase = "coarse k-means";
+  coarse.outliers_count = OutliersCount(spec.metric);
   ASSIGN_OR_RETURN(KMeansResult clusters, KMeans(held.rows, coarse, executor, observer));
   std::shared_ptr<Codebook> codebook(
       new Codebook(spec, std::move(origin), std::move(clusters.centroids), executor));
@@ -205,14 +209,23 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
 
 absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, const CodeUse& use,
                                       Executor& executor, ProgressObserver* observer) {
-  const std::vector<uint32_t> numbers =
+  std::vector<uint32_t> numbers =
       SpreadEvenly(std::min(prepared.rows, kResidualsDrawn), prepared.rows);
-  const Matrix drawn = RowsOf(prepared, numbers);
-  Matrix residuals(drawn.rows(), drawn.cols());
+  Matrix residuals = RowsOf(prepared, numbers);
   EncodedVectors encoded;
-  encoded.Resize(drawn.rows(), 0);
-  nearest_.Assign(drawn, executor, encoded.lists.data(), nullptr);
-  ToResiduals(drawn, encoded.lists.data(), residuals.data());
+  encoded.Resize(residuals.rows(), 0);
+  nearest_.Assign(residuals, executor, encoded.lists.data(), nullptr);
+  ToResiduals(residuals, encoded.lists.data(), residuals.data());
+  const std::vector<uint32_t> kept = OutliersCount(metric()) ? numbers : WithoutOutliers(residuals);
+  if (kept.size() < numbers.size()) {
+    residuals = RowsOf(residuals, kept);
+    for (size_t i = 0; i < kept.size(); ++i) {
+      numbers[i] = numbers[kept[i]];
+      encoded.lists[i] = encoded.lists[kept[i]];
+    }
+    numbers.resize(kept.size());
+    encoded.Resize(kept.size(), 0);
+  }
   RETURN_IF_ERROR(FitQuantizer(residuals, spec_.subquantizers, executor, observer, &encoded));
   if (queries.rows == 0) return absl::OkStatus();
   const SearchTrial trial(*this, queries, prepared, numbers, encoded.lists, kListsShare, executor);

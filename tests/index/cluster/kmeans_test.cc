@@ -163,7 +163,7 @@ TEST(KMeans, ManyClusters) {
   std::vector<float> errors(points.rows());
   for (size_t i = 0; i < options.iterations; ++i) {
     NearestCentroids(centroids).Assign(points, inline_executor, lists.data(), errors.data());
-    MoveToMeans(points, Members(lists, options.clusters), inline_executor, &centroids);
+    MoveToMeans(points, Members(lists, options.clusters), TooFar(), inline_executor, &centroids);
   }
   double sum = 0;
   for (float error : errors) sum += error;
@@ -208,7 +208,7 @@ TEST(Members, RepairSplitsTheLargest) {
   EXPECT_THAT(members.of(3), testing::ElementsAre(1, 2, 3, 4, 5, 6, 9));
   Matrix centroids(5, 2);
   InlineExecutor executor;
-  MoveToMeans(points, members, executor, &centroids);
+  MoveToMeans(points, members, TooFar(), executor, &centroids);
   EXPECT_FLOAT_EQ(centroids.row(0)[1], (points.row(0)[1] + points.row(7)[1]) / 2);
   Random random(1);
   EXPECT_EQ(RepairEmptyClusters(points, members, random, &centroids), 2u);
