@@ -13,6 +13,7 @@
 #include "index/cluster/groups.h"
 #include "index/cluster/random.h"
 #include "index/quantize/product_quantizer.h"
+#include "index/simd/convert.h"
 #include "index/simd/lut_scan_select.h"
 
 namespace tessera {
@@ -44,9 +45,9 @@ class BlockWriter {
         code_(quantizer.code_bytes()),
         decoded_(quantizer.dimension()) {}
 
-  void Put(std::span<const float> less_mean, Slot id, uint8_t* block, size_t lane) {
+  void Put(std::span<const float> less_mean, float addend, Slot id, uint8_t* block, size_t lane) {
     quantizer_.Encode({less_mean.data(), 1, less_mean.size()}, code_.data());
-    float bias = 0;
+    float bias = addend;
     if (metric_ == Metric::kL2) {
       quantizer_.Decode(code_.data(), decoded_.data());
       for (float x : decoded_) bias += x * x;
@@ -111,12 +112,24 @@ Matrix SampleQueries(MatrixView centroids, const RowGroups& groups) {
   return queries;
 }
 
+// Of the members of each group; none of none.
+std::vector<float> MeansOf(std::span<const float> values, const RowGroups& groups) {
+  std::vector<float> means;
+  for (size_t g = 0; g < groups.members.clusters() && !values.empty(); ++g) {
+    const std::span<const uint32_t> ids = groups.members.of(g);
+    double sum = 0;
+    for (uint32_t id : ids) sum += values[id];
+    means.push_back(static_cast<float>(sum / static_cast<double>(std::max<size_t>(ids.size(), 1))));
+  }
+  return means;
+}
+
 size_t BlocksFor(size_t rows) { return (rows + kBlock - 1) / kBlock; }
 
 }  // namespace
 
 CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t components,
-                             size_t grouped_from)
+                             std::span<const float> addends, size_t grouped_from)
     : metric_(metric), dim_(centroids.cols), mean_(MeanOf(centroids)) {
   const size_t n = centroids.rows;
   const Matrix centered = LessMean(centroids, mean_);
@@ -132,18 +145,20 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
   lut_ = LutScanTables(shape, quantizer->sub_dimension(), quantizer->codewords(0));
   BlockWriter writer(metric, *quantizer, shape);
 
-  const auto fill = [&](const Matrix& rows, std::span<const uint32_t> ids, uint8_t* block) {
+  const auto fill = [&](const Matrix& rows, std::span<const float> of_rows,
+                        std::span<const uint32_t> ids, uint8_t* block) {
     for (size_t i = 0; i < ids.size(); ++i) {
       uint8_t* at = block + i / kBlock * shape.block_bytes();
       if (i % kBlock == 0) LutScanClear(shape, at);
-      writer.Put(rows.row(ids[i]), ids[i], at, i % kBlock);
+      const float addend = of_rows.empty() ? 0 : of_rows[ids[i]];
+      writer.Put(rows.row(ids[i]), addend, ids[i], at, i % kBlock);
     }
   };
   std::vector<uint32_t> all(n);
   std::iota(all.begin(), all.end(), 0);
   if (n < grouped_from) {
     blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
-    fill(centered, all, blocks_.data());
+    fill(centered, addends, all, blocks_.data());
     return;
   }
   const RowGroups groups = FormGroups(centered, n / kGroupSize, executor);
@@ -155,27 +170,30 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
   }
   blocks_ = AlignedBuffer<uint8_t>(group_begins_.back() * shape.block_bytes());
   for (size_t g = 0; g < count; ++g) {
-    fill(centered, groups.members.of(g), blocks_.data() + group_begins_[g] * shape.block_bytes());
+    fill(centered, addends, groups.members.of(g),
+         blocks_.data() + group_begins_[g] * shape.block_bytes());
   }
   head_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(count) * shape.block_bytes());
-  fill(groups.heads, std::span<const uint32_t>(all).first(count), head_blocks_.data());
-  MeasureGroups(centroids, groups);
+  fill(groups.heads, MeansOf(addends, groups), std::span<const uint32_t>(all).first(count),
+       head_blocks_.data());
+  Matrix queries = SampleQueries(centroids, groups);
+  if (!addends.empty()) NormalizeRows(queries.data(), queries.rows(), queries.cols());
+  MeasureGroups(queries, groups);
 }
 
-void CentroidCodes::MeasureGroups(MatrixView centroids, const RowGroups& groups) {
-  const size_t count = groups.heads.rows();
-  std::vector<uint32_t> group_of(centroids.rows);
+void CentroidCodes::MeasureGroups(MatrixView queries, const RowGroups& groups) {
+  const size_t count = groups.heads.rows(), centroids = groups.members.first(count);
+  std::vector<uint32_t> group_of(centroids);
   for (uint32_t g = 0; g < count; ++g) {
     for (uint32_t id : groups.members.of(g)) group_of[id] = g;
   }
-  const Matrix queries = SampleQueries(centroids, groups);
   Scratch scratch;
   GrowHeads(scratch);
-  const size_t room = QueryScan::Capacity(centroids.rows);
+  const size_t room = QueryScan::Capacity(centroids);
   AlignedBuffer<float> distances(room);
   AlignedBuffer<Slot> ids(room);
   std::vector<uint32_t> rank(count);
-  for (size_t wanted = kWantedLeast; wanted < centroids.rows; wanted *= 2) {
+  for (size_t wanted = kWantedLeast; wanted < centroids; wanted *= 2) {
     std::vector<size_t> found(count);  // by the rank of the group
     size_t total = 0;
     for (size_t q = 0; q < kSamples; ++q) {

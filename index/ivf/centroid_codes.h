@@ -38,10 +38,11 @@ class CentroidCodes {
   static constexpr size_t kGroupedFrom = 16'384;
 
   CentroidCodes() = default;  // of no centroid
-  // `metric` is L2 or INNER_PRODUCT; a subquantizer has at most so many `components`. The centroids
-  // are not needed afterwards.
+  // `metric` is L2 or INNER_PRODUCT; a subquantizer has at most so many `components`. `addends` are
+  // none, or with INNER_PRODUCT what is added to the distance -<q, c> of each centroid; queries
+  // have length 1 then. The centroids are not needed afterwards.
   CentroidCodes(MatrixView centroids, Metric metric, size_t components,
-                size_t grouped_from = kGroupedFrom);
+                std::span<const float> addends = {}, size_t grouped_from = kGroupedFrom);
 
   bool empty() const { return blocks_.size() == 0; }
 
@@ -58,7 +59,7 @@ class CentroidCodes {
                QueryScan* scans) const;
   // Scans the blocks [begin, end) for each query; returns how many candidates that gave.
   size_t ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const;
-  void MeasureGroups(MatrixView centroids, const RowGroups& groups);
+  void MeasureGroups(MatrixView queries, const RowGroups& groups);
   // How many groups hold nearly all of so many nearest centroids; 0: too many to choose them.
   size_t GroupsFor(size_t wanted) const;
   // Scans the `needed` nearest groups, and others if the last of them held much.

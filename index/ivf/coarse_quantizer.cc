@@ -116,7 +116,7 @@ double NearHalfFound(std::vector<Neighbor> exact, std::span<const Neighbor> foun
 CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
     : codebook_(std::move(codebook)),
       metric_(codebook_->metric() == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct),
-      rank_norms_(codebook_->RankNorms()) {
+      rank_terms_(codebook_->RankTerms()) {
   const MatrixView centroids = codebook_->centroids();
   half_ = AlignedBuffer<std::byte>(centroids.rows * centroids.cols * 2);
   if (!ConvertVectors(AsFloats(centroids), ElementType::kFloat16, half_.data()).ok() ||
@@ -139,9 +139,17 @@ void CoarseQuantizer::MakeCodes() {
   };
   const std::vector<Neighbor> exact = nearest();  // there are no codes yet
   if (coded.size() < codebook_->nlist()) SetCoded(coded);
+  // Queries are brought to length 1 where radii count.
+  std::vector<float> addends;
+  if (!codebook_->radii().empty()) {
+    for (uint32_t list : coded) {
+      addends.push_back(-Codebook::kRadiusWeight * codebook_->radii()[list]);
+    }
+  }
+  const bool by_l2 = addends.empty() && !rank_terms_.empty();
   double found = 0;
   for (size_t components : kComponentsTried) {
-    codes_ = CentroidCodes(rows, rank_norms_.empty() ? metric_ : Metric::kL2, components);
+    codes_ = CentroidCodes(rows, by_l2 ? Metric::kL2 : metric_, components, addends);
     found = NearHalfFound(exact, nearest(), nprobe);
     if (found >= kNearHalfWanted) return;
   }
@@ -169,13 +177,13 @@ void CoarseQuantizer::CodedToCandidates(size_t nprobe, LutScanQuery* found) cons
   for (uint32_t list : uncoded_) found->slots[found->count++] = list;
 }
 
-void CoarseQuantizer::AddNorms(float weight, std::span<const Slot> lists, float* distances) const {
+void CoarseQuantizer::AddTerms(float weight, std::span<const Slot> lists, float* distances) const {
   if (weight == 0) return;
-  for (size_t i = 0; i < lists.size(); ++i) distances[i] += weight * rank_norms_[lists[i]];
+  for (size_t i = 0; i < lists.size(); ++i) distances[i] += weight * rank_terms_[lists[i]];
 }
 
 const float* CoarseQuantizer::Lengthened(const float* queries, size_t n, Scratch& scratch) const {
-  if (rank_norms_.empty()) return queries;
+  if (rank_terms_.empty()) return queries;
   const size_t dim = codebook_->dimension();
   Grow(scratch.lengthened, n * dim);
   for (size_t q = 0; q < n; ++q) {
@@ -210,7 +218,7 @@ void CoarseQuantizer::Distances(const float* query, std::span<const uint32_t> wh
   Grow(scratch.distances, which.size());
   for (size_t i = 0; i < which.size(); ++i) scratch.rows[i] = stored.row(which[i]);
   ScorerOf(query, scratch).Score(scratch.rows.data(), which.size(), scratch.distances.data());
-  AddNorms(Weight(query), which, scratch.distances.data());
+  AddTerms(Weight(query), which, scratch.distances.data());
   for (size_t i = 0; i < which.size(); ++i) distances[i] = {scratch.distances[i], which[i]};
 }
 
@@ -227,7 +235,7 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
     for (size_t i = 0; i < s.count; ++i) scratch.rows[i] = stored.row(s.slots[i]);
     scorer.Score(scratch.rows.data(), s.count, s.distances);
   }
-  AddNorms(Weight(query), {s.slots, s.count}, s.distances);
+  AddTerms(Weight(query), {s.slots, s.count}, s.distances);
   if (s.count > nprobe) {
     s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &s.threshold);
   }
@@ -291,7 +299,7 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
 }
 
 size_t CoarseQuantizer::memory_bytes() const {
-  return half_.size() + rank_norms_.size() * sizeof(float) + codes_.memory_bytes() +
+  return half_.size() + rank_terms_.size() * sizeof(float) + codes_.memory_bytes() +
          (coded_.size() + uncoded_.size()) * sizeof(uint32_t);
 }
 

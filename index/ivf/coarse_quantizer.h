@@ -44,8 +44,8 @@ class CoarseQuantizer {
   // lists[i * nprobe, (i + 1) * nprobe) = the nprobe lists nearest to query i; at least the first
   // kSortedFirst of them nearest first.
   // Neighbor::slot is the list and Neighbor::distance its rank: |q - c|^2 or -<q, c>, with the
-  // centroid in half precision where that serves, and where vectors have one length Weight(q) times
-  // its norm (Codebook::RankNorms). `queries` has n prepared rows. 1 <= nprobe <= nlist.
+  // centroid in half precision where that serves, and Weight(q) times its rank term where it has
+  // one (Codebook::RankTerms). `queries` has n prepared rows. 1 <= nprobe <= nlist.
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
 
@@ -54,11 +54,11 @@ class CoarseQuantizer {
   // nlist. 1 <= n <= nlist.
   void AboutNearest(const float* query, size_t n, Scratch& scratch, Neighbor* lists) const;
 
-  // What Codebook::RankNorms() count for in the rank of a list.
-  float Weight(const float* query) const { return codebook_->NormWeight(query); }
+  // What Codebook::RankTerms() count for in the rank of a list.
+  float Weight(const float* query) const { return codebook_->RankWeight(query); }
   // A list's term in distances, |q - c|^2 or -<q, c>, of its rank for a query of that weight.
   float Distance(const Neighbor& ranked, float weight) const {
-    return weight == 0 ? ranked.distance : ranked.distance - weight * rank_norms_[ranked.slot];
+    return weight == 0 ? ranked.distance : ranked.distance - weight * rank_terms_[ranked.slot];
   }
 
   // distances[i] = list which[i] and its rank, as Nearest gives them.
@@ -75,7 +75,7 @@ class CoarseQuantizer {
   // `n` queries at the length that lists are ranked by: themselves, or copies in `scratch`.
   const float* Lengthened(const float* queries, size_t n, Scratch& scratch) const;
   // Makes ranks of distances.
-  void AddNorms(float weight, std::span<const Slot> lists, float* distances) const;
+  void AddTerms(float weight, std::span<const Slot> lists, float* distances) const;
   // Takes these, ascending, for the lists that have codes.
   void SetCoded(std::vector<uint32_t> coded);
   // Makes candidates of what was found by codes: those lists, and all without a code. All lists, if
@@ -88,7 +88,7 @@ class CoarseQuantizer {
   std::shared_ptr<const Codebook> codebook_;
   Metric metric_;                  // L2 or INNER_PRODUCT
   AlignedBuffer<std::byte> half_;  // the centroids as FLOAT16; empty if they do not fit
-  std::vector<float> rank_norms_;  // Codebook::RankNorms
+  std::vector<float> rank_terms_;  // Codebook::RankTerms
   CentroidCodes codes_;            // empty if the centroids are few, or no codes tell them apart
   // Lists whose centroids are outliers have no code, and are always among the candidates. Both are
   // empty if there is none.

@@ -90,10 +90,10 @@ float Codebook::query_length() const {
   return kQueryLength * (metric() == Metric::kCosine ? 1.0f : vector_length_);
 }
 
-std::vector<float> Codebook::RankNorms() const {
+std::vector<float> Codebook::RankTerms() const {
   const float length = query_length();
+  if (length == 0) return radii_;
   std::vector<float> norms;
-  if (length == 0) return norms;
   // Lists whose centroids have moved to vectors of other lengths must not outweigh all else.
   const float most = kNormsCounted * length * length;
   std::vector<float> centroid(dimension());
@@ -108,12 +108,13 @@ std::vector<float> Codebook::RankNorms() const {
 
 // With k for kQueryLength and both from the same origin, |k q - c|^2 / k = |q - c|^2 -
 // (1 - 1 / k) |c|^2, or |c|^2 / k - 2 <q, c>, and what is the same for all c.
-float Codebook::NormWeight(const float* query) const {
+float Codebook::RankWeight(const float* query) const {
   const float length = query_length();
-  if (length == 0) return 0;
+  if (length == 0 && radii_.empty()) return 0;
   if (metric() == Metric::kL2) return -2 * (1 - 1 / kQueryLength);
   const float square = FloatDotProduct(query, query, dimension());
-  return std::isfinite(square) ? std::sqrt(square) / length : 0;
+  if (!std::isfinite(square)) return 0;
+  return std::sqrt(square) * (radii_.empty() ? 1 / length : -kRadiusWeight);
 }
 
 void Codebook::Lengthen(const float* query, float* out) const {
@@ -123,8 +124,9 @@ void Codebook::Lengthen(const float* query, float* out) const {
     }
     return;
   }
-  const float weight = NormWeight(query);
-  const float factor = weight > 0 ? 1 / weight : 0;
+  const float weight = RankWeight(query);
+  const float longer = radii_.empty() ? weight : weight / -kRadiusWeight;
+  const float factor = longer > 0 ? 1 / longer : 0;
   for (size_t t = 0; t < dimension(); ++t) out[t] = query[t] * factor;
 }
 
@@ -160,8 +162,28 @@ std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t
   codebook->training_vectors_ = training_vectors_;
   codebook->mean_squared_error_ = mean_squared_error_;
   codebook->vector_length_ = vector_length_;
+  codebook->TakeRadii(*this, lists, centroids);
   codebook->search_needs_ = search_needs_;
   return codebook;
+}
+
+// Vectors lie about as far from a centroid that has moved as those of the list that it has moved
+// into; and those that it has left come to the centroid that is then nearest to its old place.
+void Codebook::TakeRadii(const Codebook& before, std::span<const uint32_t> lists,
+                         MatrixView centroids) {
+  radii_ = before.radii_;
+  if (radii_.empty()) return;
+  std::vector<uint32_t> nearest(lists.size());
+  before.Assign(centroids, nearest.data());
+  for (size_t i = 0; i < lists.size(); ++i) radii_[lists[i]] = before.radii_[nearest[i]];
+  const Matrix left = RowsOf(before.centroids_, lists);
+  Assign(left, nearest.data());
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const float moved = std::sqrt(
+        FloatSquaredDistance(left.row(i).data(), centroids_.row(nearest[i]).data(), dimension()));
+    float& radius = radii_[nearest[i]];
+    radius = std::max(radius, std::hypot(moved, before.radii_[lists[i]]));
+  }
 }
 
 bool Codebook::HasSameCentroid(const Codebook& other, uint32_t list) const {
@@ -171,7 +193,7 @@ bool Codebook::HasSameCentroid(const Codebook& other, uint32_t list) const {
 
 std::string Codebook::Serialize() const {
   return WriteCodebook(spec_, training_vectors_, mean_squared_error_, vector_length_, search_needs_,
-                       origin_, centroids_, quantizer_.all_codewords(), rotation_.rows());
+                       origin_, centroids_, radii_, quantizer_.all_codewords(), rotation_.rows());
 }
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view bytes) {
@@ -195,12 +217,13 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
   codebook->training_vectors_ = parts.training_vectors;
   codebook->mean_squared_error_ = parts.mean_squared_error;
   codebook->vector_length_ = parts.vector_length;
+  codebook->radii_ = std::move(parts.radii);
   codebook->search_needs_ = parts.search_needs;
   return codebook;
 }
 
 size_t Codebook::memory_bytes() const {
-  return sizeof(*this) + origin_.size() * sizeof(float) +
+  return sizeof(*this) + (origin_.size() + radii_.size()) * sizeof(float) +
          centroids_.rows() * centroids_.cols() * sizeof(float) + quantizer_.memory_bytes() +
          rotation_.memory_bytes() +
          rotated_centroids_.rows() * rotated_centroids_.cols() * sizeof(float) +

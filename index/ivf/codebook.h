@@ -144,12 +144,20 @@ class Codebook {
   // from the query at this length, a third more than that of vectors (for COSINE that is 1). 0
   // where vectors are of any length, and lists ranked by the metric itself.
   float query_length() const;
-  // |c|^2 / 2 of each centroid c, from the origin of the user's vectors; none where query_length()
-  // is 0.
-  std::vector<float> RankNorms() const;
+  // By the inner product, where vectors are of any length: of each list, how far they lie from the
+  // centroid. The farther, the nearer one of them may be than the centroid is: lists are ranked by
+  // what a query's product with the centroid would be with kRadiusWeight of the radius in the
+  // query's direction. Else none.
+  std::span<const float> radii() const { return radii_; }
+  static constexpr float kRadiusWeight = 0.3f;  // README.md
+
+  // What the rank of a list depends on besides the distance of its centroid: its radius; |c|^2 / 2,
+  // from the origin of the user's vectors, where query_length() is not 0; none elsewhere.
+  std::vector<float> RankTerms() const;
   // What these count for, beside |q - c|^2 or -<q, c>, in the rank of a list for a prepared query.
-  float NormWeight(const float* query) const;
-  // The prepared query at query_length(), which is not 0: `out` has dimension() floats.
+  float RankWeight(const float* query) const;
+  // The prepared query at the length that lists are ranked by where there are rank terms:
+  // query_length(), or 1 where there are radii. `out` has dimension() floats.
   void Lengthen(const float* query, float* out) const;
   const SearchNeeds& search_needs() const { return search_needs_; }
 
@@ -197,6 +205,11 @@ class Codebook {
   Codes TakeCodes(const EncodedVectors& encoded);
   void PutBack(Codes codes, EncodedVectors* encoded);
 
+  // Sets radii_ by the vectors of the training sample.
+  void MeasureRadii(MatrixView prepared, Executor& executor);
+  // Sets radii_ after the centroids of `lists` have moved, as WithCentroids does.
+  void TakeRadii(const Codebook& before, std::span<const uint32_t> lists, MatrixView centroids);
+
   void SetQuantizer(Rotation rotation, ProductQuantizer quantizer);
   absl::Status TryQuantizer(MatrixView residuals, uint32_t subquantizers, Rotation rotation,
                             Executor& executor, ProgressObserver* observer,
@@ -227,6 +240,7 @@ class Codebook {
   uint64_t training_vectors_ = 0;
   double mean_squared_error_ = 0;
   float vector_length_ = 0;  // unless the metric is COSINE, if that of vectors hardly differs
+  std::vector<float> radii_;
   SearchNeeds search_needs_;
 };
 

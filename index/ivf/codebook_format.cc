@@ -20,11 +20,13 @@ constexpr uint32_t kPlainVersion = 1;
 constexpr uint32_t kRotatedVersion = 2;
 constexpr uint32_t kMeasuredVersion = 3;
 constexpr uint32_t kL2LengthVersion = 4;
+constexpr uint32_t kRadiiVersion = 5;
 constexpr uint32_t kSpecTag = 1;
 constexpr uint32_t kOriginTag = 2;
 constexpr uint32_t kCentroidsTag = 3;
 constexpr uint32_t kCodewordsTag = 4;
 constexpr uint32_t kRotationTag = 5;
+constexpr uint32_t kRadiiTag = 6;
 constexpr size_t kSectionHeaderBytes = 4 + 8;
 
 absl::Status Damaged(const std::string& what) {
@@ -78,10 +80,10 @@ absl::Status ReadHeader(std::string_view bytes, ByteReader* reader, uint32_t* ve
   if (Crc32c(bytes.substr(0, kMagic.size() + 4)) != checksum) {
     return Damaged("checksum of the header is wrong");
   }
-  if (*version > kL2LengthVersion) {
+  if (*version > kRadiiVersion) {
     return absl::UnimplementedError(absl::StrCat("codebook: format version ", *version,
-                                                 " is newer than this build reads (",
-                                                 kL2LengthVersion, ")"));
+                                                 " is newer than this build reads (", kRadiiVersion,
+                                                 ")"));
   }
   if (*version < kPlainVersion) return Damaged(absl::StrCat("format version ", *version));
   return absl::OkStatus();
@@ -121,12 +123,16 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
   if (has_l2_length != (version == kL2LengthVersion)) {
     return Damaged("a length of L2 vectors does not go with the version");
   }
+  const bool has_radii = version == kRadiiVersion;
+  if (has_radii && (has_length || spec.metric != Metric::kInnerProduct)) {
+    return Damaged("radii of lists do not go with metric and length");
+  }
   if (needs.points > 0) needs.vectors = parts->training_vectors;
   const bool measured =
       needs.vectors > 0 && needs.points >= needs.vectors && needs.nprobe > 0 && needs.rerank > 0;
   if (!(measured || needs == SearchNeeds()) || needs.nprobe > spec.nlist ||
       needs.rerank > limits::kRerankMax ||
-      (version >= kMeasuredVersion && !measured && parts->vector_length == 0)) {
+      (version >= kMeasuredVersion && !measured && !has_length && !has_radii)) {
     return Damaged("what searches need cannot have been measured");
   }
   return absl::OkStatus();
@@ -153,21 +159,33 @@ absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t row
   return absl::OkStatus();
 }
 
+absl::Status ReadRadii(std::string_view bytes, ByteReader* reader, CodebookParts* parts) {
+  ASSIGN_OR_RETURN(const std::string_view payload, ReadSection(kRadiiTag, bytes, reader));
+  Matrix radii;
+  RETURN_IF_ERROR(ReadMatrix("radii", payload, parts->spec.nlist, 1, &radii));
+  parts->radii.assign(radii.data(), radii.data() + radii.rows());
+  for (float radius : parts->radii) {
+    if (radius < 0) return Damaged("a radius is less than 0");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
                           double mean_squared_error, float vector_length, const SearchNeeds& needs,
-                          std::span<const float> origin, MatrixView centroids, MatrixView codewords,
-                          MatrixView rotation) {
+                          std::span<const float> origin, MatrixView centroids,
+                          std::span<const float> radii, MatrixView codewords, MatrixView rotation) {
   ByteWriter out;
   out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols +
                rotation.rows * rotation.cols) *
                   sizeof(float) +
               256);
   out.WriteBytes(kMagic);
-  const bool measured = needs.points > 0 || vector_length > 0;
+  const bool measured = needs.points > 0 || vector_length > 0 || !radii.empty();
   const bool has_l2_length = spec.metric == Metric::kL2 && vector_length > 0;
-  out.WriteU32(has_l2_length       ? kL2LengthVersion
+  out.WriteU32(!radii.empty()      ? kRadiiVersion
+               : has_l2_length     ? kL2LengthVersion
                : measured          ? kMeasuredVersion
                : rotation.rows > 0 ? kRotatedVersion
                                    : kPlainVersion);
@@ -192,6 +210,7 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   WriteSection(kSpecTag, payload.view(), &out);
   WriteMatrix(kOriginTag, {origin.data(), 1, origin.size()}, &out);
   WriteMatrix(kCentroidsTag, centroids, &out);
+  if (!radii.empty()) WriteMatrix(kRadiiTag, {radii.data(), radii.size(), 1}, &out);
   if (measured || rotation.rows > 0) WriteMatrix(kRotationTag, rotation, &out);
   WriteMatrix(kCodewordsTag, codewords, &out);
   return out.Take();
@@ -215,6 +234,7 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   ASSIGN_OR_RETURN(const std::string_view centroids, ReadSection(kCentroidsTag, bytes, &reader));
   RETURN_IF_ERROR(
       ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension, &parts.centroids));
+  if (version == kRadiiVersion) RETURN_IF_ERROR(ReadRadii(bytes, &reader, &parts));
   const uint64_t m = parts.spec.subquantizers;
   uint64_t quantized = parts.spec.dimension;
   std::string_view rotation;

@@ -22,14 +22,15 @@ struct CodebookParts {
   SearchNeeds search_needs;   // zeros before version 3
   std::vector<float> origin;  // dimension
   Matrix centroids;           // nlist x dimension
+  std::vector<float> radii;   // nlist, or none before version 5
   Matrix rotation;            // none, or a multiple of m x dimension
   Matrix codewords;           // (m * 2^nbits) x ceil(rows of the rotation, or dimension / m)
 };
 
 std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
                           double mean_squared_error, float vector_length, const SearchNeeds& needs,
-                          std::span<const float> origin, MatrixView centroids, MatrixView codewords,
-                          MatrixView rotation);
+                          std::span<const float> origin, MatrixView centroids,
+                          std::span<const float> radii, MatrixView codewords, MatrixView rotation);
 
 // Trusts nothing: DATA_LOSS for damaged bytes and for values that no codebook has, UNIMPLEMENTED
 // for a version that is newer than this code. Counts are checked against the bytes that remain

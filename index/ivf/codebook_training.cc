@@ -203,8 +203,22 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
       new Codebook(spec, std::move(origin), std::move(clusters.centroids), executor));
   codebook->training_vectors_ = sample.rows();
   codebook->vector_length_ = LengthOf(lengths, spec.metric, clusters.mean_squared_error);
+  if (spec.metric == Metric::kInnerProduct && codebook->vector_length_ == 0) {
+    codebook->MeasureRadii(held.rows, executor);
+  }
   RETURN_IF_ERROR(codebook->TrainQuantizer(held.rows, held.queries, use, executor, observer));
   return codebook;
+}
+
+void Codebook::MeasureRadii(MatrixView prepared, Executor& executor) {
+  std::vector<uint32_t> lists(prepared.rows);
+  std::vector<float> squared_distances(prepared.rows);
+  nearest_.Assign(prepared, executor, lists.data(), squared_distances.data());
+  radii_.assign(nlist(), 0);
+  for (size_t i = 0; i < prepared.rows; ++i) {
+    float& radius = radii_[lists[i]];
+    radius = std::max(radius, std::sqrt(std::max(0.0f, squared_distances[i])));
+  }
 }
 
 absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, const CodeUse& use,

@@ -90,7 +90,7 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
     : codebook_(codebook),
       queries_(queries),
       rows_(rows),
-      rank_norms_(codebook.RankNorms()),
+      rank_terms_(codebook.RankTerms()),
       nearest_(queries.rows) {
   TESSERA_CHECK(queries.rows > 0 && rows.rows >= kNeighbors && !drawn.empty());
   rows_per_drawn_ = static_cast<double>(rows.rows) / static_cast<double>(drawn.size());
@@ -163,8 +163,8 @@ std::vector<float> SearchTrial::ListDistances(size_t query) const {
 std::vector<float> SearchTrial::ListRanks(size_t query) const {
   const bool is_l2 = codebook_.metric() == Metric::kL2;
   std::vector<float> ranks = ListDistances(query);
-  const float weight = codebook_.NormWeight(queries_.row(query).data()) / (is_l2 ? 2 : 1);
-  for (size_t l = 0; l < rank_norms_.size(); ++l) ranks[l] += weight * rank_norms_[l];
+  const float weight = codebook_.RankWeight(queries_.row(query).data()) / (is_l2 ? 2 : 1);
+  for (size_t l = 0; l < rank_terms_.size(); ++l) ranks[l] += weight * rank_terms_[l];
   return ranks;
 }
 

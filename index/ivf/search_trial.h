@@ -67,7 +67,7 @@ class SearchTrial {
   MatrixView queries_;
   MatrixView rows_;
   std::vector<float> half_norms_;  // |c|^2 / 2 of each centroid, for L2
-  std::vector<float> rank_norms_;  // Codebook::RankNorms
+  std::vector<float> rank_terms_;  // Codebook::RankTerms
   std::vector<Nearest> nearest_;   // of each query
   uint32_t lists_ = 0;
   double rows_per_drawn_ = 0;

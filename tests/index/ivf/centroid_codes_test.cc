@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include "index/simd/convert.h"
 #include "tests/index/ivf/ivf_test_util.h"
 
 namespace tessera {
@@ -22,14 +23,25 @@ Matrix Clustered(size_t rows, uint64_t seed) {
   return result;
 }
 
-// Metric, and whether the centroids lie in clusters.
-class CentroidCodesTest : public testing::TestWithParam<std::tuple<Metric, bool>> {
+// Metric, and whether the centroids lie in clusters and have addends.
+class CentroidCodesTest : public testing::TestWithParam<std::tuple<Metric, bool, bool>> {
  protected:
+  static constexpr size_t kCentroids = 6000, kComponents = 4;
+
   CentroidCodesTest()
-      : centroids_(Rows(6000, 1)),
+      : centroids_(Rows(kCentroids, 1)),
         queries_(Rows(20, 2)),
-        whole_(centroids_, std::get<0>(GetParam()), 6001),
-        grouped_(centroids_, std::get<0>(GetParam()), 6000) {}
+        addends_(Addends()),
+        whole_(centroids_, std::get<0>(GetParam()), kComponents, addends_, kCentroids + 1),
+        grouped_(centroids_, std::get<0>(GetParam()), kComponents, addends_, kCentroids) {
+    if (!addends_.empty()) NormalizeRows(queries_.data(), queries_.rows(), kDim);
+  }
+
+  static std::vector<float> Addends() {
+    std::vector<float> addends(std::get<2>(GetParam()) ? kCentroids : 0);
+    for (size_t i = 0; i < addends.size(); ++i) addends[i] = -0.5f * static_cast<float>(i % 7);
+    return addends;
+  }
 
   static Matrix Rows(size_t rows, uint64_t seed) {
     return std::get<1>(GetParam()) ? Clustered(rows, seed) : test::RandomVectors(rows, kDim, seed);
@@ -55,6 +67,7 @@ class CentroidCodesTest : public testing::TestWithParam<std::tuple<Metric, bool>
   }
 
   Matrix centroids_, queries_;
+  std::vector<float> addends_;
   CentroidCodes whole_, grouped_;  // of the same codes
   CentroidCodes::Scratch scratch_;
 };
@@ -92,9 +105,24 @@ TEST_P(CentroidCodesTest, AllAreFoundIfAllAreWanted) {
   }
 }
 
+class AddendsTest : public CentroidCodesTest {};
+
+TEST_P(AddendsTest, BringCentroidsForward) {
+  std::vector<size_t> by_addend(7);
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    const std::vector<Slot> found = Scan(grouped_, q, 1, 100)[0];
+    for (Slot slot : found) ++by_addend[slot % 7];
+  }
+  EXPECT_GT(by_addend[6], 2 * by_addend[0]);
+}
+
 INSTANTIATE_TEST_SUITE_P(MetricsAndData, CentroidCodesTest,
                          testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct),
-                                          testing::Bool()));
+                                          testing::Bool(), testing::Values(false)));
+const auto kWithAddends = testing::Combine(testing::Values(Metric::kInnerProduct), testing::Bool(),
+                                           testing::Values(true));
+INSTANTIATE_TEST_SUITE_P(WithAddends, CentroidCodesTest, kWithAddends);
+INSTANTIATE_TEST_SUITE_P(All, AddendsTest, kWithAddends);
 
 }  // namespace
 }  // namespace tessera

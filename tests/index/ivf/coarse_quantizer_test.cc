@@ -42,12 +42,15 @@ class CoarseQuantizerTest : public testing::TestWithParam<std::tuple<Metric, uin
     exact.resize(nprobe);
     return exact;
   }
-  // COSINE: |q| / (4 / 3) times |c|^2 / 2.
+  // COSINE: |q| / (4 / 3) times |c|^2 / 2. INNER_PRODUCT, of vectors of any length: a part of the
+  // list's radius, in the direction of the query.
   float NormTerm(size_t query, Slot list) {
-    if (metric_ != Metric::kCosine) return 0;
+    if (metric_ == Metric::kL2) return 0;
     const auto centroid = codebook_->centroids().row(list);
     const auto vector = std::span<const float>(queries_.row(query));
-    return std::sqrt(Dot(vector, vector)) * Dot(centroid, centroid) * 3 / 8;
+    const float length = std::sqrt(Dot(vector, vector));
+    if (metric_ == Metric::kInnerProduct) return -0.3f * length * codebook_->radii()[list];
+    return length * Dot(centroid, centroid) * 3 / 8;
   }
 
   Metric metric_;
@@ -136,8 +139,9 @@ TEST_P(CoarseQuantizerTest, AllListsAreFoundWhenAllAreAskedFor) {
 }
 
 // Of the `nprobe` nearest of many lists, the share that is found by codes.
-double ShareFound(const Matrix& vectors, Matrix queries, uint32_t nlist, size_t nprobe) {
-  const auto codebook = test::TrainCodebook(Metric::kCosine, vectors, nlist, 32, 4);
+double ShareFound(const Matrix& vectors, Matrix queries, uint32_t nlist, size_t nprobe,
+                  Metric metric = Metric::kCosine) {
+  const auto codebook = test::TrainCodebook(metric, vectors, nlist, 32, 4);
   codebook->Prepare(queries, queries.data());
   const CoarseQuantizer coarse(codebook);
   CoarseQuantizer::Scratch scratch;
@@ -163,6 +167,19 @@ TEST(CoarseQuantizer, FindsTheNearestListsOfEmbeddings) {
 // All components matter alike: of codes of four, centroids that are about equally far look alike.
 TEST(CoarseQuantizer, FindsTheNearestListsOfVectorsWithoutStructure) {
   EXPECT_GE(ShareFound(test::Noise(24'000, 128, 1), test::Noise(50, 128, 2), 600, 40), 0.9);
+}
+
+// Few lists hold the longest vectors, which are nearest to most queries.
+TEST(CoarseQuantizer, FindsTheNearestListsOfVectorsOfAnyLength) {
+  Matrix vectors = test::RandomVectors(24'000, 32, 1);
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  for (size_t i = 0; i < vectors.rows(); ++i) {
+    const float factor = std::exp(normal(random));
+    for (float& x : vectors.row(i)) x *= factor;
+  }
+  EXPECT_GE(ShareFound(vectors, test::RandomVectors(50, 32, 2), 600, 30, Metric::kInnerProduct),
+            0.95);
 }
 
 // By L2 as by COSINE: a shorter centroid has vectors farther from it, of which one may be near.

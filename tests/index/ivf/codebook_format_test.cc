@@ -36,8 +36,13 @@ constexpr size_t kRotationBytes = 2 * 5 * 4;
 
 // What each version of the format is for. Of vectors that lie in a plane, nearly, residuals are
 // rotated: from five components to two. Of few vectors nothing is measured. L2 has the lengths of
-// vectors that are alike in a version of its own.
-enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3, kL2Length = 4 };
+// vectors that are alike in a version of its own, and so have radii where they differ.
+enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3, kL2Length = 4, kRadii = 5 };
+
+Metric MetricOf(Kind kind) {
+  if (kind == kL2Length) return Metric::kL2;
+  return kind == kRadii ? Metric::kInnerProduct : Metric::kCosine;
+}
 
 std::shared_ptr<const Codebook> SmallCodebook(Kind kind = kPlain) {
   Random random(1);
@@ -49,7 +54,7 @@ std::shared_ptr<const Codebook> SmallCodebook(Kind kind = kPlain) {
   if (kind == kRotated) points = test::LowRank(200, 5, 2, 0.01f, 1);
   if (kind == kL2Length) NormalizeRows(points.data(), points.rows(), points.cols());
   InlineExecutor executor;
-  auto codebook = Codebook::Train({.metric = kind == kL2Length ? Metric::kL2 : Metric::kCosine,
+  auto codebook = Codebook::Train({.metric = MetricOf(kind),
                                    .dimension = static_cast<uint32_t>(points.cols()),
                                    .nlist = 3,
                                    .subquantizers = 2,
@@ -99,7 +104,9 @@ TEST_P(CodebookFormat, RoundTrip) {
   EXPECT_EQ((*parsed)->mean_squared_error(), codebook->mean_squared_error());
   EXPECT_EQ((*parsed)->search_needs(), codebook->search_needs());
   EXPECT_EQ((*parsed)->query_length(), codebook->query_length());
-  EXPECT_GT((*parsed)->query_length(), 0);
+  EXPECT_EQ((*parsed)->query_length() > 0, GetParam() != kRadii);
+  EXPECT_EQ((*parsed)->radii().size(), GetParam() == kRadii ? 3u : 0u);
+  EXPECT_TRUE(std::ranges::equal((*parsed)->radii(), codebook->radii()));
   EXPECT_EQ((*parsed)->memory_bytes(), codebook->memory_bytes());
 }
 
@@ -125,7 +132,7 @@ TEST_P(CodebookFormat, TrailingBytesAreAnError) {
 
 TEST_P(CodebookFormat, NewerVersionIsUnimplemented) {
   std::string bytes = codebook_->Serialize();
-  bytes[8] = 5;
+  bytes[8] = 6;
   const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
   std::memcpy(bytes.data() + 12, &crc, 4);
   EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kUnimplemented);
@@ -187,6 +194,28 @@ TEST(CodebookFields, MeasurementsThatLieAreErrors) {
   }
 }
 
+TEST(CodebookFields, RadiiThatLieAreErrors) {
+  const std::string bytes = SmallCodebook(kRadii)->Serialize();
+  const size_t payload =
+      kSpecPayload + kSpecBytes + kMeasuredBytes + 4 + (12 + 4 * 4 + 4) + (12 + 3 * 4 * 4 + 4) + 12;
+  const auto with_radius = [&](float radius) {
+    std::string changed = bytes;
+    std::memcpy(changed.data() + payload + 4, &radius, 4);
+    const uint32_t crc = Crc32c(std::string_view(changed).substr(payload - 12, 12 + 3 * 4));
+    std::memcpy(changed.data() + payload + 3 * 4, &crc, 4);
+    return ParseCode(changed);
+  };
+  EXPECT_EQ(with_radius(0), absl::StatusCode::kOk);
+  for (float radius : {-1.0f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    EXPECT_EQ(with_radius(radius), absl::StatusCode::kDataLoss) << radius;
+  }
+  for (char metric : {1, 3}) {
+    EXPECT_EQ(ParseCode(WithSpecField(bytes, 0, &metric, 1)), absl::StatusCode::kDataLoss);
+  }
+  const float length = 1;
+  EXPECT_EQ(ParseCode(WithSpecField(bytes, kSpecBytes, &length, 4)), absl::StatusCode::kDataLoss);
+}
+
 TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
   const std::string bytes = SmallCodebook(kRotated)->Serialize();
   const auto with_rotation = [&](const std::function<void(std::span<float>)>& change) {
@@ -215,8 +244,8 @@ TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
 }
 
 TEST(CodebookFields, TheVersionSaysWhatThereIs) {
-  for (Kind kind : {kPlain, kRotated, kMeasured, kL2Length}) {
-    for (Kind other : {kPlain, kRotated, kMeasured, kL2Length}) {
+  for (Kind kind : {kPlain, kRotated, kMeasured, kL2Length, kRadii}) {
+    for (Kind other : {kPlain, kRotated, kMeasured, kL2Length, kRadii}) {
       std::string bytes = SmallCodebook(kind)->Serialize();
       bytes[8] = static_cast<char>(other);
       const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
@@ -241,7 +270,7 @@ TEST(CodebookFields, NonFiniteComponentsAreErrors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, CodebookFormat,
-                         testing::Values(kPlain, kRotated, kMeasured, kL2Length));
+                         testing::Values(kPlain, kRotated, kMeasured, kL2Length, kRadii));
 
 }  // namespace
 }  // namespace tessera

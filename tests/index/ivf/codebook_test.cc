@@ -123,6 +123,34 @@ TEST_P(CodebookMetrics, OneTableGivesTheDistanceToTheDecodedVector) {
   }
 }
 
+// A list given up has its vectors come to the next one; one that moves into another list takes some
+// of that one's.
+TEST(CodebookRadii, FollowCentroidsThatMove) {
+  Matrix vectors(300, 18);
+  for (size_t i = 0; i < 300; ++i) {  // on three rays, and in two places on the first
+    vectors.row(i)[i % 3] = i % 3 > 0 ? 10 : i % 2 == 0 ? 100 : 130;
+    vectors.row(i)[17] = 0.01f * static_cast<float>(i);
+  }
+  CodebookSpec spec = SmallSpec(Metric::kInnerProduct);
+  spec.nlist = 4;
+  const CodebookPtr codebook = Trained(spec, vectors);
+  ASSERT_EQ(codebook->radii().size(), 4u);
+  const auto list_of = [&](const Codebook& of, size_t row) {
+    uint32_t list = 0;
+    of.Assign(vectors.view().Rows(row, 1), &list);
+    return list;
+  };
+  const uint32_t near = list_of(*codebook, 0), far = list_of(*codebook, 3);
+  ASSERT_NE(near, far);
+  EXPECT_LT(codebook->radii()[near], 3);
+  const uint32_t other = list_of(*codebook, 1);
+  const CodebookPtr moved = codebook->WithCentroids({&far, 1}, vectors.view().Rows(1, 1));
+  EXPECT_EQ(moved->radii()[far], codebook->radii()[other]);
+  EXPECT_EQ(list_of(*moved, 3), near);
+  EXPECT_NEAR(moved->radii()[near], 30, 3);
+  EXPECT_EQ(moved->radii()[other], codebook->radii()[other]);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, CodebookMetrics,
                          testing::Combine(testing::Values(Metric::kL2, Metric::kInnerProduct,
                                                           Metric::kCosine),

@@ -63,7 +63,10 @@ class SearchTrialTest : public testing::TestWithParam<Metric> {
   float ListRank(size_t q, uint32_t list) const {
     const std::span<const float> query = queries_.row(q);
     const std::span<const float> centroid = codebook_->centroids().row(list);
-    if (GetParam() == Metric::kInnerProduct) return Distance(query, centroid);
+    if (GetParam() == Metric::kInnerProduct) {
+      return Distance(query, centroid) -
+             0.3f * std::sqrt(Dot(query, query)) * codebook_->radii()[list];
+    }
     if (GetParam() == Metric::kCosine) {  // of unit queries
       return Dot(centroid, centroid) - 2 * 4.0f / 3 * Dot(query, centroid);
     }
