@@ -243,8 +243,9 @@ uint32_t SearchTrial::Candidates(const EncodedVectors& drawn, double share,
   std::vector<uint32_t> ranks(CodedQueries() * kNeighbors);
   const LutScanTables lut = TablesOf(codebook_.quantizer());
   executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
-    for (size_t q = begin; q < end; ++q)
+    for (size_t q = begin; q < end; ++q) {
       RankCandidates(drawn, lut, q, ranks.data() + q * kNeighbors);
+    }
   });
   return Quantile(ranks, share) + 1;
 }
