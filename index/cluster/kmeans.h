@@ -15,7 +15,7 @@ struct KMeansOptions {
   size_t iterations = 20;  // at most; fewer where the error has stopped falling
   uint64_t seed = 1;
   const char* phase = "k-means";  // what the observer is told
-  // Points much farther from their centroid than others (outliers.h) do not move it.
+  // If not, points much farther from their centroid than others (outliers.h) do not move it.
   bool outliers_count = true;
 };
 

@@ -128,7 +128,9 @@ CoarseQuantizer::CoarseQuantizer(std::shared_ptr<const Codebook> codebook)
 
 void CoarseQuantizer::MakeCodes() {
   const std::vector<uint32_t> coded = WithoutOutliers(codebook_->centroids());
-  const Matrix rows = RowsOf(codebook_->centroids(), coded);
+  const bool all_coded = coded.size() == codebook_->nlist();
+  const Matrix some = all_coded ? Matrix() : RowsOf(codebook_->centroids(), coded);
+  const MatrixView rows = all_coded ? codebook_->centroids() : some.view();
   const Matrix queries = SampleQueries(*codebook_);
   const size_t nprobe = ChooseSearchDefaults(codebook_->spec(), SearchNeeds{}, /*points=*/0).nprobe;
   Scratch scratch;
@@ -138,7 +140,7 @@ void CoarseQuantizer::MakeCodes() {
     return lists;
   };
   const std::vector<Neighbor> exact = nearest();  // there are no codes yet
-  if (coded.size() < codebook_->nlist()) SetCoded(coded);
+  if (!all_coded) SetCoded(coded);
   // Queries are brought to length 1 where radii count.
   std::vector<float> addends;
   if (!codebook_->radii().empty()) {

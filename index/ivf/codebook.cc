@@ -24,6 +24,12 @@ constexpr float kQueryLength = 4.0f / 3;
 // |c|^2 / 2 of a list at most, times the square of what queries are lengthened to.
 constexpr float kNormsCounted = 50;
 
+// Of a vector of n floats; 0 if it is more than a float holds.
+float LengthOf(const float* vector, size_t n) {
+  const float square = FloatDotProduct(vector, vector, n);
+  return std::isfinite(square) ? std::sqrt(square) : 0;
+}
+
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t min, uint64_t max) {
   if (value >= min && value <= max) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -112,9 +118,8 @@ float Codebook::RankWeight(const float* query) const {
   const float length = query_length();
   if (length == 0 && radii_.empty()) return 0;
   if (metric() == Metric::kL2) return -2 * (1 - 1 / kQueryLength);
-  const float square = FloatDotProduct(query, query, dimension());
-  if (!std::isfinite(square)) return 0;
-  return std::sqrt(square) * (radii_.empty() ? 1 / length : -kRadiusWeight);
+  const float of_query = LengthOf(query, dimension());
+  return radii_.empty() ? of_query / length : -kRadiusWeight * of_query;
 }
 
 void Codebook::Lengthen(const float* query, float* out) const {
@@ -124,8 +129,7 @@ void Codebook::Lengthen(const float* query, float* out) const {
     }
     return;
   }
-  const float weight = RankWeight(query);
-  const float longer = radii_.empty() ? weight : weight / -kRadiusWeight;
+  const float longer = radii_.empty() ? RankWeight(query) : LengthOf(query, dimension());
   const float factor = longer > 0 ? 1 / longer : 0;
   for (size_t t = 0; t < dimension(); ++t) out[t] = query[t] * factor;
 }

@@ -42,11 +42,6 @@ size_t CountBelow(std::span<const float> values, float limit) {
       std::count_if(values.begin(), values.end(), [&](float value) { return value < limit; }));
 }
 
-size_t CountUpTo(std::span<const float> values, float limit) {
-  return static_cast<size_t>(
-      std::count_if(values.begin(), values.end(), [&](float value) { return value <= limit; }));
-}
-
 // The lookup tables that searches use: their rounding counts where a query is far from the origin
 // and its neighbours lie close together.
 LutScanTables TablesOf(const ProductQuantizer& quantizer) {
@@ -226,15 +221,17 @@ void SearchTrial::RankCandidates(const EncodedVectors& drawn, const LutScanTable
   for (size_t i = 0; i < kNeighbors; ++i) {
     // Rows that codes do not tell from the neighbour come first as often as not; if they are as far
     // away as it is, any of them is as good.
-    size_t not_after = 0;
+    const auto may_come_first = [&](float coded, float exact) {
+      return coded < near[i] || (coded == near[i] && exact > nearest.distances[i]);
+    };
+    size_t of_near = 0, of_far = 0;
     for (size_t j = 0; j < near.size(); ++j) {
-      not_after +=
-          near[j] < near[i] || (near[j] == near[i] && nearest.distances[j] > nearest.distances[i]);
+      of_near += may_come_first(near[j], nearest.distances[j]);
     }
-    const bool is_nearer = nearest.distances[i] < nearest.distances.back();
-    const size_t far_not_after = is_nearer ? CountUpTo(far, near[i]) : CountBelow(far, near[i]);
-    ranks[i] = static_cast<uint32_t>(static_cast<double>(not_after) +
-                                     rows_per_drawn_ * static_cast<double>(far_not_after));
+    // Those behind are as far away as the last of the near ones, at least.
+    for (float coded : far) of_far += may_come_first(coded, nearest.distances.back());
+    ranks[i] = static_cast<uint32_t>(static_cast<double>(of_near) +
+                                     rows_per_drawn_ * static_cast<double>(of_far));
   }
 }
 
