@@ -69,6 +69,12 @@ inline constexpr size_t kCodebookBytesMax = size_t{2} << 30;
 
 inline constexpr uint32_t kCodebooksKeptMax = 8;  // versions of one collection
 
+// Of a calibration: queries that a request brings, and of those measured the depths of a search.
+inline constexpr size_t kCalibrationQueriesMax = 10'000;
+inline constexpr uint32_t kCalibratedRerankMax = 16'384;
+inline constexpr size_t kCalibratedNprobesMax = 128;
+inline constexpr size_t kCalibratedReranksMax = 64;
+
 // Dead entries of an inverted list, before it is rewritten without them.
 inline constexpr uint32_t kListDeadPercentMax = 5;
 

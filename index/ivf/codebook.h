@@ -104,6 +104,10 @@ class Codebook {
                                                                ProgressObserver* observer,
                                                                const CodeUse& use = {});
 
+  // The rows of a sample of so many that Train learns nothing from: it tries searches with them.
+  // Ascending; none if the sample is small.
+  static std::vector<uint32_t> RowsHeldBack(size_t sample_rows, uint32_t nlist);
+
   // The same codebook, but row i of `centroids`, prepared, is the centroid of lists[i].
   std::shared_ptr<const Codebook> WithCentroids(std::span<const uint32_t> lists,
                                                 MatrixView centroids) const;

@@ -46,9 +46,6 @@ constexpr uint32_t kSubquantizersMin = 16;
 constexpr uint32_t kFinestComponents = 2;
 // Of the time of a search, what is left where another number of subquantizers is worth it.
 constexpr double kFasterShare = 0.9;
-// To read a byte of the lists from memory, and the bytes of an entry beside its code.
-constexpr double kScanNsPerByte = 0.05;
-constexpr double kEntryBytes = 10;
 
 absl::Status CheckSample(const CodebookSpec& spec, MatrixView sample) {
   if (sample.cols != spec.dimension) {
@@ -141,8 +138,7 @@ double SearchNs(const Codebook& codebook, const CodeUse& use) {
   const SearchDefaults defaults =
       ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), use.points);
   const double scanned = static_cast<double>(use.points) * defaults.nprobe / codebook.spec().nlist;
-  const double entry_bytes = static_cast<double>(codebook.code_bytes()) + kEntryBytes;
-  return scanned * entry_bytes * kScanNsPerByte +
+  return scanned * EntryNs(codebook.code_bytes()) +
          static_cast<double>(RerankFor(defaults, SearchTrial::kNeighbors)) * use.candidate_ns;
 }
 
@@ -153,10 +149,8 @@ struct HeldBack {
   MatrixView rows;  // of the sample, that are left
 };
 
-HeldBack HoldBack(Matrix& sample, uint32_t nlist) {
-  size_t count = SearchTrial::QueriesOf(sample.rows());
-  if (sample.rows() - count < nlist) count = 0;
-  const std::vector<uint32_t> numbers = SpreadEvenly(count, sample.rows());
+HeldBack HoldBack(Matrix& sample, std::span<const uint32_t> numbers) {
+  const size_t count = numbers.size();
   HeldBack held = {RowsOf(sample, numbers), sample.view().Rows(0, sample.rows() - count)};
   for (size_t i = count; i-- > 0;) {
     const std::span<float> row = sample.row(numbers[i]);
@@ -191,7 +185,7 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
     PrepareRows(spec.metric, origin, sample.view().Rows(begin, end - begin),
                 sample.row(begin).data());
   });
-  const HeldBack held = HoldBack(sample, spec.nlist);
+  const HeldBack held = HoldBack(sample, RowsHeldBack(sample.rows(), spec.nlist));
   KMeansOptions coarse;
   coarse.clusters = spec.nlist;
   coarse.iterations = spec.iterations;
@@ -208,6 +202,11 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Train(const CodebookSp
   }
   RETURN_IF_ERROR(codebook->TrainQuantizer(held.rows, held.queries, use, executor, observer));
   return codebook;
+}
+
+std::vector<uint32_t> Codebook::RowsHeldBack(size_t sample_rows, uint32_t nlist) {
+  const size_t count = SearchTrial::QueriesOf(sample_rows);
+  return SpreadEvenly(sample_rows - count < nlist ? 0 : count, sample_rows);
 }
 
 void Codebook::MeasureRadii(MatrixView prepared, Executor& executor) {

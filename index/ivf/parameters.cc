@@ -29,6 +29,9 @@ constexpr uint32_t kProbeMin = 8;
 constexpr double kMemoryReadNs = 10;
 constexpr double kDiskReadNs = 1'500;
 constexpr double kCandidateNsPerByte = 0.12;
+// To read a byte of the lists from memory, and the bytes of an entry beside its code.
+constexpr double kScanNsPerByte = 0.05;
+constexpr double kEntryBytes = 10;
 // As many times the points that there were at the training, codes may suit them no more.
 constexpr uint64_t kOutgrown = 2;
 // Candidates reranked grow with a power of the points: as more lie as far as the true neighbours,
@@ -93,6 +96,10 @@ SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds&
   defaults.rerank = static_cast<uint32_t>(
       std::min<uint64_t>({static_cast<uint64_t>(base * growth), points, limits::kRerankMax}));
   return defaults;
+}
+
+double EntryNs(size_t code_bytes) {
+  return (static_cast<double>(code_bytes) + kEntryBytes) * kScanNsPerByte;
 }
 
 double CandidateNs(RerankSource source, size_t vector_bytes) {

@@ -30,6 +30,9 @@ struct SearchDefaults {
 SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds& measured,
                                     uint64_t points);
 
+// To scan one entry of a list with a code of so many bytes, about.
+double EntryNs(size_t code_bytes);
+
 // To compare one candidate in full, about, where it lies at `source`.
 double CandidateNs(RerankSource source, size_t vector_bytes);
 
