@@ -111,6 +111,7 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
   AddCollectionCommands(app, selected);
   AddLoadCommand(app, selected);
   AddTrainCommand(app, selected);
+  AddCalibrateCommand(app, selected);
   AddSearchCommand(app, selected);
   AddEvalCommand(app, selected);
   AddPointsCommands(app, selected);

@@ -49,6 +49,17 @@ void PrintCollection(Context& context, const v1::Collection& collection) {
                                         i.ready() ? "" : "building, ", FormatCount(i.points()),
                                         " points, ", FormatBytes(i.memory_bytes()), ")")});
   }
+  if (collection.has_calibration()) {
+    const v1::Calibration& calibration = collection.calibration();
+    table.AddRow({"calibrated", absl::StrCat("with ", FormatCount(calibration.queries()),
+                                             calibration.stored_queries() ? " points" : " queries",
+                                             ", of ", FormatCount(calibration.points()),
+                                             " points, ", ToText(calibration.create_time()))});
+    for (const v1::CalibratedDepth& depth : calibration.depths()) {
+      table.AddRow({absl::StrCat("recall@10 ", depth.target_recall()),
+                    absl::StrCat("nprobe ", depth.nprobe(), ", rerank ", depth.rerank())});
+    }
+  }
   context.out() << table.Render();
 }
 

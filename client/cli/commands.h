@@ -13,6 +13,7 @@ namespace tessera::cli {
 void AddCollectionCommands(CLI::App& app, Command& selected);
 void AddLoadCommand(CLI::App& app, Command& selected);
 void AddTrainCommand(CLI::App& app, Command& selected);
+void AddCalibrateCommand(CLI::App& app, Command& selected);
 void AddSearchCommand(CLI::App& app, Command& selected);
 void AddEvalCommand(CLI::App& app, Command& selected);
 void AddPointsCommands(CLI::App& app, Command& selected);

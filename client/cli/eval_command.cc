@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
@@ -24,7 +25,7 @@ constexpr uint64_t kWarmupQueries = 50;
 
 struct EvalOptions {
   std::string collection, queries, groundtruth, rows;
-  std::vector<std::string> nprobe;
+  std::vector<std::string> nprobe, recall;
   uint32_t limit = 100, rerank = 0;
   uint64_t batch = 0, threads = 1;
   bool exact = false, no_rerank = false;
@@ -55,6 +56,14 @@ absl::StatusOr<std::vector<EvalRow>> MakeRows(const EvalOptions& options) {
     }
     rows.push_back({name, plan});
     rows.back().plan.request.mutable_params()->set_nprobe(static_cast<uint32_t>(nprobe));
+  }
+  for (const std::string& text : options.recall) {
+    double recall = 0;
+    if (!absl::SimpleAtod(text, &recall)) {
+      return UsageError(absl::StrCat("--recall: '", text, "' is not a number"));
+    }
+    rows.push_back({absl::StrCat("recall ", text), plan});
+    rows.back().plan.request.mutable_params()->set_target_recall(recall);
   }
   if (rows.empty() && !options.exact) rows.push_back({"default", plan});
   if (options.exact) {
@@ -98,6 +107,9 @@ Json ToJson(const EvalRow& row, const EvaluationResult& result) {
   Json json{{"name", row.name},
             {"nprobe", row.plan.request.params().nprobe()},
             {"exact", row.plan.request.params().exact()}};
+  if (row.plan.request.params().has_target_recall()) {
+    json["target_recall"] = row.plan.request.params().target_recall();
+  }
   for (size_t i = 0; i < kRecallDepths.size(); ++i) {
     json[absl::StrCat("recall_at_", kRecallDepths[i])] =
         result.recall[i].has_value() ? Json(*result.recall[i]) : Json();
@@ -184,6 +196,11 @@ void AddEvalCommand(CLI::App& app, Command& selected) {
   eval->add_option("--rows", options->rows, "Queries to use, e.g. 0:1000");
   eval->add_option("--nprobe", options->nprobe,
                    "List of numbers of inverted lists to search; 'default': the server's choice")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  eval->add_option(
+          "--recall", options->recall,
+          "List of recalls to ask for, e.g. 0.9,0.95: the server chooses how deep to search")
       ->delimiter(',')
       ->allow_extra_args(false);
   eval->add_flag("--exact", options->exact, "Add a row that compares with every vector");

@@ -59,26 +59,43 @@ Json ToJson(const v1::PayloadIndex& index) {
               {"memory_bytes", index.memory_bytes()}};
 }
 
+Json ToJson(const v1::Calibration& calibration) {
+  Json depths = Json::array();
+  for (const v1::CalibratedDepth& depth : calibration.depths()) {
+    depths.push_back({{"target_recall", depth.target_recall()},
+                      {"nprobe", depth.nprobe()},
+                      {"rerank", depth.rerank()}});
+  }
+  return Json{{"codebook_version", calibration.codebook_version()},
+              {"create_time", ToJson(calibration.create_time())},
+              {"points", calibration.points()},
+              {"queries", calibration.queries()},
+              {"stored_queries", calibration.stored_queries()},
+              {"depths", depths}};
+}
+
 Json ToJson(const v1::Collection& collection) {
   Json indexes = Json::array();
   for (const v1::PayloadIndex& index : collection.payload_indexes())
     indexes.push_back(ToJson(index));
-  return Json{{"collection_name", collection.collection_name()},
-              {"dimension", collection.dimension()},
-              {"metric", v1::Metric_Name(collection.metric())},
-              {"element_type", v1::ElementType_Name(collection.element_type())},
-              {"index", ToJson(collection.index())},
-              {"state", v1::CollectionState_Name(collection.state())},
-              {"points", collection.points()},
-              {"memory_bytes", collection.memory_bytes()},
-              {"disk_bytes", collection.disk_bytes()},
-              {"codebook_version", collection.codebook_version()},
-              {"sequence", collection.sequence()},
-              {"create_time", ToJson(collection.create_time())},
-              {"payload_indexes", indexes},
-              {"durability", v1::Durability_Name(collection.durability())},
-              {"metadata", PayloadToJson(collection.metadata())},
-              {"revision", collection.revision()}};
+  Json json{{"collection_name", collection.collection_name()},
+            {"dimension", collection.dimension()},
+            {"metric", v1::Metric_Name(collection.metric())},
+            {"element_type", v1::ElementType_Name(collection.element_type())},
+            {"index", ToJson(collection.index())},
+            {"state", v1::CollectionState_Name(collection.state())},
+            {"points", collection.points()},
+            {"memory_bytes", collection.memory_bytes()},
+            {"disk_bytes", collection.disk_bytes()},
+            {"codebook_version", collection.codebook_version()},
+            {"sequence", collection.sequence()},
+            {"create_time", ToJson(collection.create_time())},
+            {"payload_indexes", indexes},
+            {"durability", v1::Durability_Name(collection.durability())},
+            {"metadata", PayloadToJson(collection.metadata())},
+            {"revision", collection.revision()}};
+  if (collection.has_calibration()) json["calibration"] = ToJson(collection.calibration());
+  return json;
 }
 
 Json ToJson(const v1::Codebook& codebook) {

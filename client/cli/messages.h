@@ -16,6 +16,7 @@
 namespace tessera::cli {
 
 Json ToJson(const v1::PayloadIndex& index);
+Json ToJson(const v1::Calibration& calibration);
 Json ToJson(const v1::Collection& collection);
 Json ToJson(const v1::Codebook& codebook);
 Json ToJson(const v1::Operation& operation);

@@ -33,6 +33,7 @@ struct SearchOptions {
   std::optional<uint32_t> limit, group_size;
   uint32_t offset = 0, nprobe = 0, rerank = 0;
   std::optional<float> score_threshold, radius;
+  std::optional<double> recall;
   bool exact = false, no_rerank = false, with_payload = false, with_vectors = false;
   bool explain = false, bounds = false;
 };
@@ -54,6 +55,7 @@ absl::StatusOr<v1::SearchRequest> MakeRequest(const SearchOptions& options) {
   params.set_exact(options.exact);
   params.set_rerank(options.rerank);
   params.set_no_rerank(options.no_rerank);
+  if (options.recall.has_value()) params.set_target_recall(*options.recall);
   *request.mutable_with_payload() = MakeSelector(options);
   request.set_with_vectors(options.with_vectors);
   request.set_offset(options.offset);
@@ -209,10 +211,12 @@ absl::Status SearchRange(Context& context, const SearchOptions& options,
 
 absl::Status SearchRanges(Context& context, const SearchOptions& options, Results& results) {
   if (!options.queries.empty() || Recommends(options) || options.offset > 0 || options.exact ||
-      options.no_rerank || options.score_threshold.has_value() || options.bounds) {
+      options.no_rerank || options.score_threshold.has_value() || options.bounds ||
+      options.recall.has_value()) {
     return UsageError(
         "--radius goes with one of --vector, --id and --id-str, and finds every point within it: "
-        "there is nothing to say with --offset, --exact, --no-rerank, --score-threshold, --bounds");
+        "there is nothing to say with --offset, --exact, --no-rerank, --score-threshold, --bounds, "
+        "--recall");
   }
   if (!options.vector.empty()) {
     ASSIGN_OR_RETURN(const QuerySet query, ParseVector(options.vector));
@@ -335,6 +339,9 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
                      "Only points that match, e.g. 'category = \"animal\" and senses > 2'; the "
                      "language is described in client/cli/README.md");
   search->add_flag("--explain", options->explain, "Show how the search was done");
+  search->add_option("--recall", options->recall,
+                     "The share of the true neighbours to find on average, e.g. 0.95: the server "
+                     "chooses how many lists and candidates that takes");
   search->add_option("--nprobe", options->nprobe,
                      "Inverted lists to search; default: the server's");
   search->add_flag("--exact", options->exact, "Compare with every vector");

@@ -18,21 +18,23 @@ constexpr int kScoreDigits = 4;
 
 Json ExplanationToJson(const v1::SearchResponse& response) {
   const v1::Explanation& e = response.explanation();
-  return Json{{"plan", v1::SearchPlan_Name(response.plan())},
-              {"exhausted", response.exhausted()},
-              {"filter_selectivity", response.filter_selectivity()},
-              {"filter_us", e.filter_us()},
-              {"search_us", e.search_us()},
-              {"table_ns", e.table_ns()},
-              {"rerank_us", e.rerank_us()},
-              {"fetch_us", e.fetch_us()},
-              {"lists_scanned", e.lists_scanned()},
-              {"codes_scanned", e.codes_scanned()},
-              {"candidates_reranked", e.candidates_reranked()},
-              {"bytes_read", e.bytes_read()},
-              {"points_matching", e.points_matching()},
-              {"payloads_read", e.payloads_read()},
-              {"unindexed", std::vector<std::string>(e.unindexed().begin(), e.unindexed().end())}};
+  Json json{{"plan", v1::SearchPlan_Name(response.plan())},
+            {"exhausted", response.exhausted()},
+            {"filter_selectivity", response.filter_selectivity()},
+            {"filter_us", e.filter_us()},
+            {"search_us", e.search_us()},
+            {"table_ns", e.table_ns()},
+            {"rerank_us", e.rerank_us()},
+            {"fetch_us", e.fetch_us()},
+            {"lists_scanned", e.lists_scanned()},
+            {"codes_scanned", e.codes_scanned()},
+            {"candidates_reranked", e.candidates_reranked()},
+            {"bytes_read", e.bytes_read()},
+            {"points_matching", e.points_matching()},
+            {"payloads_read", e.payloads_read()},
+            {"unindexed", std::vector<std::string>(e.unindexed().begin(), e.unindexed().end())}};
+  if (response.has_expected_recall()) json["expected_recall"] = response.expected_recall();
+  return json;
 }
 
 std::string RenderExplanation(const v1::SearchResponse& response) {

@@ -69,6 +69,10 @@ absl::StatusOr<v1::GetListStatisticsResponse> Client::GetListStatistics(
               options_.timeout);
 }
 
+absl::StatusOr<v1::Operation> Client::Calibrate(const v1::CalibrateRequest& request) {
+  return Call(*stubs_->collections, &v1::Collections::Stub::Calibrate, request, options_.timeout);
+}
+
 absl::StatusOr<v1::ListCollectionsResponse> Client::ListCollections(
     const v1::ListCollectionsRequest& request) {
   return Call(*stubs_->collections, &v1::Collections::Stub::List, request, options_.timeout);

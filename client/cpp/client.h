@@ -47,6 +47,7 @@ class Client {
   absl::StatusOr<v1::Collection> UpdateCollection(const v1::UpdateCollectionRequest& request);
   absl::StatusOr<v1::GetListStatisticsResponse> GetListStatistics(
       const v1::GetListStatisticsRequest& request);
+  absl::StatusOr<v1::Operation> Calibrate(const v1::CalibrateRequest& request);
   absl::StatusOr<v1::ListCollectionsResponse> ListCollections(
       const v1::ListCollectionsRequest& request);
   absl::Status DeleteCollection(std::string_view name);

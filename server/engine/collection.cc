@@ -54,6 +54,10 @@ CollectionInfo Collection::Info() const {
     if (info.spec.index.default_rerank == 0) {
       info.spec.index.default_rerank = static_cast<uint32_t>(now->defaults.rerank);
     }
+    if (now->calibration != nullptr) {
+      info.calibration = Describe(*now->calibration, points(), CostOf(*now));
+      info.memory_bytes += now->calibration->surface.memory_bytes();
+    }
   }
   info.state = now->codebook == nullptr ? CollectionState::kUntrained : CollectionState::kReady;
   info.points = points();

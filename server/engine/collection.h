@@ -27,6 +27,7 @@
 #include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
 #include "index/simd/exact.h"
+#include "server/engine/calibration.h"
 #include "server/engine/filter_cache.h"
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
@@ -60,6 +61,7 @@ struct CollectionView {
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
   SearchDefaults defaults;                             // of the codebook, for so many points
+  std::shared_ptr<const Calibration> calibration;      // of the codebook; null: not measured
   std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
   std::shared_ptr<const PayloadIndexes> indexes;
   uint64_t version = 0;  // grows with every view
@@ -198,9 +200,10 @@ class Collection {
   absl::Status Train(const TrainRequest& request, Operations::Context& operation);
   // FAILED_PRECONDITION if Train could not even start with these parameters now.
   absl::Status CheckTrainable(const TrainRequest& request) const;
-  // Encodes all points with the codebook and switches searches to it. Long.
+  // Encodes all points with the codebook, which has not been trained on those of `held_back`, and
+  // switches searches to it. Long.
   absl::Status InstallCodebook(std::shared_ptr<const Codebook> codebook,
-                               Operations::Context& operation);
+                               std::vector<Slot> held_back, Operations::Context& operation);
   // Encodes all points with a codebook that is stored and switches searches to it. Long.
   absl::Status ActivateCodebook(uint32_t version, Operations::Context& operation);
   // NOT_FOUND, or FAILED_PRECONDITION for the current version.
@@ -210,6 +213,13 @@ class Collection {
   absl::Status CheckRoomForCodebook() const;
   // A serialized codebook that fits this collection, or why it does not.
   absl::StatusOr<std::shared_ptr<const Codebook>> ParseCodebook(const std::string& bytes) const;
+
+  // Measures how deep searches must go for the recall that they ask for, with `queries`, or with
+  // stored vectors where there are none. Long. FAILED_PRECONDITION if the collection is not
+  // trained.
+  absl::Status Calibrate(const Matrix& queries, Operations::Context& operation);
+  // INVALID_ARGUMENT if these cannot be queries, FAILED_PRECONDITION if Calibrate could not start.
+  absl::StatusOr<Matrix> CheckCalibrate(VectorsView queries) const;
 
   absl::StatusOr<CodebookInfo> GetCodebook(uint32_t version) const;
   absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks() const;
@@ -304,9 +314,9 @@ class Collection {
   absl::Status RecoverDeletions();
 
   // Reads (collection_read.cc).
-  // Vectors of a request as floats. INVALID_ARGUMENT for the field vectors if there are none, or
-  // they have another dimension than the collection, are not finite or over limits::kComponentMax.
-  absl::Status WidenVectors(VectorsView vectors, Matrix* floats) const;
+  // Vectors of a request as floats. INVALID_ARGUMENT for the field if there are none, or they have
+  // another dimension than the collection, are not finite or over limits::kComponentMax.
+  absl::Status WidenVectors(VectorsView vectors, const char* field, Matrix* floats) const;
   absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status FindStoredSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status ReadPoints(std::span<const Slot> slots,
@@ -430,11 +440,15 @@ class Collection {
 
   // Searches (collection_search.cc).
   absl::Status CheckSearch(const SearchRequest& request) const;
+  absl::Status CheckTarget(const SearchRequest& request) const;
   absl::Status StoredVectors(const std::vector<PointId>& ids, Matrix* rows) const;
   absl::Status RecommendVector(const SearchRequest& request, Matrix* query) const;
   void ReportLists(const CollectionView& view, const IvfSearchStats& stats, size_t queries,
                    SearchReport* report) const;
   void Explain(const CollectionView& view, SearchReport* report) const;
+  absl::StatusOr<SearchResult> SearchView(const CollectionView& view,
+                                          const SearchRequest& request) const;
+  SearchPace PaceIn(const CollectionView& view, const SearchRequest& request) const;
   absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
   IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
                                size_t k) const;
@@ -467,12 +481,17 @@ class Collection {
 
   // Training (collection_train.cc).
   absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;
-  absl::StatusOr<Matrix> TrainingSample(const CodebookSpec& spec) const;
+  struct Sample {
+    Matrix rows;
+    std::vector<Slot> slots;
+  };
+  absl::StatusOr<Sample> TrainingSample(const CodebookSpec& spec) const;
   // A codebook that is being installed.
   struct NewCodebook {
     std::shared_ptr<const Codebook> codebook;
     uint32_t version = 0;
-    bool stored = false;  // it has a record already
+    bool stored = false;          // it has a record already
+    std::vector<Slot> held_back;  // slots whose points it has not been trained on
   };
   absl::Status EncodeRange(const CollectionView& view, const NewCodebook& codebook, Slot begin,
                            Slot end, Operations::Context* operation, EncodedSlots* out) const;
@@ -483,11 +502,47 @@ class Collection {
   absl::Status EncodeAndSwitch(const NewCodebook& codebook, Operations::Context& operation);
   absl::Status EncodeAndSwitchNewSlots(const NewCodebook& codebook, Operations::Context& operation);
   absl::Status SetSlotReuse(bool reuse);
+  absl::Status EncodeAll(const NewCodebook& codebook, Operations::Context& operation,
+                         Slot* encoded_end, EncodedSlots* encoded) const;
   absl::Status SwitchCodebook(const NewCodebook& codebook, std::unique_ptr<InvertedLists> lists,
-                              EncodedSlots& encoded, Slot encoded_end);
+                              std::span<const EncodedSlots> encoded, Slot encoded_end,
+                              std::shared_ptr<const Calibration> calibration);
   void UseLists(std::unique_ptr<InvertedLists> lists, std::span<const EncodedSlots* const> parts);
   absl::StatusOr<uint32_t> TakeCodebookVersion();
   absl::StatusOr<std::vector<uint32_t>> CodebookVersions() const;
+
+  // Calibration (collection_calibrate.cc).
+  // The lists that are measured, of a codebook that may not be in use yet: they hold the points of
+  // the slots below `slot_end`.
+  struct MeasuredLists {
+    std::shared_ptr<const ListsSnapshot> lists;
+    uint32_t codebook_version = 0;
+    Slot slot_end = 0;
+  };
+  // Queries; none: those of `held_back` that are points, or others if they are few.
+  struct CalibrationQueries {
+    MatrixView given;
+    std::vector<Slot> held_back;
+  };
+  // Null if there are fewer than two points.
+  absl::StatusOr<std::shared_ptr<const Calibration>> MeasureCalibration(
+      const CollectionView& view, const MeasuredLists& measured, const CalibrationQueries& queries,
+      ProgressObserver& observer) const;
+  std::vector<Slot> ChooseQueries(const CollectionView& view, Slot slot_end, uint64_t live,
+                                  std::span<const Slot> held_back) const;
+  absl::Status TrueNeighbors(const CollectionView& view, Slot slot_end, MatrixView queries,
+                             ProgressObserver& observer,
+                             std::span<std::vector<Slot>> nearest) const;
+  void PutCalibration(const Calibration& calibration, StoreBatch& batch) const;
+  absl::Status KeepCalibration(std::shared_ptr<const Calibration> calibration);
+  // Null if there is none, or it is damaged.
+  absl::StatusOr<std::shared_ptr<const Calibration>> ReadCalibration(
+      uint32_t codebook_version) const;
+  // The request with the depth that the recall which it asks for takes.
+  SearchRequest WithDepth(const CollectionView& view, const SearchRequest& request) const;
+  DepthCost CostOf(const CollectionView& view) const;
+  std::optional<double> ExpectedRecall(const SearchRequest& request, const CollectionView& view,
+                                       SearchPlan plan) const;
 
   // Upkeep (collection_maintain.cc). In the queue's turn.
   void ReclaimSlots();
@@ -582,6 +637,7 @@ class Collection {
   std::shared_ptr<const Codebook> codebook_;
   std::unique_ptr<InvertedLists> lists_;
   std::shared_ptr<const CollectionSettings> settings_;
+  std::shared_ptr<const Calibration> calibration_;  // of the codebook in use; null: none
   RequestLedger ledger_;
   std::shared_ptr<const PayloadIndexes> indexes_ = std::make_shared<PayloadIndexes>();
 

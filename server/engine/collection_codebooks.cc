@@ -146,7 +146,7 @@ absl::StatusOr<CodeRows> Collection::Encode(VectorsView vectors) const {
                                                 limits::kEncodeVectorsMax, " are allowed"));
   }
   Matrix floats;
-  RETURN_IF_ERROR(WidenVectors(vectors, &floats));
+  RETURN_IF_ERROR(WidenVectors(vectors, "vectors", &floats));
   EncodedVectors encoded;
   now->codebook->Encode(floats, executor_, &encoded);
   CodeRows rows;

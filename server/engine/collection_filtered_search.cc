@@ -101,7 +101,7 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
   IvfSearchParams params = SearchParams(request, view, k);
   params.allowed_count = matches.count();
   params.allowed_max = matches.count_max();
-  params.widen = request.nprobe == 0;
+  params.widen = request.nprobe == 0 || request.target_recall.has_value();
   const bool gather = vectors_in_memory() && params.widen && GatheringReadsLess(view, matches);
   if (gather && (repeated || matches.count() <= kSortPoints)) {
     // Until it has been sorted by list, for the searches that ask again.

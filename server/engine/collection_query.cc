@@ -53,6 +53,19 @@ absl::Status Collection::CheckSearch(const SearchRequest& request) const {
     return InvalidField("params.rerank", absl::StrCat("is ", request.rerank, "; at most ",
                                                       limits::kRerankMax, " is allowed"));
   }
+  return CheckTarget(request);
+}
+
+absl::Status Collection::CheckTarget(const SearchRequest& request) const {
+  if (!request.target_recall.has_value()) return absl::OkStatus();
+  if (!(*request.target_recall > 0 && *request.target_recall <= 1)) {
+    return InvalidField("params.target_recall", absl::StrCat("is ", *request.target_recall,
+                                                             ", must be over 0 and at most 1"));
+  }
+  if (request.nprobe > 0 || request.rerank > 0 || request.exact || request.no_rerank) {
+    return InvalidField("params.target_recall",
+                        "is filled beside nprobe, rerank, exact or no_rerank, must be alone");
+  }
   return absl::OkStatus();
 }
 
@@ -99,7 +112,7 @@ absl::Status Collection::RecommendVector(const SearchRequest& request, Matrix* q
 absl::Status Collection::QueryMatrix(const SearchRequest& request, Matrix* queries) const {
   if (!request.positive.empty()) return RecommendVector(request, queries);
   if (!request.ids.empty()) return StoredVectors(request.ids, queries);
-  return WidenVectors(request.vectors, queries);
+  return WidenVectors(request.vectors, "vectors", queries);
 }
 
 }  // namespace tessera

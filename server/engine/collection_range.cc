@@ -12,7 +12,6 @@
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/ivf/range_scan.h"
-#include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/range_cursor.h"
@@ -96,10 +95,7 @@ absl::Status Collection::CheckRange(const RangeRequest& request) const {
 
 absl::Status Collection::RangeQuery(const RangeRequest& request, Matrix* query) const {
   if (request.id.has_value()) return StoredVectors({*request.id}, query);
-  if (absl::Status status = CheckComponents(request.vector); !status.ok()) {
-    return InvalidField("vector", std::string(status.message()));
-  }
-  return WidenVectors(request.vector, query);
+  return WidenVectors(request.vector, "vector", query);
 }
 
 absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request) const {

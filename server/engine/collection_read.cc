@@ -278,14 +278,15 @@ absl::Status Collection::VisitMissed(std::span<const Slot> missed, size_t rows_m
   return absl::OkStatus();
 }
 
-absl::Status Collection::WidenVectors(VectorsView vectors, Matrix* floats) const {
-  if (vectors.rows == 0) return InvalidField("vectors", "is empty");
+absl::Status Collection::WidenVectors(VectorsView vectors, const char* field,
+                                      Matrix* floats) const {
+  if (vectors.rows == 0) return InvalidField(field, "is empty");
   if (vectors.dim != spec_.dimension) {
-    return InvalidField("vectors", absl::StrCat("has dimension ", vectors.dim,
-                                                "; the collection has ", spec_.dimension));
+    return InvalidField(field, absl::StrCat("has dimension ", vectors.dim, "; the collection has ",
+                                            spec_.dimension));
   }
   if (absl::Status status = CheckComponents(vectors); !status.ok()) {
-    return InvalidField("vectors", std::string(status.message()));
+    return InvalidField(field, std::string(status.message()));
   }
   *floats = Matrix(vectors.rows, vectors.dim);
   ToFloat(vectors.type, vectors.data, vectors.rows * vectors.dim, floats->data());

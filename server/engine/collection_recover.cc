@@ -31,7 +31,10 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   RETURN_IF_ERROR(RecoverLedger());
   RETURN_IF_ERROR(RecoverDeletions());
   RETURN_IF_ERROR(DropStaleRecords(recorded_codebook_version_));
-  if (recorded_codebook_version_ != 0) RETURN_IF_ERROR(RecoverCodebook(recorded_codebook_version_));
+  if (recorded_codebook_version_ != 0) {
+    RETURN_IF_ERROR(RecoverCodebook(recorded_codebook_version_));
+    ASSIGN_OR_RETURN(calibration_, ReadCalibration(recorded_codebook_version_));
+  }
 
   // Points are read only where their vectors are kept or nothing else names them.
   const bool read_points = vectors_in_memory() || codebook_ == nullptr;

@@ -42,24 +42,28 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
                                          size_t k) const {
   IvfSearchParams params;
   params.k = k;
+  params.timed = request.explain;
   params.nprobe =
       FirstSet(request.nprobe, view.settings->index.default_nprobe, view.defaults.nprobe);
   const uint64_t chosen =
       FirstSet(request.rerank, view.settings->index.default_rerank, RerankFor(view.defaults, k));
   params.rerank = request.no_rerank ? 0 : std::max<uint64_t>(chosen, k);
-  params.timed = request.explain;
   return params;
 }
 
 SearchPace Collection::PaceOf(const SearchRequest& request) const {
   const bool reads_store = !request.ids.empty() || !request.positive.empty() ||
                            request.fields.payload.enabled || request.fields.vector;
+  if (reads_store || !request.filter.empty()) return SearchPace::kSlow;
   const std::shared_ptr<const CollectionView> now = view();
-  if (request.exact || reads_store || now->codebook == nullptr || !request.filter.empty()) {
-    return SearchPace::kSlow;
-  }
-  const IvfSearchParams params = SearchParams(request, *now, request.offset + request.limit);
-  if (request.vectors.rows * BytesOfQuery(*now, params) > kQuickBytes) return SearchPace::kSlow;
+  if (request.target_recall.has_value()) return PaceIn(*now, WithDepth(*now, request));
+  return PaceIn(*now, request);
+}
+
+SearchPace Collection::PaceIn(const CollectionView& view, const SearchRequest& request) const {
+  if (request.exact || view.codebook == nullptr) return SearchPace::kSlow;
+  const IvfSearchParams params = SearchParams(request, view, request.offset + request.limit);
+  if (request.vectors.rows * BytesOfQuery(view, params) > kQuickBytes) return SearchPace::kSlow;
   return vectors_in_memory() || params.rerank == 0 ? SearchPace::kQuick : PaceOnDisk();
 }
 
@@ -84,6 +88,12 @@ SearchPace Collection::PaceOnDisk() const {
 absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) const {
   RETURN_IF_ERROR(CheckSearch(request));
   const std::shared_ptr<const CollectionView> now = view();
+  if (!request.target_recall.has_value()) return SearchView(*now, request);
+  return SearchView(*now, WithDepth(*now, request));
+}
+
+absl::StatusOr<SearchResult> Collection::SearchView(const CollectionView& view,
+                                                    const SearchRequest& request) const {
   Matrix queries;
   RETURN_IF_ERROR(QueryMatrix(request, &queries));
   // Stored points that are searched for are not among the hits: look for as many more.
@@ -95,31 +105,32 @@ absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) co
   SearchReport& report = result.report;
   Stopwatch stopwatch(request.explain);
   // Several queries are worth finding what matches exactly.
-  const bool may_estimate = !request.exact && now->lists != nullptr && queries.rows() == 1;
+  const bool may_estimate = !request.exact && view.lists != nullptr && queries.rows() == 1;
   ASSIGN_OR_RETURN(const std::shared_ptr<const FilterMatches> matches,
-                   MatchesForSearch(*now, request.filter, may_estimate, &stopwatch, &report));
+                   MatchesForSearch(view, request.filter, may_estimate, &stopwatch, &report));
   if (matches != nullptr) {
-    RETURN_IF_ERROR(SearchFiltered(request, *now, queries, k, *matches, found, &report));
-  } else if (request.exact || now->codebook == nullptr) {
-    RETURN_IF_ERROR(SearchExactly(*now, queries, k, found));
+    RETURN_IF_ERROR(SearchFiltered(request, view, queries, k, *matches, found, &report));
+  } else if (request.exact || view.codebook == nullptr) {
+    RETURN_IF_ERROR(SearchExactly(view, queries, k, found));
     report.exhausted = true;
     report.candidates_reranked = queries.rows() * points();
   } else {
-    RETURN_IF_ERROR(SearchLists(request, *now, queries, k, found, &report));
+    RETURN_IF_ERROR(SearchLists(request, view, queries, k, found, &report));
   }
   report.search_us = stopwatch.LapUs();
+  report.expected_recall = ExpectedRecall(request, view, report.plan);
   const bool from_codes =
       (report.plan == SearchPlan::kLists || report.plan == SearchPlan::kMaskedLists) &&
       request.no_rerank;
   result.element_type = spec_.element_type;
   std::vector<CodeBounds> by_code;
   for (size_t q = 0; from_codes && request.with_bounds && q < queries.rows(); ++q) {
-    by_code.emplace_back(*now->lists, queries.row(q));
+    by_code.emplace_back(*view.lists, queries.row(q));
   }
   ToHits(request, found, !from_codes, by_code, &result);
   RETURN_IF_ERROR(FillFields(request.fields, result.hits));
   report.fetch_us = stopwatch.LapUs();
-  if (request.explain) Explain(*now, &report);
+  if (request.explain) Explain(view, &report);
   return result;
 }
 

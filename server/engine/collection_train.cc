@@ -1,6 +1,8 @@
 // Codebooks: training, encoding all points, and the switch to a new version.
 #include <algorithm>
+#include <array>
 #include <random>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -84,7 +86,7 @@ absl::StatusOr<std::vector<uint32_t>> Collection::CodebookVersions() const {
 }
 
 // Draws the vectors to train on: the same points and seed give the same sample.
-absl::StatusOr<Matrix> Collection::TrainingSample(const CodebookSpec& spec) const {
+absl::StatusOr<Collection::Sample> Collection::TrainingSample(const CodebookSpec& spec) const {
   const auto now = view();
   std::vector<Slot> live;
   live.reserve(points());  // about as many; dead slots may lie above slot_end too
@@ -111,28 +113,34 @@ absl::StatusOr<Matrix> Collection::TrainingSample(const CodebookSpec& spec) cons
     RETURN_IF_ERROR(ReadRows({live.data() + begin, n}, rows.data(), found.get()));
     for (size_t i = 0; i < n; ++i) {
       if (!found[i]) continue;  // deleted meanwhile
+      live[filled] = live[begin + i];
       ToFloat(spec_.element_type, rows.data() + i * vector_bytes(), spec_.dimension,
               sample.row(filled++).data());
     }
   }
-  if (filled == wanted) return sample;
+  live.resize(filled);
+  if (filled == wanted) return Sample{std::move(sample), std::move(live)};
   Matrix rest(filled, spec_.dimension);
   std::copy_n(sample.data(), filled * spec_.dimension, rest.data());
-  return rest;
+  return Sample{std::move(rest), std::move(live)};
 }
 
 absl::Status Collection::Train(const TrainRequest& request, Operations::Context& operation) {
   ASSIGN_OR_RETURN(CodebookSpec spec, TrainingSpec(request));
   operation.OnProgress("sampling", 0, 1);
-  ASSIGN_OR_RETURN(Matrix sample, TrainingSample(spec));
+  ASSIGN_OR_RETURN(Sample sample, TrainingSample(spec));
+  std::vector<Slot> held_back;
+  for (const uint32_t row : Codebook::RowsHeldBack(sample.slots.size(), spec.nlist)) {
+    held_back.push_back(sample.slots[row]);
+  }
   const IndexConfig index = view()->settings->index;
   CodeUse use = {.points = points()};
   if (index.subquantizers == 0) {
     use.candidate_ns = CandidateNs(RerankSourceOf(index.vectors), vector_bytes());
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const Codebook> codebook,
-                   Codebook::Train(spec, std::move(sample), executor_, &operation, use));
-  return InstallCodebook(std::move(codebook), operation);
+                   Codebook::Train(spec, std::move(sample.rows), executor_, &operation, use));
+  return InstallCodebook(std::move(codebook), std::move(held_back), operation);
 }
 
 // Gives a version that no codebook has had, also none that was deleted or never came into use: what
@@ -200,14 +208,20 @@ void Collection::PutCodes(const NewCodebook& codebook, const EncodedSlots& encod
 }
 
 absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codebook,
+                                         std::vector<Slot> held_back,
                                          Operations::Context& operation) {
   ASSIGN_OR_RETURN(const uint32_t version, TakeCodebookVersion());
-  return EncodeAndSwitchOrSweep({std::move(codebook), version, /*stored=*/false}, operation);
+  return EncodeAndSwitchOrSweep(
+      {std::move(codebook), version, /*stored=*/false, std::move(held_back)}, operation);
 }
 
 absl::Status Collection::ActivateCodebook(uint32_t version, Operations::Context& operation) {
   ASSIGN_OR_RETURN(StoredCodebook stored, ReadCodebook(version));
-  return EncodeAndSwitchOrSweep({std::move(stored.codebook), version, /*stored=*/true}, operation);
+  ASSIGN_OR_RETURN(const auto calibration, ReadCalibration(version));
+  std::vector<Slot> held_back;
+  if (calibration != nullptr) held_back = calibration->held_back;
+  return EncodeAndSwitchOrSweep(
+      {std::move(stored.codebook), version, /*stored=*/true, std::move(held_back)}, operation);
 }
 
 absl::Status Collection::CheckActivatable(uint32_t version) const {
@@ -227,6 +241,7 @@ absl::Status Collection::DeleteCodebook(uint32_t version) {
     auto batch = store_.NewBatch();
     const KeyRange records = CodebookRange(id_, version);
     batch->DeleteRange(Family::kCodebooks, records.begin, records.end);
+    batch->Delete(Family::kMeta, CalibrationKey(id_, version));
     return store_.Commit(*batch, Durability::kSync);
   });
 }
@@ -264,21 +279,34 @@ absl::Status Collection::SetSlotReuse(bool reuse) {
 
 absl::Status Collection::EncodeAndSwitchNewSlots(const NewCodebook& codebook,
                                                  Operations::Context& operation) {
-  EncodedSlots encoded;
+  std::array<EncodedSlots, 2> encoded;
   Slot encoded_end = 0;
-  for (int round = 0; round < kCatchUpRounds; ++round) {
-    const auto now = view();
-    if (round > 0 && now->slot_end - encoded_end <= kLastRoundSlots) break;
-    RETURN_IF_ERROR(EncodeRange(*now, codebook, encoded_end, now->slot_end, &operation, &encoded));
-    encoded_end = now->slot_end;
-  }
+  RETURN_IF_ERROR(EncodeAll(codebook, operation, &encoded_end, &encoded[0]));
   operation.OnProgress("building lists", 0, 1);
   auto lists = std::make_unique<InvertedLists>(codebook.codebook);
-  lists->Append(encoded.vectors, encoded.slots.data());
+  lists->Append(encoded[0].vectors, encoded[0].slots.data());
   if (operation.cancelled()) return absl::CancelledError("cancelled before the switch");
+  ASSIGN_OR_RETURN(std::shared_ptr<const Calibration> calibration,
+                   MeasureCalibration(*view(), {lists->Snapshot(), codebook.version, encoded_end},
+                                      {MatrixView{}, codebook.held_back}, operation));
+  // What has been written meanwhile: writes are to wait for a last few points only.
+  RETURN_IF_ERROR(EncodeAll(codebook, operation, &encoded_end, &encoded[1]));
+  if (!encoded[1].slots.empty()) lists->Append(encoded[1].vectors, encoded[1].slots.data());
   return queue_.RunExclusive([&]() -> absl::Status {
-    return SwitchCodebook(codebook, std::move(lists), encoded, encoded_end);
+    return SwitchCodebook(codebook, std::move(lists), encoded, encoded_end, std::move(calibration));
   });
+}
+
+// Encodes the points from slot *encoded_end on, but for the few that have come last.
+absl::Status Collection::EncodeAll(const NewCodebook& codebook, Operations::Context& operation,
+                                   Slot* encoded_end, EncodedSlots* encoded) const {
+  for (int round = 0; round < kCatchUpRounds; ++round) {
+    const auto now = view();
+    if (*encoded_end > 0 && now->slot_end - *encoded_end <= kLastRoundSlots) break;
+    RETURN_IF_ERROR(EncodeRange(*now, codebook, *encoded_end, now->slot_end, &operation, encoded));
+    *encoded_end = now->slot_end;
+  }
+  return absl::OkStatus();
 }
 
 void Collection::PutCodebook(const NewCodebook& codebook, StoreBatch& batch) const {
@@ -296,24 +324,28 @@ void Collection::PutCodebook(const NewCodebook& codebook, StoreBatch& batch) con
 
 // In the queue's turn: no write is under way.
 absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
-                                        std::unique_ptr<InvertedLists> lists, EncodedSlots& encoded,
-                                        Slot encoded_end) {
+                                        std::unique_ptr<InvertedLists> lists,
+                                        std::span<const EncodedSlots> encoded, Slot encoded_end,
+                                        std::shared_ptr<const Calibration> calibration) {
   const uint32_t version = codebook.version;
   if (dropped_.load()) return Missing();
   auto batch = store_.NewBatch();
   // Points that died after they were encoded. The code of one that is left over goes with its other
   // records, if those have not gone yet.
-  for (size_t i = 0; i < encoded.slots.size(); ++i) {
-    const Slot slot = encoded.slots[i];
-    const bool left_over = slots_.held().Contains(slot) && !swept_.Contains(slot);
-    if (dead_.Contains(slot) && !left_over) {
-      batch->Delete(Family::kCodes, CodeKey(id_, version, encoded.vectors.lists[i], slot));
+  for (const EncodedSlots& part : encoded) {
+    for (size_t i = 0; i < part.slots.size(); ++i) {
+      const Slot slot = part.slots[i];
+      const bool left_over = slots_.held().Contains(slot) && !swept_.Contains(slot);
+      if (dead_.Contains(slot) && !left_over) {
+        batch->Delete(Family::kCodes, CodeKey(id_, version, part.vectors.lists[i], slot));
+      }
     }
   }
   EncodedSlots rest;
   const auto now = view();
   RETURN_IF_ERROR(EncodeRange(*now, codebook, encoded_end, now->slot_end, nullptr, &rest));
   PutCatalog(version, *settings_, *batch);
+  if (calibration != nullptr) PutCalibration(*calibration, *batch);
   if (codebook_version_ != 0) {
     const KeyRange old_codes = CodesRange(id_, codebook_version_);
     batch->DeleteRange(Family::kCodes, old_codes.begin, old_codes.end);
@@ -329,7 +361,9 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   if (!rest.slots.empty()) lists->Append(rest.vectors, rest.slots.data());
   codebook_ = codebook.codebook;
   codebook_version_ = version;
-  const EncodedSlots* const parts[] = {&encoded, &rest};
+  calibration_ = std::move(calibration);
+  std::vector<const EncodedSlots*> parts = {&rest};
+  for (const EncodedSlots& part : encoded) parts.push_back(&part);
   UseLists(std::move(lists), parts);
   Publish();
   return absl::OkStatus();

@@ -440,6 +440,7 @@ void Collection::Publish() {
   if (codebook_ != nullptr) {
     view->defaults = ChooseSearchDefaults(codebook_->spec(), codebook_->search_needs(), points());
   }
+  view->calibration = calibration_;
   view->settings = settings_;
   view->indexes = indexes_;
   view->version = ++view_version_;

@@ -127,6 +127,7 @@ class EngineImpl final : public Engine {
   std::vector<absl::StatusOr<SearchResult>> SearchEach(
       std::span<const SearchRequest> requests) override;
 
+  absl::StatusOr<OperationInfo> Calibrate(const CalibrateRequest& request) override;
   absl::StatusOr<OperationInfo> Train(const TrainRequest& request) override;
   absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
                                            uint32_t version) override;
@@ -699,6 +700,16 @@ SearchPace EngineImpl::PaceOf(const SearchRequest& request) {
   return found.ok() ? (*found)->PaceOf(request) : SearchPace::kSlow;
 }
 
+absl::StatusOr<OperationInfo> EngineImpl::Calibrate(const CalibrateRequest& request) {
+  ASSIGN_OR_RETURN(auto found, Find(request.collection));
+  ASSIGN_OR_RETURN(Matrix queries, found->CheckCalibrate(request.queries));
+  const auto shared = std::make_shared<const Matrix>(std::move(queries));
+  return operations_.Start("calibrate", found->spec().name,
+                           [found, shared](Operations::Context& operation) {
+                             return found->Calibrate(*shared, operation);
+                           });
+}
+
 absl::StatusOr<OperationInfo> EngineImpl::Train(const TrainRequest& request) {
   ASSIGN_OR_RETURN(auto found, Find(request.collection));
   RETURN_IF_ERROR(found->CheckTrainable(request));
@@ -758,7 +769,7 @@ absl::StatusOr<OperationInfo> EngineImpl::ImportCodebook(const std::string& coll
   ASSIGN_OR_RETURN(auto codebook, found->ParseCodebook(bytes));
   return operations_.Start("import_codebook", found->spec().name,
                            [found, codebook = std::move(codebook)](Operations::Context& operation) {
-                             return found->InstallCodebook(codebook, operation);
+                             return found->InstallCodebook(codebook, {}, operation);
                            });
 }
 

@@ -151,6 +151,8 @@ class Engine {
   // kSlow if the search will fail.
   virtual SearchPace PaceOf(const SearchRequest& request) = 0;
 
+  // Measures what searches of a trained collection find, by how deep they go.
+  virtual absl::StatusOr<OperationInfo> Calibrate(const CalibrateRequest& request) = 0;
   virtual absl::StatusOr<OperationInfo> Train(const TrainRequest& request) = 0;
   virtual absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
                                                    uint32_t version) = 0;

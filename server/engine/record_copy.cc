@@ -80,6 +80,8 @@ absl::Status CopyMetaRecords(const CopiedCollection& from, const CopiedCollectio
       CopyMeta(KindOfMetaKey(SettingsKey(id)), from, to, DecodeSettings, EncodeSettings));
   RETURN_IF_ERROR(CopyMeta(KindOfMetaKey(LastCodebookKey(id)), from, to, DecodeLastCodebook,
                            EncodeLastCodebook));
+  RETURN_IF_ERROR(CopyMeta(CalibrationRange(id), from, to, ParseCalibrationKey, DecodeCalibration,
+                           EncodeCalibration));
   RETURN_IF_ERROR(CopyMeta(PayloadIndexRange(id), from, to, ParsePayloadIndexKey,
                            DecodePayloadIndex, EncodePayloadIndex));
   RETURN_IF_ERROR(
@@ -168,7 +170,8 @@ void DeleteCollectionRecords(uint32_t id, StoreBatch& batch) {
   batch.Delete(Family::kMeta, SettingsKey(id));
   batch.Delete(Family::kMeta, LastCodebookKey(id));
   DeleteIndexContents(id, batch);
-  for (const KeyRange& meta : {PayloadIndexRange(id), RequestRange(id), DeletionRange(id)}) {
+  for (const KeyRange& meta :
+       {PayloadIndexRange(id), RequestRange(id), DeletionRange(id), CalibrationRange(id)}) {
     batch.DeleteRange(Family::kMeta, meta.begin, meta.end);
   }
 }

@@ -19,6 +19,7 @@ constexpr std::string_view kPayloadIndexPrefix = "payload_index/";
 constexpr std::string_view kRequestPrefix = "request/";
 constexpr std::string_view kSettingsPrefix = "settings/";
 constexpr std::string_view kLastCodebookPrefix = "last_codebook/";
+constexpr std::string_view kCalibrationPrefix = "calibration/";
 constexpr std::string_view kIndexContentsPrefix = "index_contents/";
 constexpr std::string_view kIndexPartPrefix = "index_part/";
 constexpr std::string_view kIndexChangesPrefix = "index_changes/";
@@ -185,6 +186,23 @@ std::string SettingsKey(uint32_t collection_id) {
 
 std::string LastCodebookKey(uint32_t collection_id) {
   return CollectionPrefix(kLastCodebookPrefix, collection_id);
+}
+
+std::string CalibrationKey(uint32_t collection_id, uint32_t version) {
+  std::string key = CollectionPrefix(kCalibrationPrefix, collection_id);
+  AppendBigEndian(version, &key);
+  return key;
+}
+
+KeyRange CalibrationRange(uint32_t collection_id) {
+  return PrefixRange(CollectionPrefix(kCalibrationPrefix, collection_id));
+}
+
+absl::Status ParseCalibrationKey(std::string_view key, CodebookKeyParts* parts) {
+  constexpr size_t kHead = kCalibrationPrefix.size();
+  if (!key.starts_with(kCalibrationPrefix) || key.size() != kHead + 8) return Damaged("meta", key);
+  *parts = {ReadBigEndian<uint32_t>(key, kHead), ReadBigEndian<uint32_t>(key, kHead + 4)};
+  return absl::OkStatus();
 }
 
 std::string RequestKey(uint32_t collection_id, std::string_view request_id) {

@@ -61,6 +61,14 @@ absl::Status ParseIndexPartKey(std::string_view key, IndexPartKeyParts* parts);
 std::string IndexChangesKey(uint32_t collection_id, uint64_t sequence);
 KeyRange IndexChangesRange(uint32_t collection_id);
 absl::Status ParseIndexChangesKey(std::string_view key, uint64_t* sequence);
+// What searches were measured to find with a version of the codebook.
+struct CodebookKeyParts {
+  uint32_t collection_id;
+  uint32_t version;
+};
+std::string CalibrationKey(uint32_t collection_id, uint32_t version);
+KeyRange CalibrationRange(uint32_t collection_id);
+absl::Status ParseCalibrationKey(std::string_view key, CodebookKeyParts* parts);
 // Slots whose points a large deletion has deleted, and whose records are still there; by the
 // sequence number of the deletion.
 struct DeletionKeyParts {
@@ -97,10 +105,6 @@ KeyRange CollectionRange(uint32_t collection_id);
 absl::Status ParseCollectionOfKey(std::string_view key, uint32_t* collection_id);
 
 // Family kCodebooks.
-struct CodebookKeyParts {
-  uint32_t collection_id;
-  uint32_t version;
-};
 std::string CodebookKey(uint32_t collection_id, uint32_t version);
 absl::Status ParseCodebookKey(std::string_view key, CodebookKeyParts* parts);
 // A codebook, and the centroids of it that have moved: that of each list behind it.

@@ -52,6 +52,8 @@ const char* Name(RecordKind kind) {
       return "index part";
     case RecordKind::kIndexChanges:
       return "index changes";
+    case RecordKind::kCalibration:
+      return "calibration";
     case RecordKind::kDeletion:
       return "deletion";
   }

@@ -35,6 +35,7 @@ enum class RecordKind : uint8_t {
   kIndexPart = 16,
   kIndexChanges = 17,
   kDeletion = 18,
+  kCalibration = 19,
 };
 
 // Writes one value: the version at once, the checksum with Finish().

@@ -127,6 +127,31 @@ absl::Status DecodeLastCodebook(std::string_view key, std::string_view value, ui
   return DecodeU32(RecordKind::kLastCodebook, key, value, version);
 }
 
+void EncodeCalibration(std::string_view key, const CalibrationRecord& record, std::string* value) {
+  ValueWriter writer(RecordKind::kCalibration, key, value);
+  writer.Write(record.create_time_ms);
+  writer.Write(static_cast<uint8_t>(record.stored_queries));
+  writer.Write(static_cast<uint32_t>(record.held_back.size()));
+  for (const Slot slot : record.held_back) writer.Write(slot);
+  writer.WriteBytes(record.surface);
+  writer.Finish();
+}
+
+absl::Status DecodeCalibration(std::string_view key, std::string_view value,
+                               CalibrationRecord* record) {
+  ValueReader reader(RecordKind::kCalibration, key, value);
+  RETURN_IF_ERROR(reader.status());
+  ByteReader& body = reader.body();
+  uint8_t stored = 0;
+  uint32_t held_back = 0;
+  const bool ok = body.ReadI64(&record->create_time_ms) && body.ReadU8(&stored) && stored <= 1 &&
+                  body.ReadU32(&held_back) && held_back <= limits::kCalibrationQueriesMax &&
+                  body.ReadArray(held_back, &record->held_back);
+  record->stored_queries = stored == 1;
+  record->surface = std::string(reader.Rest());
+  return reader.Finish(ok);
+}
+
 void EncodeAlias(std::string_view key, std::string_view collection, std::string* value) {
   ValueWriter writer(RecordKind::kAlias, key, value);
   writer.WriteBytes(collection);

@@ -58,6 +58,17 @@ absl::Status DecodeCounter(std::string_view key, std::string_view value, Counter
 void EncodeLastCodebook(std::string_view key, uint32_t version, std::string* value);
 absl::Status DecodeLastCodebook(std::string_view key, std::string_view value, uint32_t* version);
 
+// What searches were measured to find; the version of the codebook is in the key.
+struct CalibrationRecord {
+  int64_t create_time_ms = 0;
+  bool stored_queries = false;  // the queries were points of the collection
+  std::vector<Slot> held_back;  // slots whose points the codebook has not been trained on
+  std::string surface;          // as index/tune has it
+};
+void EncodeCalibration(std::string_view key, const CalibrationRecord& record, std::string* value);
+absl::Status DecodeCalibration(std::string_view key, std::string_view value,
+                               CalibrationRecord* record);
+
 // Of an alias, whose name is in the key: the name of its collection.
 void EncodeAlias(std::string_view key, std::string_view collection, std::string* value);
 absl::Status DecodeAlias(std::string_view key, std::string_view value,

@@ -73,6 +73,22 @@ struct PayloadIndexInfo {
   uint64_t memory_bytes = 0;
 };
 
+// What searches of a collection were measured to find.
+struct CalibrationInfo {
+  // For 10 neighbours.
+  struct Depth {
+    double recall = 0;
+    uint32_t nprobe = 0;
+    uint32_t rerank = 0;
+  };
+  uint32_t codebook_version = 0;
+  int64_t create_time_ms = 0;  // since the epoch
+  uint64_t points = 0;         // that were searched
+  uint32_t queries = 0;
+  bool stored_queries = false;  // the queries were points of the collection
+  std::vector<Depth> depths;    // by recall; without those that were not reached
+};
+
 enum class CollectionState { kUntrained, kTraining, kReady };
 
 struct CollectionInfo {
@@ -86,6 +102,7 @@ struct CollectionInfo {
   uint64_t sequence = 0;
   int64_t create_time_ms = 0;                     // since the epoch
   std::vector<PayloadIndexInfo> payload_indexes;  // by key
+  std::optional<CalibrationInfo> calibration;     // of the codebook in use
 };
 
 // What must be so of every point of an upsert, or nothing is written.
@@ -190,6 +207,8 @@ struct SearchRequest {
   uint32_t rerank = 0;                   // 0: the collection's default
   bool exact = false;
   bool no_rerank = false;
+  // The share of the neighbours to be found, in place of the four above.
+  std::optional<double> target_recall;
   PointFields fields;
   Filter filter;  // empty: every point
   bool explain = false;
@@ -235,8 +254,9 @@ struct SearchReport {
   SearchPlan plan = SearchPlan::kExact;
   uint64_t lists_scanned = 0;
   uint64_t codes_scanned = 0;
-  uint64_t candidates_reranked = 0;  // or compared exactly
-  bool exhausted = false;            // nothing was left to search: what is not here does not match
+  uint64_t candidates_reranked = 0;       // or compared exactly
+  std::optional<double> expected_recall;  // as calibrated; none where that tells nothing
+  bool exhausted = false;  // nothing was left to search: what is not here does not match
   // Of a filter.
   double selectivity = 1;              // the share of the points that match
   uint64_t matching = 0;               // points, or about how many
@@ -333,6 +353,11 @@ struct CodeRows {
   std::vector<uint32_t> lists;
   std::string codes;          // code_bytes a row
   std::vector<float> errors;  // of Encode's answer
+};
+
+struct CalibrateRequest {
+  std::string collection;
+  VectorsView queries;  // of any element type; none: points of the collection
 };
 
 struct TrainRequest {

@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "index/base/status_macros.h"
+#include "index/tune/recall_surface.h"
 #include "server/engine/records.h"
 #include "server/fsck/collection_check.h"
 
@@ -53,6 +54,14 @@ absl::Status Decode(std::string_view key, std::string_view value,
   return Decode(key, value, decode);
 }
 
+absl::Status ReadCalibration(std::string_view key, std::string_view value) {
+  CodebookKeyParts parts;
+  RETURN_IF_ERROR(ParseCalibrationKey(key, &parts));
+  CalibrationRecord record;
+  RETURN_IF_ERROR(DecodeCalibration(key, value, &record));
+  return RecallSurface::Parse(record.surface).status();
+}
+
 // A record of one collection.
 absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, uint32_t id,
                                   Catalog& catalog) {
@@ -77,6 +86,7 @@ absl::Status ReadCollectionRecord(std::string_view key, std::string_view value, 
   if (is_of(IndexChangesRange(id))) {
     return Decode(key, value, ParseIndexChangesKey, DecodeIndexChanges);
   }
+  if (is_of(CalibrationRange(id))) return ReadCalibration(key, value);
   if (is_of(DeletionRange(id))) return Decode(key, value, ParseDeletionKey, DecodeDeletion);
   if (is_of(RequestRange(id))) return Decode(key, value, ParseRequestKey, DecodeRequest);
   return absl::DataLossError("a record of an unknown kind");

@@ -95,6 +95,21 @@ absl::Status HandleDropPayloadIndex(Engine& engine, v1::DropPayloadIndexRequest&
   return engine.DropPayloadIndex(request.collection_name(), request.key());
 }
 
+absl::Status HandleCalibrate(Engine& engine, v1::CalibrateRequest& request,
+                             v1::Operation* response) {
+  RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
+  CalibrateRequest calibrate{.collection = request.collection_name()};
+  if (request.has_queries()) {
+    ASSIGN_OR_RETURN(const CollectionSpec spec,
+                     engine.DescribeCollection(request.collection_name()));
+    ASSIGN_OR_RETURN(calibrate.queries, ToVectors(request.queries(), "queries", spec.dimension,
+                                                  std::nullopt, limits::kCalibrationQueriesMax));
+  }
+  ASSIGN_OR_RETURN(const OperationInfo info, engine.Calibrate(calibrate));
+  FromOperationInfo(info, response);
+  return absl::OkStatus();
+}
+
 absl::Status HandleUpdateAliases(Engine& engine, v1::UpdateAliasesRequest& request,
                                  v1::UpdateAliasesResponse*) {
   if (request.actions().empty()) return InvalidField("actions", "is empty");
@@ -141,7 +156,8 @@ using RawService = Service::WithRawCallbackMethod_Create<
                     Service::WithRawCallbackMethod_ListAliases<
                         Service::WithRawCallbackMethod_Update<
                             Service::WithRawCallbackMethod_GetListStatistics<
-                                Service::Service>>>>>>>>>>;
+                                Service::WithRawCallbackMethod_Calibrate<
+                                    Service::Service>>>>>>>>>>>;
 
 class CollectionsService final : public RawService {
  public:
@@ -190,6 +206,12 @@ class CollectionsService final : public RawService {
     return RunUnary(env_, env_.admin_pool,
                     {"Collections.CreatePayloadIndex", context, request, response},
                     HandleCreatePayloadIndex);
+  }
+  grpc::ServerUnaryReactor* Calibrate(grpc::CallbackServerContext* context,
+                                      const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override {
+    return RunUnary(env_, env_.admin_pool, {"Collections.Calibrate", context, request, response},
+                    HandleCalibrate);
   }
   grpc::ServerUnaryReactor* DropPayloadIndex(grpc::CallbackServerContext* context,
                                              const grpc::ByteBuffer* request,

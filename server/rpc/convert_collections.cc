@@ -51,6 +51,20 @@ void FromIndexConfig(const IndexConfig& config, v1::IndexSpec* out) {
   out->set_default_rerank(config.default_rerank);
 }
 
+void FromCalibration(const CalibrationInfo& info, v1::Calibration* out) {
+  out->set_codebook_version(info.codebook_version);
+  FromTimeMs(info.create_time_ms, out->mutable_create_time());
+  out->set_points(info.points);
+  out->set_queries(info.queries);
+  out->set_stored_queries(info.stored_queries);
+  for (const CalibrationInfo::Depth& depth : info.depths) {
+    v1::CalibratedDepth* to = out->add_depths();
+    to->set_target_recall(depth.recall);
+    to->set_nprobe(depth.nprobe);
+    to->set_rerank(depth.rerank);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<IndexConfig> ToIndexConfig(const v1::IndexSpec& index) {
@@ -100,6 +114,7 @@ void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out) {
   for (const PayloadIndexInfo& index : info.payload_indexes) {
     FromPayloadIndexInfo(index, out->add_payload_indexes());
   }
+  if (info.calibration.has_value()) FromCalibration(*info.calibration, out->mutable_calibration());
 }
 
 void FromListStatistics(const ListStatistics& statistics, v1::GetListStatisticsResponse* out) {

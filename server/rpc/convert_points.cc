@@ -121,6 +121,7 @@ absl::StatusOr<SearchRequest> ToSearchRequest(const v1::SearchRequest& request,
   search.rerank = params.rerank();
   search.exact = params.exact();
   search.no_rerank = params.no_rerank();
+  if (params.has_target_recall()) search.target_recall = params.target_recall();
   ASSIGN_OR_RETURN(search.filter, ToFilter(request.filter(), "filter"));
   ASSIGN_OR_RETURN(search.fields, ToPointFields(request.with_payload(), request.with_vectors()));
   RETURN_IF_ERROR(CheckAtMost("offset", request.offset(), limits::kSearchLimitMax));
@@ -256,6 +257,9 @@ void FromGroupsReport(const SearchReport& report, v1::SearchGroupsResponse* out)
 
 void FromSearchResult(SearchResult&& result, v1::SearchResponse* out) {
   FromSearchReport(result.report, out);
+  if (result.report.expected_recall.has_value()) {
+    out->set_expected_recall(*result.report.expected_recall);
+  }
   out->mutable_results()->Reserve(static_cast<int>(result.hits.size()));
   for (std::vector<Hit>& row : result.hits) {
     auto* hits = out->add_results()->mutable_hits();

@@ -28,7 +28,7 @@ bool RunAlike(const SearchRequest& a, const SearchRequest& b) {
   return a.positive.empty() && b.positive.empty() && a.filter.empty() && b.filter.empty() &&
          a.ids.empty() && b.ids.empty() && a.collection == b.collection && a.limit == b.limit &&
          a.nprobe == b.nprobe && a.rerank == b.rerank && a.exact == b.exact &&
-         a.no_rerank == b.no_rerank && a.offset == b.offset &&
+         a.no_rerank == b.no_rerank && a.target_recall == b.target_recall && a.offset == b.offset &&
          a.score_threshold == b.score_threshold && !a.explain && !b.explain &&
          a.with_bounds == b.with_bounds && a.fields.payload == b.fields.payload &&
          a.fields.vector == b.fields.vector && a.vectors.type == b.vectors.type &&

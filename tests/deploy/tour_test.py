@@ -56,7 +56,8 @@ class Tour(unittest.TestCase):
         self.assertEqual(run.returncode, 0)
         outputs = [part.split("\n", 1) for part in run.stdout.split(MARK)[1:]]
         searches = [output for command, output in outputs if command.startswith("tessera search")]
-        filtered, grouped, like, ranged, bounded = (searches.pop(1) for _ in range(5))
+        asked, filtered, grouped, like, ranged, bounded = (searches.pop(1) for _ in range(6))
+        self.assertRegex(asked, r"expected_recall +0\.9[5-9]")
         self.assertIn("EXACT_MATCHING", filtered)
         self.assertIn("animal", filtered)
         self.assertEqual(grouped.count("category = "), 3)

@@ -81,6 +81,8 @@ void DecodeValue(uint8_t kind, std::string_view key, const std::string& value) {
     case 18:
       DecodeSlots(key, value);
       return RoundTrip<std::string_view>(key, value, DecodeDeletion, EncodeDeletion);
+    case 19:
+      return RoundTrip<CalibrationRecord>(key, value, DecodeCalibration, EncodeCalibration);
     default:
       return RoundTrip<SettingsRecordView>(key, value, DecodeSettings, EncodeSettings);
   }
@@ -103,6 +105,10 @@ void ParseKeys(std::string_view key) {
   CodebookKeyParts codebook;
   if (ParseCodebookKey(key, &codebook).ok()) {
     FUZZ_CHECK(CodebookKey(codebook.collection_id, codebook.version) == key);
+  }
+  CodebookKeyParts calibration;
+  if (ParseCalibrationKey(key, &calibration).ok()) {
+    FUZZ_CHECK(CalibrationKey(calibration.collection_id, calibration.version) == key);
   }
   CentroidKeyParts centroid;
   if (ParseCentroidKey(key, &centroid).ok()) {
@@ -127,7 +133,7 @@ void ParseKeys(std::string_view key) {
 // The first byte is the kind of record, the second the length of the key.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const auto kind = static_cast<uint8_t>(1 + data[0] % 18);
+  const auto kind = static_cast<uint8_t>(1 + data[0] % 19);
   std::string_view rest(reinterpret_cast<const char*>(data + 2), size - 2);
   const std::string_view key = rest.substr(0, data[1]);
   const std::string_view body = rest.substr(key.size());

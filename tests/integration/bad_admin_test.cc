@@ -122,6 +122,12 @@ TEST_F(BadAdminTest, NamesOfCollectionsThatAreNotThere) {
   ExpectRefused({
       NotFound("Get", [](Client& client) { return client.GetCollection("nonsense").status(); }),
       NotFound("Delete", [](Client& client) { return client.DeleteCollection("nonsense"); }),
+      NotFound("Calibrate",
+               [](Client& client) {
+                 v1::CalibrateRequest request;
+                 request.set_collection_name("nonsense");
+                 return client.Calibrate(request).status();
+               }),
       NotFound("Train", [=](Client& client) { return client.Train(train).status(); }),
       NotFound("Get codebook",
                [](Client& client) { return client.GetCodebook("nonsense", 0).status(); }),
@@ -136,6 +142,39 @@ TEST_F(BadAdminTest, NamesOfCollectionsThatAreNotThere) {
                [](Client& client) { return client.GetCodebook("trained", 99).status(); }),
       NotFound("export of a version that is not there",
                [](Client& client) { return ExportCodebook(client, "trained", 99).status(); }),
+  });
+}
+
+TEST_F(BadAdminTest, QueriesOfCalibrate) {
+  v1::CalibrateRequest good;
+  good.set_collection_name("trained");
+  *good.mutable_queries() = MakeVectors(Floats(kDimension));
+  const auto calibrate = [&](const char* name, const char* field, auto change) {
+    return Changed<v1::CalibrateRequest>(
+        name, field, good,
+        [](Client& client, const auto& request) { return client.Calibrate(request).status(); },
+        change);
+  };
+  BadInput untrained =
+      calibrate("not trained", "", [](auto& r) { r.set_collection_name("untrained"); });
+  untrained.code = absl::StatusCode::kFailedPrecondition;
+  untrained.reason = "CODEBOOK_NOT_TRAINED";
+  ExpectRefused({
+      untrained,
+      calibrate("wrong dimension", "queries.data",
+                [](auto& r) { *r.mutable_queries() = MakeVectors(Floats(kDimension - 1)); }),
+      calibrate("no queries", "queries", [](auto& r) { r.mutable_queries()->Clear(); }),
+      calibrate("NaN", "queries",
+                [](auto& r) {
+                  std::vector<float> values = Floats(kDimension);
+                  values[0] = std::numeric_limits<float>::quiet_NaN();
+                  *r.mutable_queries() = MakeVectors(values);
+                }),
+      calibrate("too many queries", "queries.data",
+                [](auto& r) {
+                  *r.mutable_queries() =
+                      MakeVectors(Floats((limits::kCalibrationQueriesMax + 1) * kDimension));
+                }),
   });
 }
 

@@ -249,6 +249,17 @@ TEST_F(BadPointsTest, Searches) {
              [](auto& r) { r.mutable_params()->set_nprobe(limits::kListsMax + 1); }),
       Search("rerank over the limit", "params.rerank",
              [](auto& r) { r.mutable_params()->set_rerank(limits::kRerankMax + 1); }),
+      Search("a recall of nothing", "params.target_recall",
+             [](auto& r) { r.mutable_params()->set_target_recall(0); }),
+      Search("a recall of more than all", "params.target_recall",
+             [](auto& r) { r.mutable_params()->set_target_recall(1.001); }),
+      Search("a recall that is no number", "params.target_recall",
+             [](auto& r) { r.mutable_params()->set_target_recall(kNan); }),
+      Search("a recall and a depth", "params.target_recall",
+             [](auto& r) {
+               r.mutable_params()->set_target_recall(0.9);
+               r.mutable_params()->set_nprobe(7);
+             }),
       Search("no collection name", "collection_name", [](auto& r) { r.clear_collection_name(); }),
       Search("an empty id", "ids.str[0]",
              [](auto& r) {

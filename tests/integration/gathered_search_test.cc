@@ -34,6 +34,7 @@ TEST(GatheredSearch, AnswersAreThoseOfSearchesAlone) {
     // Different limits and parameters, so that some agree and some do not.
     v1::SearchRequest request = MakeSearch(kWords, words.Query(query), query % 3 == 0 ? 10 : 20);
     if (query % 7 == 0) request.mutable_params()->set_nprobe(64);
+    if (query % 7 == 1) request.mutable_params()->set_target_recall(query % 2 == 0 ? 0.6 : 0.99);
     return request;
   };
   for (size_t query = 0; query < words.query_count(); ++query) {

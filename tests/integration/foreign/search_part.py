@@ -28,6 +28,34 @@ class SearchPart(Case):
             self.assertEqual(hit.payload, Context.payloads[hit.id.num])
             self.assertEqual(hit.vector.data, Context.halves[hit.id.num].tobytes())
 
+    def test_6b_search_for_a_recall(self):
+        calibrate = Context.collections.CalibrateRequest(collection_name="words")
+        for query in Context.queries[::2]:
+            calibrate.queries.values.extend(query)
+        self.succeeded(self.collections.Calibrate(calibrate))
+        words = self.collections.Get(
+            Context.collections.GetCollectionRequest(collection_name="words"))
+        self.assertEqual(words.calibration.queries, len(Context.queries[::2]))
+        self.assertFalse(words.calibration.stored_queries)
+        request = Context.points.SearchRequest(collection_name="words", limit=10)
+        recalls = []
+        for target in (0.7, 0.9, 0.97):
+            request.params.target_recall = target
+            found = 0
+            for query in Context.queries:
+                del request.vectors.values[:]
+                request.vectors.values.extend(query)
+                answer = self.points.Search(request)
+                self.assertGreaterEqual(answer.expected_recall, target - 1e-6)
+                found += len({hit.id.num for hit in answer.results[0].hits}
+                             & set(self.truth(query, 10)))
+            recalls.append(found / (10 * len(Context.queries)))
+            self.assertGreaterEqual(recalls[-1], target - 0.04)
+        self.assertEqual(recalls, sorted(recalls))
+        request.params.target_recall = 1.5
+        self.assertEqual(error_of(lambda: self.points.Search(request))[2],
+                         ["params.target_recall"])
+
     def test_7c_facet_groups_recommend_batch(self):
         points = Context.points
         counts = collections.Counter(json.loads(p)["category"] for p in Context.payloads)

@@ -29,6 +29,9 @@ TEST(RecordKeysTest, GoldenBytes) {
   EXPECT_EQ(Hex(IndexChangesKey(7, 0x0102)),
             "696e6465785f6368616e6765732f000000070000000000000102");
   EXPECT_EQ(Hex(DeletionKey({7, 0x0102, 3})), "64656c6574696f6e2f00000007000000000000010200000003");
+  EXPECT_EQ(Hex(CalibrationKey(7, 0x01020304)), "63616c6962726174696f6e2f0000000701020304");
+  EXPECT_EQ(CollectionOfMetaKey(CalibrationKey(7, 1)), 7u);
+  EXPECT_EQ(Hex(CalibrationRange(7).end), "63616c6962726174696f6e2f00000008");
   EXPECT_EQ(CollectionOfMetaKey(DeletionKey({7, 0x0102, 3})), 7u);
   EXPECT_EQ(CollectionOfMetaKey(IndexPartKey({7, 2, 1, 0})), 7u);
   EXPECT_EQ(Hex(KindOfMetaKey(IndexPartKey({7, 2, 1, 0})).end), "696e6465785f706172742f00000008");

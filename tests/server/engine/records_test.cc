@@ -138,6 +138,17 @@ std::vector<Case> Cases() {
   std::vector<Case> cases = MetaCases();
   const auto add = [&](auto&&... parts) { cases.push_back(MakeCase(parts...)); };
   add(
+      "calibration", CalibrationKey(7, 1), "010068e5cf8b01000001020000000300000004030201739dff926a",
+      [](K k, V v) {
+        EncodeCalibration(k,
+                          {.create_time_ms = 1'700'000'000'000,
+                           .stored_queries = true,
+                           .held_back = {3, 0x01020304},
+                           .surface = "s"},
+                          v);
+      },
+      Decoder(DecodeCalibration));
+  add(
       "codebook", CodebookKey(7, 3), "01010000000000000003616263636f6465626f6f6b9898bc08",
       [](K k, V v) {
         EncodeCodebook(k, {.create_time_ms = 1, .content_hash = "abc", .bytes = "codebook"}, v);

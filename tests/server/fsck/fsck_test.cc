@@ -88,9 +88,9 @@ TEST_F(FsckTest, WholeStoreIsClean) {
   EXPECT_EQ(report.collections, 2u);
   EXPECT_EQ(report.points, kPoints);
   EXPECT_EQ(report.leftover_records, 0u);
-  // Point, id and code of each; format, next id, two catalogs and counters; a codebook and its
-  // version.
-  EXPECT_EQ(report.records, 3 * kPoints + 2 + 2 * 2 + 2);
+  // Point, id and code of each; format, next id, two catalogs and counters; a codebook, its
+  // version and calibration.
+  EXPECT_EQ(report.records, 3 * kPoints + 2 + 2 * 2 + 3);
 }
 
 TEST_F(FsckTest, FindsADamagedPoint) {
@@ -275,6 +275,19 @@ TEST_F(FsckTest, FindsACodebookWhoseVersionWasNeverGiven) {
   Plant(
       [](Store&, StoreBatch& batch) { batch.Delete(Family::kMeta, LastCodebookKey(kCollection)); });
   EXPECT_TRUE(Check().ok());
+}
+
+TEST_F(FsckTest, FindsADamagedCalibration) {
+  ExpectFound("calibration record", [](Store& store, StoreBatch& batch) {
+    const std::string key = CalibrationKey(kCollection, 1);
+    batch.Put(Family::kMeta, key, Flipped(Read(store, Family::kMeta, key)));
+  });
+  ExpectFound("recall surface", [](Store&, StoreBatch& batch) {
+    const std::string key = CalibrationKey(kCollection, 1);
+    std::string value;
+    EncodeCalibration(key, {.surface = "nonsense"}, &value);
+    batch.Put(Family::kMeta, key, value);
+  });
 }
 
 TEST_F(FsckTest, FindsDamageOfTheCatalog) {

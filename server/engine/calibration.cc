@@ -1,0 +1,52 @@
+#include "server/engine/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "index/base/limits.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint64_t kDescribedNeighbors = 10;
+constexpr double kDescribedRecalls[] = {0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995};
+
+// As points become more, more of them are as far as the true neighbours, and candidates with them:
+// so many times as many (index/ivf/README.md).
+double CandidateGrowth(const RecallSurface& surface, uint64_t points) {
+  return std::sqrt(
+      std::max(1.0, static_cast<double>(points) / static_cast<double>(surface.points())));
+}
+
+}  // namespace
+
+std::optional<SearchDepth> Calibration::DepthFor(uint64_t k, double recall, uint64_t points,
+                                                 const DepthCost& cost) const {
+  std::optional<SearchDepth> depth = surface.Cheapest(k, recall, cost);
+  if (!depth.has_value()) return std::nullopt;
+  const double rerank = depth->rerank * CandidateGrowth(surface, points);
+  depth->rerank = static_cast<uint32_t>(std::min<double>(std::ceil(rerank), limits::kRerankMax));
+  return depth;
+}
+
+std::optional<double> Calibration::RecallOf(uint64_t k, const SearchDepth& depth,
+                                            uint64_t points) const {
+  const double rerank = depth.rerank / CandidateGrowth(surface, points);
+  return surface.Share(k, {depth.nprobe, static_cast<uint32_t>(std::max(rerank, 1.0))});
+}
+
+CalibrationInfo Describe(const Calibration& calibration, uint64_t points, const DepthCost& cost) {
+  CalibrationInfo info;
+  info.codebook_version = calibration.codebook_version;
+  info.create_time_ms = calibration.create_time_ms;
+  info.points = calibration.surface.points();
+  info.queries = calibration.surface.queries();
+  info.stored_queries = calibration.stored_queries;
+  for (const double recall : kDescribedRecalls) {
+    const auto depth = calibration.DepthFor(kDescribedNeighbors, recall, points, cost);
+    if (depth.has_value()) info.depths.push_back({recall, depth->nprobe, depth->rerank});
+  }
+  return info;
+}
+
+}  // namespace tessera

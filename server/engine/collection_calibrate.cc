@@ -1,0 +1,255 @@
+// Calibration: how deep searches must go for the recall that they ask for, measured.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "index/base/top_k.h"
+#include "index/ivf/lists_snapshot.h"
+#include "index/simd/convert.h"
+#include "index/simd/exact.h"
+#include "index/tune/measure_recall.h"
+#include "server/engine/collection.h"
+#include "server/engine/collection_spec.h"
+#include "server/engine/errors.h"
+
+namespace tessera {
+namespace {
+
+// Bytes of vectors that all queries together are compared with, about: some seconds' worth. That is
+// as many queries, within these bounds.
+constexpr uint64_t kComparedBytes = 50'000'000'000;
+constexpr uint64_t kQueriesLeast = 128;
+constexpr uint64_t kQueriesMost = 1'000;
+// Of the points that were held back from training, so many that are left tell more than others.
+constexpr uint64_t kHeldBackLeast = 100;
+// Queries that one thread compares with all vectors in one pass, and rows that are compared with
+// all of them before the next are touched.
+constexpr size_t kQueriesOfPass = 64;
+constexpr size_t kBlockRows = 128;
+constexpr size_t kNeighborsMost = RecallSurface::kNeighbors.back();
+
+// Up to `count` slots below `end` that have points, spread evenly.
+std::vector<Slot> SpreadSlots(const SlotSet& dead, Slot end, uint64_t count) {
+  std::vector<Slot> slots;
+  Slot next = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    Slot slot = std::max(next, static_cast<Slot>(i * end / count));
+    while (slot < end && dead.Contains(slot)) ++slot;
+    if (slot >= end) break;
+    slots.push_back(slot);
+    next = slot + 1;
+  }
+  return slots;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Calibration>> Collection::MeasureCalibration(
+    const CollectionView& view, const MeasuredLists& measured, const CalibrationQueries& queries,
+    ProgressObserver& observer) const {
+  uint64_t live = 0;
+  for (Slot slot = 0; slot < measured.slot_end; ++slot) live += !view.dead->Contains(slot);
+  if (live < 2) return nullptr;
+  MatrixView vectors = queries.given;
+  Matrix stored;
+  std::vector<Slot> own;
+  if (vectors.rows == 0) {
+    own = ChooseQueries(view, measured.slot_end, live, queries.held_back);
+    ASSIGN_OR_RETURN(stored, FloatsOf(&own));
+    vectors = stored.view().Rows(0, own.size());
+  }
+  std::vector<std::vector<Slot>> nearest(vectors.rows);
+  RETURN_IF_ERROR(TrueNeighbors(view, measured.slot_end, vectors, observer, nearest));
+  for (size_t q = 0; q < own.size(); ++q) std::erase(nearest[q], own[q]);
+  bool has_neighbors = false;
+  for (std::vector<Slot>& near : nearest) {
+    near.resize(std::min(near.size(), kNeighborsMost));
+    has_neighbors = has_neighbors || !near.empty();
+  }
+  if (!has_neighbors) return nullptr;  // deleted meanwhile
+  ASSIGN_OR_RETURN(RecallSurface surface,
+                   MeasureRecall(*measured.lists, *view.dead, live, {vectors, nearest, own},
+                                 executor_, &observer));
+  return std::make_shared<Calibration>(Calibration{measured.codebook_version,
+                                                   absl::ToUnixMillis(absl::Now()), !own.empty(),
+                                                   queries.held_back, std::move(surface)});
+}
+
+// Points that the codebook has been trained on are found more easily than queries are: centroids
+// have come to lie near them and their neighbours.
+std::vector<Slot> Collection::ChooseQueries(const CollectionView& view, Slot slot_end,
+                                            uint64_t live, std::span<const Slot> held_back) const {
+  std::vector<Slot> chosen;
+  for (const Slot slot : held_back) {
+    if (slot < slot_end && !view.dead->Contains(slot)) chosen.push_back(slot);
+  }
+  if (chosen.size() >= std::min(live, kHeldBackLeast)) return chosen;
+  const uint64_t affordable = kComparedBytes / (live * vector_bytes());
+  return SpreadSlots(*view.dead, slot_end,
+                     std::min(live, std::clamp(affordable, kQueriesLeast, kQueriesMost)));
+}
+
+// As an exact search orders them. One more than are measured: a query may be stored.
+absl::Status Collection::TrueNeighbors(const CollectionView& view, Slot slot_end,
+                                       MatrixView queries, ProgressObserver& observer,
+                                       std::span<std::vector<Slot>> nearest) const {
+  const auto compare = [&](size_t begin, size_t end) -> absl::Status {
+    std::vector<ExactScorer> scorers;
+    std::vector<TopK> best;
+    for (size_t q = begin; q < end; ++q) {
+      scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
+      best.emplace_back(kNeighborsMost + 1, ById());
+    }
+    std::vector<float> distances(kBlockRows);
+    RETURN_IF_ERROR(
+        ForEachLiveRow(view, 0, slot_end, kBlockRows,
+                       [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
+                         for (size_t q = 0; q < scorers.size(); ++q) {
+                           scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
+                           best[q].Push(distances.data(), slots.data(), slots.size());
+                         }
+                         return absl::OkStatus();
+                       }));
+    for (size_t q = begin; q < end; ++q) {
+      for (const Neighbor& near : best[q - begin].Take()) nearest[q].push_back(near.slot);
+    }
+    return absl::OkStatus();
+  };
+  const size_t step = kQueriesOfPass * executor_.Parallelism();
+  for (size_t first = 0; first < queries.rows; first += step) {
+    if (!observer.OnProgress("comparing", first, queries.rows)) {
+      return absl::CancelledError("cancelled while comparing");
+    }
+    absl::Mutex mutex;
+    absl::Status status;
+    executor_.ParallelFor(std::min(step, queries.rows - first), kQueriesOfPass,
+                          [&](size_t begin, size_t end) {
+                            const absl::Status compared = compare(first + begin, first + end);
+                            absl::MutexLock lock(&mutex);
+                            status.Update(compared);
+                          });
+    RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Matrix> Collection::CheckCalibrate(VectorsView queries) const {
+  if (view()->codebook == nullptr) return NotTrained();
+  if (points() < 2) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "TOO_FEW_POINTS",
+                           absl::StrCat("collection ", spec_.name, " has ", points(),
+                                        " points; a calibration needs two at least"));
+  }
+  Matrix floats;
+  if (queries.rows == 0) return floats;
+  if (queries.rows > limits::kCalibrationQueriesMax) {
+    return InvalidField("queries", absl::StrCat("has ", queries.rows, " rows, the limit is ",
+                                                limits::kCalibrationQueriesMax));
+  }
+  RETURN_IF_ERROR(WidenVectors(queries, "queries", &floats));
+  return floats;
+}
+
+absl::Status Collection::Calibrate(const Matrix& queries, Operations::Context& operation) {
+  const std::shared_ptr<const CollectionView> now = view();
+  if (now->codebook == nullptr) return NotTrained();
+  CalibrationQueries with = {queries, {}};
+  if (now->calibration != nullptr) with.held_back = now->calibration->held_back;
+  ASSIGN_OR_RETURN(std::shared_ptr<const Calibration> calibration,
+                   MeasureCalibration(*now, {now->lists, now->codebook_version, now->slot_end},
+                                      with, operation));
+  return KeepCalibration(std::move(calibration));
+}
+
+absl::Status Collection::KeepCalibration(std::shared_ptr<const Calibration> calibration) {
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    if (calibration == nullptr || calibration->codebook_version != codebook_version_) {
+      return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "COLLECTION_CHANGED",
+                             absl::StrCat("collection ", spec_.name,
+                                          " was trained or emptied while it was calibrated"));
+    }
+    auto batch = store_.NewBatch();
+    PutCalibration(*calibration, *batch);
+    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    calibration_ = std::move(calibration);
+    Publish();
+    return absl::OkStatus();
+  });
+}
+
+void Collection::PutCalibration(const Calibration& calibration, StoreBatch& batch) const {
+  const std::string key = CalibrationKey(id_, calibration.codebook_version);
+  std::string value;
+  EncodeCalibration(key,
+                    {calibration.create_time_ms, calibration.stored_queries, calibration.held_back,
+                     calibration.surface.Serialize()},
+                    &value);
+  batch.Put(Family::kMeta, key, value);
+}
+
+// What is damaged is as good as not there: it can be measured again.
+absl::StatusOr<std::shared_ptr<const Calibration>> Collection::ReadCalibration(
+    uint32_t codebook_version) const {
+  const std::string key = CalibrationKey(id_, codebook_version);
+  ASSIGN_OR_RETURN(const std::optional<std::string> value, store_.Get(Family::kMeta, key));
+  if (!value.has_value()) return nullptr;
+  CalibrationRecord record;
+  const absl::Status status = DecodeCalibration(key, *value, &record);
+  absl::StatusOr<RecallSurface> surface =
+      status.ok() ? RecallSurface::Parse(record.surface) : absl::StatusOr<RecallSurface>(status);
+  if (!surface.ok()) {
+    Log(absl::StrCat("collection ", spec_.name, ": the calibration of codebook ", codebook_version,
+                     " is damaged, and is to be measured again: ", surface.status().message()));
+    return nullptr;
+  }
+  return std::make_shared<Calibration>(
+      Calibration{codebook_version, record.create_time_ms, record.stored_queries,
+                  std::move(record.held_back), *std::move(surface)});
+}
+
+SearchRequest Collection::WithDepth(const CollectionView& view,
+                                    const SearchRequest& request) const {
+  SearchRequest with_depth = request;
+  std::optional<SearchDepth> depth;
+  if (view.calibration != nullptr && *request.target_recall < 1) {
+    depth = view.calibration->DepthFor(request.offset + request.limit, *request.target_recall,
+                                       points(), CostOf(view));
+  }
+  if (depth.has_value()) {
+    with_depth.nprobe = depth->nprobe;
+    with_depth.rerank = depth->rerank;
+  } else {
+    with_depth.exact = true;
+  }
+  return with_depth;
+}
+
+DepthCost Collection::CostOf(const CollectionView& view) const {
+  const double entries =
+      static_cast<double>(view.lists->size()) / static_cast<double>(view.codebook->nlist());
+  return {entries * EntryNs(view.codebook->code_bytes()),
+          CandidateNs(RerankSourceOf(view.settings->index.vectors), vector_bytes())};
+}
+
+// What a search may say of its recall.
+std::optional<double> Collection::ExpectedRecall(const SearchRequest& request,
+                                                 const CollectionView& view,
+                                                 SearchPlan plan) const {
+  if (plan == SearchPlan::kExact || plan == SearchPlan::kExactMatching) return 1.0;
+  if (plan != SearchPlan::kLists || request.no_rerank || view.calibration == nullptr) {
+    return std::nullopt;
+  }
+  const uint64_t k = request.offset + request.limit;
+  const IvfSearchParams params = SearchParams(request, view, k);
+  const SearchDepth depth = {static_cast<uint32_t>(params.nprobe),
+                             static_cast<uint32_t>(params.rerank)};
+  return view.calibration->RecallOf(k, depth, points());
+}
+
+}  // namespace tessera
