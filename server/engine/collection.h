@@ -196,6 +196,11 @@ class Collection {
   // once go_on() is false. One thread at a time.
   void KeepIndexContents(absl::Time quiet_since, const std::function<bool()>& go_on);
 
+  // Calibrates, beside searches and writes, if the codebook in use has no calibration, or the
+  // collection has outgrown it; sooner without a write since `quiet_since`. Leaves it once go_on()
+  // is false. One thread at a time.
+  void StayCalibrated(absl::Time quiet_since, const std::function<bool()>& go_on);
+
   // Trains a codebook on the points and installs it. Long: run as an operation.
   absl::Status Train(const TrainRequest& request, Operations::Context& operation);
   // FAILED_PRECONDITION if Train could not even start with these parameters now.
@@ -217,7 +222,7 @@ class Collection {
   // Measures how deep searches must go for the recall that they ask for, with `queries`, or with
   // stored vectors where there are none. Long. FAILED_PRECONDITION if the collection is not
   // trained.
-  absl::Status Calibrate(const Matrix& queries, Operations::Context& operation);
+  absl::Status Calibrate(const Matrix& queries, ProgressObserver& observer);
   // INVALID_ARGUMENT if these cannot be queries, FAILED_PRECONDITION if Calibrate could not start.
   absl::StatusOr<Matrix> CheckCalibrate(VectorsView queries) const;
 
@@ -538,6 +543,7 @@ class Collection {
   // Null if there is none, or it is damaged.
   absl::StatusOr<std::shared_ptr<const Calibration>> ReadCalibration(
       uint32_t codebook_version) const;
+  bool IsCalibrationDue(bool quiet) const;
   // The request with the depth that the recall which it asks for takes.
   SearchRequest WithDepth(const CollectionView& view, const SearchRequest& request) const;
   DepthCost CostOf(const CollectionView& view) const;
@@ -663,6 +669,8 @@ class Collection {
   std::optional<std::vector<PayloadIndexSpec>> stored_indexes_{std::in_place};
   uint32_t index_contents_number_ = 0;
   absl::Time index_contents_retry_ = absl::InfinitePast();  // the last attempt has failed
+
+  absl::Time calibration_retry_ = absl::InfinitePast();  // of the thread that calls StayCalibrated
 
   mutable FilterCache filter_cache_;
   WriteQueue queue_;

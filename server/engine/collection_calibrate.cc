@@ -1,11 +1,13 @@
 // Calibration: how deep searches must go for the recall that they ask for, measured.
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/base/top_k.h"
@@ -27,10 +29,17 @@ constexpr uint64_t kQueriesLeast = 128;
 constexpr uint64_t kQueriesMost = 1'000;
 // Of the points that were held back from training, so many that are left tell more than others.
 constexpr uint64_t kHeldBackLeast = 100;
-// Queries that one thread compares with all vectors in one pass, and rows that are compared with
-// all of them before the next are touched.
-constexpr size_t kQueriesOfPass = 64;
+// Vectors that all queries are compared with before the next are read: from a disk they come once.
+constexpr size_t kStepBytes = size_t{64} << 20;
+// Queries that one thread compares with them in one go, and rows that it compares with all of these
+// before it touches the next.
+constexpr size_t kQueriesAtOnce = 64;
 constexpr size_t kBlockRows = 128;
+// A calibration with points serves until there are so many times as many, while writes come or
+// else.
+constexpr uint64_t kOutgrownBusy = 4;
+constexpr uint64_t kOutgrownQuiet = 2;
+constexpr absl::Duration kRetryPause = absl::Minutes(10);
 constexpr size_t kNeighborsMost = RecallSurface::kNeighbors.back();
 
 // Up to `count` slots below `end` that have points, spread evenly.
@@ -46,6 +55,16 @@ std::vector<Slot> SpreadSlots(const SlotSet& dead, Slot end, uint64_t count) {
   }
   return slots;
 }
+
+// Cancels once go_on() is false.
+class UntilStopped final : public ProgressObserver {
+ public:
+  explicit UntilStopped(const std::function<bool()>& go_on) : go_on_(go_on) {}
+  bool OnProgress(const char*, size_t, size_t) override { return go_on_(); }
+
+ private:
+  const std::function<bool()>& go_on_;
+};
 
 }  // namespace
 
@@ -98,42 +117,43 @@ std::vector<Slot> Collection::ChooseQueries(const CollectionView& view, Slot slo
 absl::Status Collection::TrueNeighbors(const CollectionView& view, Slot slot_end,
                                        MatrixView queries, ProgressObserver& observer,
                                        std::span<std::vector<Slot>> nearest) const {
-  const auto compare = [&](size_t begin, size_t end) -> absl::Status {
-    std::vector<ExactScorer> scorers;
-    std::vector<TopK> best;
-    for (size_t q = begin; q < end; ++q) {
-      scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
-      best.emplace_back(kNeighborsMost + 1, ById());
-    }
+  std::vector<ExactScorer> scorers;
+  std::vector<TopK> best;
+  for (size_t q = 0; q < queries.rows; ++q) {
+    scorers.emplace_back(spec_.metric, spec_.element_type, queries.row(q));
+    best.emplace_back(kNeighborsMost + 1, ById());
+  }
+  const auto compare = [&](Slot begin, Slot end, size_t first, size_t last) {
     std::vector<float> distances(kBlockRows);
-    RETURN_IF_ERROR(
-        ForEachLiveRow(view, 0, slot_end, kBlockRows,
-                       [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
-                         for (size_t q = 0; q < scorers.size(); ++q) {
-                           scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
-                           best[q].Push(distances.data(), slots.data(), slots.size());
-                         }
-                         return absl::OkStatus();
-                       }));
-    for (size_t q = begin; q < end; ++q) {
-      for (const Neighbor& near : best[q - begin].Take()) nearest[q].push_back(near.slot);
-    }
-    return absl::OkStatus();
+    return ForEachLiveRow(view, begin, end, kBlockRows,
+                          [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
+                            for (size_t q = first; q < last; ++q) {
+                              scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
+                              best[q].Push(distances.data(), slots.data(), slots.size());
+                            }
+                            return absl::OkStatus();
+                          });
   };
-  const size_t step = kQueriesOfPass * executor_.Parallelism();
-  for (size_t first = 0; first < queries.rows; first += step) {
-    if (!observer.OnProgress("comparing", first, queries.rows)) {
+  const size_t threads = executor_.Parallelism();
+  const size_t queries_at_once =
+      std::clamp<size_t>((queries.rows + threads - 1) / threads, 1, kQueriesAtOnce);
+  const auto step = static_cast<Slot>(std::max(kBlockRows, kStepBytes / vector_bytes()));
+  for (Slot begin = 0; begin < slot_end; begin += std::min(step, slot_end - begin)) {
+    if (!observer.OnProgress("comparing", begin, slot_end)) {
       return absl::CancelledError("cancelled while comparing");
     }
+    const Slot end = begin + std::min(step, slot_end - begin);
     absl::Mutex mutex;
     absl::Status status;
-    executor_.ParallelFor(std::min(step, queries.rows - first), kQueriesOfPass,
-                          [&](size_t begin, size_t end) {
-                            const absl::Status compared = compare(first + begin, first + end);
-                            absl::MutexLock lock(&mutex);
-                            status.Update(compared);
-                          });
+    executor_.ParallelFor(queries.rows, queries_at_once, [&](size_t first, size_t last) {
+      const absl::Status compared = compare(begin, end, first, last);
+      absl::MutexLock lock(&mutex);
+      status.Update(compared);
+    });
     RETURN_IF_ERROR(status);
+  }
+  for (size_t q = 0; q < queries.rows; ++q) {
+    for (const Neighbor& near : best[q].Take()) nearest[q].push_back(near.slot);
   }
   return absl::OkStatus();
 }
@@ -155,15 +175,38 @@ absl::StatusOr<Matrix> Collection::CheckCalibrate(VectorsView queries) const {
   return floats;
 }
 
-absl::Status Collection::Calibrate(const Matrix& queries, Operations::Context& operation) {
+absl::Status Collection::Calibrate(const Matrix& queries, ProgressObserver& observer) {
   const std::shared_ptr<const CollectionView> now = view();
   if (now->codebook == nullptr) return NotTrained();
   CalibrationQueries with = {queries, {}};
   if (now->calibration != nullptr) with.held_back = now->calibration->held_back;
-  ASSIGN_OR_RETURN(std::shared_ptr<const Calibration> calibration,
-                   MeasureCalibration(*now, {now->lists, now->codebook_version, now->slot_end},
-                                      with, operation));
+  ASSIGN_OR_RETURN(
+      std::shared_ptr<const Calibration> calibration,
+      MeasureCalibration(*now, {now->lists, now->codebook_version, now->slot_end}, with, observer));
   return KeepCalibration(std::move(calibration));
+}
+
+void Collection::StayCalibrated(absl::Time quiet_since, const std::function<bool()>& go_on) {
+  if (dropped_.load() || absl::Now() < calibration_retry_) return;
+  const bool quiet = absl::FromUnixMillis(last_write_ms_.load()) < quiet_since;
+  if (!IsCalibrationDue(quiet)) return;
+  UntilStopped observer(go_on);
+  const absl::Time start = absl::Now();
+  const absl::Status status = Calibrate(Matrix(), observer);
+  if (absl::IsCancelled(status) || dropped_.load()) return;
+  calibration_retry_ = absl::Now() + kRetryPause;
+  Log(absl::StrCat("collection ", spec_.name, ": calibrated anew in ",
+                   absl::FormatDuration(absl::Now() - start), ": ", status.ToString()));
+}
+
+// What was measured with queries of its own is not replaced by what points tell.
+bool Collection::IsCalibrationDue(bool quiet) const {
+  const std::shared_ptr<const CollectionView> now = view();
+  if (now->codebook == nullptr || points() < 2) return false;
+  if (now->calibration == nullptr) return true;
+  const uint64_t outgrown = quiet ? kOutgrownQuiet : kOutgrownBusy;
+  return now->calibration->stored_queries &&
+         points() / outgrown >= now->calibration->surface.points();
 }
 
 absl::Status Collection::KeepCalibration(std::shared_ptr<const Calibration> calibration) {

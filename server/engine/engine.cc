@@ -328,7 +328,9 @@ bool EngineImpl::MaintainDisk() {
         collection->HasLeftovers()) {
       list_maintenance_.Wake();
     }
-    collection->KeepIndexContents(quiet_since, [this] { return !closing_.load(); });
+    const auto go_on = [this] { return !closing_.load(); };
+    collection->KeepIndexContents(quiet_since, go_on);
+    collection->StayCalibrated(quiet_since, go_on);
     if (!collection->HasSpareDisk(quiet_since)) continue;
     if (absl::Status status = collection->CompactDisk(&closing_); !status.ok()) {
       if (!absl::IsCancelled(status))
