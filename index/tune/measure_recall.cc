@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "index/base/check.h"
 #include "index/base/status_macros.h"
@@ -63,17 +64,18 @@ class Measurement {
         deleted_(deleted),
         queries_(queries),
         list_of_(ListOfSlots(lists)),
-        meter_(points, static_cast<uint32_t>(lists.nlist())) {}
+        meter_(points, static_cast<uint32_t>(lists.nlist())),
+        grid_(meter_.grid()) {}
 
   // Thread-safe.
-  absl::Status Search(size_t begin, size_t end) {
+  absl::Status Search(size_t begin, size_t end) ABSL_LOCKS_EXCLUDED(mutex_) {
     std::vector<std::vector<Neighbor>> found(end - begin);
     // One more, in place of a query that is stored.
-    const IvfSearchParams params{.k = meter_.candidates() + size_t{1}, .nprobe = lists_.nlist()};
+    const IvfSearchParams params{.k = grid_.reranks.back() + size_t{1}, .nprobe = lists_.nlist()};
     IvfSearchStats stats;
     RETURN_IF_ERROR(SearchIvf(lists_, queries_.vectors.Rows(begin, end - begin), params, deleted_,
                               /*vectors=*/nullptr, found, &stats));
-    ListOrder order(lists_, meter_.grid().nprobes);
+    ListOrder order(lists_, grid_.nprobes);
     std::vector<uint32_t> first_of_lists, first_nprobes;
     std::vector<Slot> slots;
     for (size_t q = begin; q < end; ++q) {
@@ -83,7 +85,7 @@ class Measurement {
       first_nprobes.clear();
       for (const Neighbor& candidate : found[q - begin]) {
         if (!queries_.own.empty() && candidate.slot == queries_.own[q]) continue;
-        if (slots.size() == meter_.candidates()) break;
+        if (slots.size() == grid_.reranks.back()) break;
         slots.push_back(candidate.slot);
         first_nprobes.push_back(first_of_lists[list_of_[candidate.slot]]);
       }
@@ -93,7 +95,7 @@ class Measurement {
     return absl::OkStatus();
   }
 
-  RecallSurface Surface() {
+  RecallSurface Surface() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     return meter_.Surface();
   }
@@ -104,7 +106,8 @@ class Measurement {
   const RecallQueries& queries_;
   const std::vector<uint32_t> list_of_;
   absl::Mutex mutex_;
-  RecallMeter meter_;  // what it adds up is guarded by the mutex
+  RecallMeter meter_ ABSL_GUARDED_BY(mutex_);
+  const RecallSurface::Grid grid_;  // of meter_
 };
 
 }  // namespace

@@ -15,6 +15,10 @@ namespace {
 constexpr double kNprobeStep = 1.25;
 constexpr double kRerankStep = 1.4;
 
+constexpr double kFixed = 4'294'967'296;
+
+uint64_t ToFixed(double share) { return static_cast<uint64_t>(std::llround(share * kFixed)); }
+
 // 1, ..., last: each `step` times as much as the one before it, but one more at least.
 std::vector<uint32_t> Steps(uint32_t last, double step) {
   std::vector<uint32_t> steps;
@@ -93,8 +97,8 @@ void RecallMeter::Add(const QueryOutcome& query) {
         of_nprobe += hits[p * reranks + r];
         const double share = static_cast<double>(of_nprobe) / static_cast<double>(wanted);
         Sums& sums = sums_[k * grid_.depths() + p * reranks + r];
-        sums.shares += share;
-        sums.squares += share * share;
+        sums.shares += ToFixed(share);
+        sums.squares += ToFixed(share * share);
       }
     }
   }
@@ -106,8 +110,9 @@ RecallSurface RecallMeter::Surface() const {
   std::vector<RecallSurface::Measured> shares;
   shares.reserve(sums_.size());
   for (const Sums& sums : sums_) {
-    const double mean = sums.shares / n;
-    const double variance = std::max(0.0, sums.squares / n - mean * mean);
+    const double mean = static_cast<double>(sums.shares) / kFixed / n;
+    const double variance =
+        std::max(0.0, static_cast<double>(sums.squares) / kFixed / n - mean * mean);
     shares.push_back(
         {static_cast<float>(std::min(mean, 1.0)), static_cast<float>(std::sqrt(variance / n))});
   }

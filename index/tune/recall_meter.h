@@ -28,8 +28,7 @@ class RecallMeter {
   // `points` in `nlist` lists are searched. Both at least 1.
   RecallMeter(uint64_t points, uint32_t nlist);
 
-  // How many candidates a query is to have, if its lists hold as many.
-  uint32_t candidates() const { return grid_.reranks.back(); }
+  // A query is to have as many candidates as the last rerank, if the lists hold as many.
   const RecallSurface::Grid& grid() const { return grid_; }
 
   // A query with one neighbour at least.
@@ -39,9 +38,11 @@ class RecallMeter {
   RecallSurface Surface() const;
 
  private:
+  // Of shares in 2^-32: whole numbers, so that their sum is the same in whatever order queries
+  // come.
   struct Sums {
-    double shares = 0;
-    double squares = 0;
+    uint64_t shares = 0;
+    uint64_t squares = 0;
   };
 
   uint64_t points_;

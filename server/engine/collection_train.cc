@@ -345,7 +345,11 @@ absl::Status Collection::SwitchCodebook(const NewCodebook& codebook,
   const auto now = view();
   RETURN_IF_ERROR(EncodeRange(*now, codebook, encoded_end, now->slot_end, nullptr, &rest));
   PutCatalog(version, *settings_, *batch);
-  if (calibration != nullptr) PutCalibration(*calibration, *batch);
+  if (calibration != nullptr) {
+    PutCalibration(*calibration, *batch);
+  } else {
+    batch->Delete(Family::kMeta, CalibrationKey(id_, version));  // of a time with more points
+  }
   if (codebook_version_ != 0) {
     const KeyRange old_codes = CodesRange(id_, codebook_version_);
     batch->DeleteRange(Family::kCodes, old_codes.begin, old_codes.end);

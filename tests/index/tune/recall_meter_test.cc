@@ -23,7 +23,6 @@ TEST(RecallMeter, TheGridReachesAllListsAndCandidates) {
   EXPECT_EQ(meter.grid().nprobes.back(), kLists);
   EXPECT_EQ(meter.grid().reranks.front(), 1u);
   EXPECT_EQ(meter.grid().reranks.back(), kPoints);
-  EXPECT_EQ(meter.candidates(), kPoints);
 }
 
 TEST(RecallMeter, TheGridsOfTheSmallestAndTheLargest) {
@@ -31,7 +30,7 @@ TEST(RecallMeter, TheGridsOfTheSmallestAndTheLargest) {
   EXPECT_EQ(one.grid().depths(), 1u);
   const RecallMeter most(uint64_t{1} << 32, limits::kListsMax);
   EXPECT_EQ(most.grid().nprobes.back(), limits::kListsMax);
-  EXPECT_EQ(most.candidates(), limits::kCalibratedRerankMax);
+  EXPECT_EQ(most.grid().reranks.back(), limits::kCalibratedRerankMax);
 }
 
 // A neighbour is found from the nprobe on that has its list, and from the rerank on that has it
