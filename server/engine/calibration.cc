@@ -11,6 +11,10 @@ namespace {
 constexpr uint64_t kDescribedNeighbors = 10;
 constexpr double kDescribedRecalls[] = {0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995};
 
+// Lists and candidates grow with this power of the share that may be missed: as SIFT has it, from
+// 0.80 to 0.99.
+constexpr double kDepthPower = 0.75;
+
 // As points become more, more of them are as far as the true neighbours, and candidates with them:
 // so many times as many (index/ivf/README.md).
 double CandidateGrowth(const RecallSurface& surface, uint64_t points) {
@@ -20,11 +24,19 @@ double CandidateGrowth(const RecallSurface& surface, uint64_t points) {
 
 }  // namespace
 
-std::optional<SearchDepth> Calibration::DepthFor(uint64_t k, double recall, uint64_t points,
-                                                 const DepthCost& cost) const {
-  std::optional<SearchDepth> depth = surface.Cheapest(k, recall, cost);
+std::optional<SearchDepth> Calibration::DepthFor(uint64_t k, double recall,
+                                                 const Choice& choice) const {
+  std::optional<SearchDepth> depth = surface.Cheapest(k, recall, choice.cost);
   if (!depth.has_value()) return std::nullopt;
-  const double rerank = depth->rerank * CandidateGrowth(surface, points);
+  double nprobe = depth->nprobe;
+  double rerank = depth->rerank * CandidateGrowth(surface, choice.points);
+  if (stored_queries) {
+    const double part = std::pow((1 - kSuitsMostRecall) / (1 - recall), kDepthPower);
+    nprobe = std::max(nprobe, part * choice.suits_most.nprobe);
+    rerank = std::max(rerank, part * choice.suits_most.rerank);
+  }
+  const double lists = surface.grid().nprobes.back();
+  depth->nprobe = static_cast<uint32_t>(std::min(std::ceil(nprobe), lists));
   depth->rerank = static_cast<uint32_t>(std::min<double>(std::ceil(rerank), limits::kRerankMax));
   return depth;
 }
@@ -35,7 +47,7 @@ std::optional<double> Calibration::RecallOf(uint64_t k, const SearchDepth& depth
   return surface.Share(k, {depth.nprobe, static_cast<uint32_t>(std::max(rerank, 1.0))});
 }
 
-CalibrationInfo Describe(const Calibration& calibration, uint64_t points, const DepthCost& cost) {
+CalibrationInfo Describe(const Calibration& calibration, const Calibration::Choice& choice) {
   CalibrationInfo info;
   info.codebook_version = calibration.codebook_version;
   info.create_time_ms = calibration.create_time_ms;
@@ -43,7 +55,7 @@ CalibrationInfo Describe(const Calibration& calibration, uint64_t points, const 
   info.queries = calibration.surface.queries();
   info.stored_queries = calibration.stored_queries;
   for (const double recall : kDescribedRecalls) {
-    const auto depth = calibration.DepthFor(kDescribedNeighbors, recall, points, cost);
+    const auto depth = calibration.DepthFor(kDescribedNeighbors, recall, choice);
     if (depth.has_value()) info.depths.push_back({recall, depth->nprobe, depth->rerank});
   }
   return info;

@@ -19,16 +19,24 @@ struct Calibration {
   std::vector<Slot> held_back;  // slots whose points the codebook has not been trained on
   RecallSurface surface;
 
-  // How deep a search of `points` must go for k neighbours with that recall; none if it would have
-  // to go deeper than was measured.
-  std::optional<SearchDepth> DepthFor(uint64_t k, double recall, uint64_t points,
-                                      const DepthCost& cost) const;
+  // What a depth is chosen by besides what was measured.
+  struct Choice {
+    uint64_t points = 0;  // that are searched
+    DepthCost cost;
+    SearchDepth suits_most;  // for kSuitsMostRecall of data of which nothing is known
+  };
+  static constexpr double kSuitsMostRecall = 0.975;
+
+  // How deep a search must go for k neighbours with that recall; none if it would have to go deeper
+  // than was measured. Points may lie nearer to each other than queries do to them, moved copies
+  // for one: where they were the queries, no less deep than suits most data.
+  std::optional<SearchDepth> DepthFor(uint64_t k, double recall, const Choice& choice) const;
   // What such a search finds; none if that was not measured.
   std::optional<double> RecallOf(uint64_t k, const SearchDepth& depth, uint64_t points) const;
 };
 
 // For people to read: the depths that some shares of recall take, for 10 neighbours.
-CalibrationInfo Describe(const Calibration& calibration, uint64_t points, const DepthCost& cost);
+CalibrationInfo Describe(const Calibration& calibration, const Calibration::Choice& choice);
 
 }  // namespace tessera
 

@@ -55,7 +55,7 @@ CollectionInfo Collection::Info() const {
       info.spec.index.default_rerank = static_cast<uint32_t>(now->defaults.rerank);
     }
     if (now->calibration != nullptr) {
-      info.calibration = Describe(*now->calibration, points(), CostOf(*now));
+      info.calibration = Describe(*now->calibration, ChoiceIn(*now));
       info.memory_bytes += now->calibration->surface.memory_bytes();
     }
   }

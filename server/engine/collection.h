@@ -546,7 +546,7 @@ class Collection {
   bool IsCalibrationDue(bool quiet) const;
   // The request with the depth that the recall which it asks for takes.
   SearchRequest WithDepth(const CollectionView& view, const SearchRequest& request) const;
-  DepthCost CostOf(const CollectionView& view) const;
+  Calibration::Choice ChoiceIn(const CollectionView& view) const;
   std::optional<double> ExpectedRecall(const SearchRequest& request, const CollectionView& view,
                                        SearchPlan plan) const;
 

@@ -262,7 +262,7 @@ SearchRequest Collection::WithDepth(const CollectionView& view,
   std::optional<SearchDepth> depth;
   if (view.calibration != nullptr && *request.target_recall < 1) {
     depth = view.calibration->DepthFor(request.offset + request.limit, *request.target_recall,
-                                       points(), CostOf(view));
+                                       ChoiceIn(view));
   }
   if (depth.has_value()) {
     with_depth.nprobe = depth->nprobe;
@@ -273,11 +273,16 @@ SearchRequest Collection::WithDepth(const CollectionView& view,
   return with_depth;
 }
 
-DepthCost Collection::CostOf(const CollectionView& view) const {
+Calibration::Choice Collection::ChoiceIn(const CollectionView& view) const {
+  const uint64_t points = this->points();
   const double entries =
       static_cast<double>(view.lists->size()) / static_cast<double>(view.codebook->nlist());
-  return {entries * EntryNs(view.codebook->code_bytes()),
-          CandidateNs(RerankSourceOf(view.settings->index.vectors), vector_bytes())};
+  const DepthCost cost = {
+      entries * EntryNs(view.codebook->code_bytes()),
+      CandidateNs(RerankSourceOf(view.settings->index.vectors), vector_bytes())};
+  const SearchDefaults defaults =
+      ChooseSearchDefaults(view.codebook->spec(), SearchNeeds(), points);
+  return {points, cost, {defaults.nprobe, defaults.rerank}};
 }
 
 // What a search may say of its recall.

@@ -280,12 +280,48 @@ TEST_F(EngineCalibrateTest, GrowthAddsCandidates) {
     for (const float share : {0.0f, 1.0f, 1.0f}) shares.push_back({share, 0});
   }
   const Calibration calibration{.codebook_version = 1, .surface = {1'000, 100, grid, shares}};
-  const DepthCost cost = {1, 1};
-  EXPECT_EQ(calibration.DepthFor(10, 0.9, 500, cost), (SearchDepth{1, 10}));
-  EXPECT_EQ(calibration.DepthFor(10, 0.9, 1'000, cost), (SearchDepth{1, 10}));
-  EXPECT_EQ(calibration.DepthFor(10, 0.9, 4'000, cost), (SearchDepth{1, 20}));
+  const auto depth_of = [&](uint64_t points) {
+    return calibration.DepthFor(10, 0.9, {.points = points, .cost = {1, 1}, .suits_most = {5, 50}});
+  };
+  EXPECT_EQ(depth_of(500), (SearchDepth{1, 10}));
+  EXPECT_EQ(depth_of(1'000), (SearchDepth{1, 10}));
+  EXPECT_EQ(depth_of(4'000), (SearchDepth{1, 20}));
   EXPECT_EQ(calibration.RecallOf(10, {1, 10}, 1'000), 1);
   EXPECT_LT(calibration.RecallOf(10, {1, 10}, 4'000).value(), 0.6);
+}
+
+// Each point has nine moved copies: as a query it finds them in the nearest list.
+TEST_F(EngineCalibrateTest, CopiesOfPointsDoNotMislead) {
+  Create("c", kDimension);
+  const Matrix originals = ClusteredRows(kPoints / 10, kDimension, 1);
+  const Matrix moves = ClusteredRows(kPoints, kDimension, 8);
+  Matrix rows(kPoints, kDimension);
+  for (size_t i = 0; i < kPoints; ++i) {
+    for (size_t j = 0; j < kDimension; ++j) {
+      rows.row(i)[j] = originals.row(i / 10)[j] + 0.01f * moves.row(i)[j];
+    }
+  }
+  ASSERT_TRUE(UpsertRows("c", 0, rows).ok());
+  Train("c", 100);
+  for (const double recall : {0.8, 0.9, 0.95}) {
+    EXPECT_GE(RecallOf(SearchFor(recall)), recall - 0.03) << recall;
+  }
+}
+
+TEST_F(EngineCalibrateTest, PointsAskForNoLessThanSuitsMostData) {
+  const RecallSurface::Grid grid = {{1, 100}, {1, 1'000}};
+  const std::vector<RecallSurface::Measured> all(4 * RecallSurface::kNeighbors.size(), {1, 0});
+  Calibration calibration{.codebook_version = 1, .surface = {1'000, 100, grid, all}};
+  const Calibration::Choice choice = {
+      .points = 1'000, .cost = {1, 1}, .suits_most = {.nprobe = 60, .rerank = 200}};
+  EXPECT_EQ(calibration.DepthFor(1, 0.9, choice), (SearchDepth{1, 1}));
+  calibration.stored_queries = true;
+  EXPECT_EQ(calibration.DepthFor(1, Calibration::kSuitsMostRecall, choice), (SearchDepth{60, 200}));
+  const auto less = calibration.DepthFor(1, 0.9, choice);
+  EXPECT_NEAR(less->nprobe, 0.35 * 60, 1.5);
+  EXPECT_NEAR(less->rerank, 0.35 * 200, 1.5);
+  // All lists, and no more.
+  EXPECT_EQ(calibration.DepthFor(1, 0.999, choice)->nprobe, 100u);
 }
 
 TEST_F(EngineCalibrateTest, FewPoints) {
