@@ -149,7 +149,8 @@ absl::Status RunEval(Context& context, const EvalOptions& options) {
   const uint64_t total = queries.rows * (options.batch > 0 ? 2 : 1);
   ProgressBar progress(context.err(), context.columns());
   for (const EvalRow& row : rows) {
-    const std::string label = absl::StrCat("eval nprobe ", row.name);
+    const bool asks = row.plan.request.params().has_target_recall();
+    const std::string label = absl::StrCat(asks ? "eval " : "eval nprobe ", row.name);
     const absl::StatusOr<EvaluationResult> result =
         Evaluate(context.client(), row.plan, queries, *truth,
                  [&](uint64_t done) { progress.Update(label, "queries", done, total); });
