@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "index/base/limits.h"
@@ -18,6 +17,7 @@
 #include "server/engine/collection.h"
 #include "server/engine/collection_spec.h"
 #include "server/engine/errors.h"
+#include "server/engine/search_parts.h"
 
 namespace tessera {
 namespace {
@@ -137,20 +137,18 @@ absl::Status Collection::TrueNeighbors(const CollectionView& view, Slot slot_end
   const size_t threads = executor_.Parallelism();
   const size_t queries_at_once =
       std::clamp<size_t>((queries.rows + threads - 1) / threads, 1, kQueriesAtOnce);
+  const size_t groups = (queries.rows + queries_at_once - 1) / queries_at_once;
   const auto step = static_cast<Slot>(std::max(kBlockRows, kStepBytes / vector_bytes()));
   for (Slot begin = 0; begin < slot_end; begin += std::min(step, slot_end - begin)) {
     if (!observer.OnProgress("comparing", begin, slot_end)) {
       return absl::CancelledError("cancelled while comparing");
     }
     const Slot end = begin + std::min(step, slot_end - begin);
-    absl::Mutex mutex;
-    absl::Status status;
-    executor_.ParallelFor(queries.rows, queries_at_once, [&](size_t first, size_t last) {
-      const absl::Status compared = compare(begin, end, first, last);
-      absl::MutexLock lock(&mutex);
-      status.Update(compared);
-    });
-    RETURN_IF_ERROR(status);
+    const size_t bytes = queries_at_once * (end - begin) * vector_bytes();
+    RETURN_IF_ERROR(ForEachPart(&executor_, groups, bytes, [&](size_t first, size_t last) {
+      return compare(begin, end, first * queries_at_once,
+                     std::min(last * queries_at_once, queries.rows));
+    }));
   }
   for (size_t q = 0; q < queries.rows; ++q) {
     for (const Neighbor& near : best[q].Take()) nearest[q].push_back(near.slot);

@@ -148,7 +148,7 @@ absl::Status DecodeCalibration(std::string_view key, std::string_view value,
                   body.ReadU32(&held_back) && held_back <= limits::kCalibrationQueriesMax &&
                   body.ReadArray(held_back, &record->held_back);
   record->stored_queries = stored == 1;
-  record->surface = std::string(reader.Rest());
+  if (ok) record->surface = std::string(reader.Rest());
   return reader.Finish(ok);
 }
 
