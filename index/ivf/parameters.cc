@@ -34,12 +34,15 @@ constexpr double kScanNsPerByte = 0.05;
 constexpr double kEntryBytes = 10;
 // As many times the points that there were at the training, codes may suit them no more.
 constexpr uint64_t kOutgrown = 2;
-// Candidates reranked grow with a power of the points: as more lie as far as the true neighbours,
-// codes tell them apart less well. From the sample on where it was measured how many that takes,
-// else from so many points on.
+// Candidates reranked grow with a power of the points. From the sample on where it was measured how
+// many that takes, else from so many points on.
 constexpr double kMeasuredRerankPower = 0.5;
 constexpr double kRerankPower = 0.25;
 constexpr double kRerankGrowsFrom = 1e6;
+
+double Growth(double from, uint64_t to, double power) {
+  return std::pow(std::max(1.0, static_cast<double>(to) / from), power);
+}
 
 uint32_t ChooseLists(uint64_t points) {
   const auto wanted = static_cast<uint64_t>(kListsFactor * std::sqrt(static_cast<double>(points)));
@@ -84,18 +87,20 @@ SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds&
   const double bits_per_component =
       static_cast<double>(spec.subquantizers) * spec.nbits / std::max(1u, spec.dimension);
   double base = bits_per_component >= 1.75 ? 100 : bits_per_component >= 0.9 ? 250 : 500;
-  double grows_from = kRerankGrowsFrom, power = kRerankPower;
+  double growth = Growth(kRerankGrowsFrom, points, kRerankPower);
   if (measured.rerank > 0) {
     // Of points that were not there to be measured, most may be unlike those that were.
     const bool outgrown = points / kOutgrown > measured.points;
     base = outgrown ? std::max<double>(base, measured.rerank) : measured.rerank;
-    grows_from = static_cast<double>(measured.vectors);
-    power = kMeasuredRerankPower;
+    growth = RerankGrowth(measured.vectors, points);
   }
-  const double growth = std::pow(std::max(1.0, static_cast<double>(points) / grows_from), power);
   defaults.rerank = static_cast<uint32_t>(
       std::min<uint64_t>({static_cast<uint64_t>(base * growth), points, limits::kRerankMax}));
   return defaults;
+}
+
+double RerankGrowth(uint64_t measured_points, uint64_t points) {
+  return Growth(static_cast<double>(measured_points), points, kMeasuredRerankPower);
 }
 
 double EntryNs(size_t code_bytes) {

@@ -30,6 +30,11 @@ struct SearchDefaults {
 SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds& measured,
                                     uint64_t points);
 
+// As points become more, more of them are as far as the true neighbours, and codes tell them apart
+// less well: so many times the candidates are needed among `points` that were measured to be among
+// `measured_points`; 1 at least. README.md has the measurements.
+double RerankGrowth(uint64_t measured_points, uint64_t points);
+
 // To scan one entry of a list with a code of so many bytes, about.
 double EntryNs(size_t code_bytes);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "index/base/limits.h"
+#include "index/ivf/parameters.h"
 
 namespace tessera {
 namespace {
@@ -15,13 +16,6 @@ constexpr double kDescribedRecalls[] = {0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995}
 // 0.80 to 0.99.
 constexpr double kDepthPower = 0.75;
 
-// As points become more, more of them are as far as the true neighbours, and candidates with them:
-// so many times as many (index/ivf/README.md).
-double CandidateGrowth(const RecallSurface& surface, uint64_t points) {
-  return std::sqrt(
-      std::max(1.0, static_cast<double>(points) / static_cast<double>(surface.points())));
-}
-
 }  // namespace
 
 std::optional<SearchDepth> Calibration::DepthFor(uint64_t k, double recall,
@@ -29,7 +23,7 @@ std::optional<SearchDepth> Calibration::DepthFor(uint64_t k, double recall,
   std::optional<SearchDepth> depth = surface.Cheapest(k, recall, choice.cost);
   if (!depth.has_value()) return std::nullopt;
   double nprobe = depth->nprobe;
-  double rerank = depth->rerank * CandidateGrowth(surface, choice.points);
+  double rerank = depth->rerank * RerankGrowth(surface.points(), choice.points);
   if (stored_queries) {
     const double part = std::pow((1 - kSuitsMostRecall) / (1 - recall), kDepthPower);
     nprobe = std::max(nprobe, part * choice.suits_most.nprobe);
@@ -43,7 +37,7 @@ std::optional<SearchDepth> Calibration::DepthFor(uint64_t k, double recall,
 
 std::optional<double> Calibration::RecallOf(uint64_t k, const SearchDepth& depth,
                                             uint64_t points) const {
-  const double rerank = depth.rerank / CandidateGrowth(surface, points);
+  const double rerank = depth.rerank / RerankGrowth(surface.points(), points);
   return surface.Share(k, {depth.nprobe, static_cast<uint32_t>(std::max(rerank, 1.0))});
 }
 
