@@ -24,8 +24,18 @@ void DropMissing(QueryScan& scan, const std::byte** rows) {
 
 }  // namespace
 
-absl::Status Reranker::Rerank(Metric metric, MatrixView queries, const VectorSource& vectors,
-                              std::span<QueryScan> scans) {
+absl::Status Reranker::Rerank(Metric metric, size_t k, MatrixView queries,
+                              const VectorSource& vectors, std::span<QueryScan> scans,
+                              uint64_t* refined) {
+  if (vectors.has_scalar_codes()) {
+    for (size_t q = 0; q < scans.size(); ++q) {
+      LutScanQuery& candidates = scans[q].scan;
+      if (rows_.size() < candidates.count) rows_.resize(candidates.count);
+      vectors.LocateScalar({candidates.slots, candidates.count}, rows_.data());
+      sieve_.SetQuery(metric, queries.row(q));
+      candidates.count = sieve_.Sift(k, rows_.data(), candidates.slots, candidates.count, refined);
+    }
+  }
   for (size_t begin = 0; begin < scans.size();) {
     size_t end = begin, candidates = 0;
     while (end < scans.size() &&

@@ -2,6 +2,7 @@
 #define TESSERA_INDEX_IVF_RERANK_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "index/base/matrix.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/searcher.h"
+#include "index/quantize/scalar_sieve.h"
 #include "index/simd/exact.h"
 
 namespace tessera {
@@ -21,8 +23,11 @@ class Reranker {
   // Compares the candidates of each query (rows of `queries`, as the user gave them) exactly with
   // their full vectors. Their scan.distances are replaced; candidates whose vectors are gone are
   // dropped. Vectors that are not in memory are read for many queries at once.
-  absl::Status Rerank(Metric metric, MatrixView queries, const VectorSource& vectors,
-                      std::span<QueryScan> scans);
+  //
+  // Where the source has scalar codes, those that are too far by them to be among the k nearest are
+  // dropped before; *refined grows by the codes compared.
+  absl::Status Rerank(Metric metric, size_t k, MatrixView queries, const VectorSource& vectors,
+                      std::span<QueryScan> scans, uint64_t* refined);
 
   // The k nearest candidates and those that are as far as the last of them, nearest first.
   static void Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result);
@@ -38,6 +43,7 @@ class Reranker {
   size_t found_size_ = 0;
   AlignedBuffer<std::byte> read_;
   std::unique_ptr<ExactScorer> scorer_;
+  ScalarSieve sieve_;
 };
 
 }  // namespace tessera

@@ -404,6 +404,7 @@ absl::Status CheckArguments(const ListsSnapshot& lists, MatrixView queries,
 IvfSearchStats& IvfSearchStats::operator+=(const IvfSearchStats& other) {
   lists_scanned += other.lists_scanned;
   codes_scanned += other.codes_scanned;
+  candidates_refined += other.candidates_refined;
   candidates_reranked += other.candidates_reranked;
   table_ns += other.table_ns;
   rerank_ns += other.rerank_ns;
@@ -427,8 +428,8 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
     batch.Scan();
     if (params.rerank > 0) {
       Stopwatch stopwatch(params.timed);
-      RETURN_IF_ERROR(
-          scratch.reranker.Rerank(lists.codebook().metric(), rows, *vectors, batch.scans()));
+      RETURN_IF_ERROR(scratch.reranker.Rerank(lists.codebook().metric(), params.k, rows, *vectors,
+                                              batch.scans(), &stats->candidates_refined));
       for (const QueryScan& scan : batch.scans()) stats->candidates_reranked += scan.scan.count;
       stats->rerank_ns += stopwatch.LapNs();
     } else if (lists.codebook().metric() == Metric::kL2) {

@@ -31,6 +31,15 @@ class VectorSource {
   // Reads the vectors of `slots` one after the other into `out` (dim x element size bytes each);
   // found[i] is false for a slot whose point is gone meanwhile. Used where Locate gives null.
   virtual absl::Status Read(std::span<const Slot> slots, std::byte* out, bool* found) const = 0;
+
+  // Whether LocateScalar gives anything: full vectors are then compared only of candidates that
+  // may be among the answers by their scalar codes.
+  virtual bool has_scalar_codes() const { return false; }
+  // rows[i] = the scalar code of slots[i] (index/quantize/scalar_code.h), or null where there is
+  // none. Pointers as those of Locate.
+  virtual void LocateScalar(std::span<const Slot> slots, const std::byte** rows) const {
+    std::fill_n(rows, slots.size(), nullptr);
+  }
 };
 
 struct IvfSearchParams {
@@ -56,12 +65,13 @@ struct IvfSearchParams {
 // What one search did, summed over its queries.
 struct IvfSearchStats {
   uint64_t lists_scanned = 0;
-  uint64_t codes_scanned = 0;  // of a masked search, those in blocks with an allowed slot
-  uint64_t candidates_reranked = 0;
-  uint64_t table_ns = 0;           // to make lookup tables
-  uint64_t rerank_ns = 0;          // to compare full vectors
-  uint64_t queries_against = 0;    // that were given up on
-  uint64_t queries_exhausted = 0;  // that met every allowed slot, or scanned every list
+  uint64_t codes_scanned = 0;        // of a masked search, those in blocks with an allowed slot
+  uint64_t candidates_refined = 0;   // compared by scalar codes
+  uint64_t candidates_reranked = 0;  // compared in full
+  uint64_t table_ns = 0;             // to make lookup tables
+  uint64_t rerank_ns = 0;            // to compare full vectors
+  uint64_t queries_against = 0;      // that were given up on
+  uint64_t queries_exhausted = 0;    // that met every allowed slot, or scanned every list
 
   // Of the queries of both.
   IvfSearchStats& operator+=(const IvfSearchStats& other);

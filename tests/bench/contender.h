@@ -34,7 +34,9 @@ struct TesseraOptions {
   uint32_t nbits = 4;
   std::vector<size_t> rerank = {100};
   std::vector<size_t> nprobe;  // empty: a range that suits nlist
-  std::string cache_folder;    // where trained indexes are kept from run to run; empty: nowhere
+  // Compare candidates by 8 bits a component first; full vectors then count as on disk.
+  bool scalar = false;
+  std::string cache_folder;  // where trained indexes are kept from run to run; empty: nowhere
 };
 
 std::unique_ptr<Contender> MakeTessera(const Dataset& data, const TesseraOptions& options);

@@ -19,6 +19,7 @@ struct Flags {
   uint32_t nbits = 4;
   std::vector<size_t> nprobe;
   std::vector<size_t> rerank = {100};
+  bool scalar = false;
   size_t queries = 2000;
   size_t rounds = 3;
   size_t hnsw_m = 0;
@@ -55,6 +56,8 @@ int Run(const Flags& flags) {
     options.rerank = flags.rerank;
     options.cache_folder = flags.cache;
     add(MakeTessera(*data, options));
+    options.scalar = true;
+    if (flags.scalar) add(MakeTessera(*data, options));
   }
   if (flags.hnsw_m > 0) add(MakeHnswlib(*data, flags.hnsw_m, flags.cache));
   for (const std::string& factory : flags.faiss) {
@@ -81,6 +84,7 @@ int main(int argc, char** argv) {
   app.add_option("--nbits", flags.nbits, "Bits per subquantizer, 4 or 8");
   app.add_option("--nprobe", flags.nprobe, "Lists searched; a range by default");
   app.add_option("--rerank", flags.rerank, "Candidates compared exactly");
+  app.add_flag("--scalar", flags.scalar, "Measure each index with scalar codes, too");
   app.add_option("--queries", flags.queries, "Queries used, from the first");
   app.add_option("--rounds", flags.rounds, "Rounds; the best of each setting counts");
   app.add_option("--hnsw", flags.hnsw_m, "Measure hnswlib with this M");

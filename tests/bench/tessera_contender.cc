@@ -76,12 +76,14 @@ class TesseraContender final : public Contender {
     build_seconds = train_seconds_ + appended_at - start;
     snapshot_ = lists_->Snapshot();
     codebook_bytes_ = codebook->memory_bytes();
+    if (options_.scalar) source_.AddScalarCodes(data_.metric);
     MakeSettings();
     AddDefaults(*codebook);
   }
 
   std::string name() const override {
-    return absl::StrCat("tessera IVF", options_.nlist, ",PQ", subquantizers_, "x", options_.nbits);
+    return absl::StrCat("tessera IVF", options_.nlist, ",PQ", subquantizers_, "x", options_.nbits,
+                        options_.scalar ? ",SQ8" : "");
   }
   std::vector<std::string> settings() const override {
     std::vector<std::string> out;
@@ -102,7 +104,7 @@ class TesseraContender final : public Contender {
   }
   double bytes_per_point() const override {
     const double bytes = static_cast<double>(lists_->memory_bytes() + codebook_bytes_ +
-                                             data_.base.rows * data_.base.row_bytes());
+                                             data_.base.rows * source_.bytes_per_vector());
     return bytes / static_cast<double>(data_.base.rows);
   }
 
@@ -193,7 +195,7 @@ class TesseraContender final : public Contender {
 
   const Dataset& data_;
   const TesseraOptions options_;
-  const MemorySource source_;
+  MemorySource source_;
   uint32_t subquantizers_ = 0;
   double train_seconds_ = 0;
   std::unique_ptr<InvertedLists> lists_;

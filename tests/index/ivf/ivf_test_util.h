@@ -21,6 +21,7 @@
 #include "index/base/matrix.h"
 #include "index/ivf/codebook.h"
 #include "index/ivf/searcher.h"
+#include "index/quantize/scalar_code.h"
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
 
@@ -116,6 +117,23 @@ class MatrixSource : public VectorSource {
     return absl::OkStatus();
   }
 
+  // Gives slots that are no multiple of `every` a scalar code, too.
+  void AddScalarCodes(Metric metric, size_t every) {
+    without_code_ = every;
+    const size_t bytes = ScalarRowBytes(vectors_.cols);
+    codes_.resize(vectors_.rows * bytes);
+    for (size_t i = 0; i < vectors_.rows; ++i) {
+      EncodeScalar(metric, vectors_.row(i), &codes_[i * bytes]);
+    }
+  }
+  bool has_scalar_codes() const override { return !codes_.empty(); }
+  void LocateScalar(std::span<const Slot> slots, const std::byte** rows) const override {
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const bool coded = slots[i] % without_code_ != 0;
+      rows[i] = coded ? &codes_[slots[i] * ScalarRowBytes(vectors_.cols)] : nullptr;
+    }
+  }
+
   std::set<Slot> gone;
   mutable size_t reads = 0;
 
@@ -127,6 +145,8 @@ class MatrixSource : public VectorSource {
 
   MatrixView vectors_;
   size_t on_disk_every_;
+  size_t without_code_ = 1;
+  std::vector<std::byte> codes_;
 };
 
 // The k nearest by an exact scan of all vectors whose slot is not in `without`.

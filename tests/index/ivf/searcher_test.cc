@@ -320,6 +320,29 @@ TEST_P(SearcherTest, VectorsOnDiskAreReadOncePerBatch) {
 }
 
 // Whether they share a pass over the lists or are too few for that.
+TEST_P(SearcherTest, ScalarCodesLeaveFewVectorsToRead) {
+  MatrixSource source(vectors_, /*on_disk_every=*/1);
+  const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
+  const size_t candidates = kVectors * queries_.rows();
+  Search(queries_, params, &source);
+  EXPECT_EQ(stats_.candidates_refined, 0u);
+  EXPECT_EQ(stats_.candidates_reranked, candidates);
+  // Those without a code are all read.
+  for (const size_t without : {kVectors, size_t{3}}) {
+    source.AddScalarCodes(metric_, without);
+    const auto found = Search(queries_, params, &source);
+    const size_t coded = kVectors - (kVectors + without - 1) / without;
+    EXPECT_EQ(stats_.candidates_refined, coded * queries_.rows());
+    EXPECT_GE(stats_.candidates_reranked, candidates - stats_.candidates_refined);
+    EXPECT_LT(stats_.candidates_reranked,
+              candidates - stats_.candidates_refined + 20 * queries_.rows());
+    for (size_t q = 0; q < queries_.rows(); ++q) EXPECT_EQ(found[q], Exact(q, 10));
+  }
+  // All that is wanted is compared in full, whatever codes say.
+  const IvfSearchParams all{.k = kVectors, .nprobe = kLists, .rerank = kVectors};
+  EXPECT_EQ(Search(queries_.view().Rows(0, 1), all, &source)[0], Exact(0, kVectors));
+}
+
 TEST_P(SearcherTest, QueriesGetTogetherWhatTheyGetAlone) {
   for (const size_t nprobe : {2, 7, 40}) {
     const IvfSearchParams params{.k = 10, .nprobe = nprobe, .rerank = 60};
