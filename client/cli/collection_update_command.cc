@@ -95,9 +95,9 @@ void AddCollectionUpdate(CLI::App& group, Command& selected) {
                      "A JSON object for the collection's users; '': none");
   update
       ->add_option("--vectors", options->placement,
-                   "Where reranking reads full vectors from: memory or disk (from the server's "
-                   "next start on)")
-      ->check(CLI::IsMember({"memory", "disk"}));
+                   "Where reranking reads full vectors from: memory, disk or disk_sq8 (from the "
+                   "server's next start on)")
+      ->check(CLI::IsMember({"memory", "disk", "disk_sq8"}));
   AddTrainingOptions(update, *options);
   update->add_option("--expected-revision", options->expected_revision,
                      "Change nothing unless the collection has this revision");

@@ -244,8 +244,8 @@ v1::Durability ParseDurability(const std::string& name) {
 }
 
 absl::StatusOr<v1::VectorPlacement> ParsePlacement(const std::string& name) {
-  return ParseName<v1::VectorPlacement>(name, "placement",
-                                        {{"memory", v1::MEMORY}, {"disk", v1::DISK}});
+  return ParseName<v1::VectorPlacement>(
+      name, "placement", {{"memory", v1::MEMORY}, {"disk", v1::DISK}, {"disk_sq8", v1::DISK_SQ8}});
 }
 
 }  // namespace tessera::cli

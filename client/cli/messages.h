@@ -37,8 +37,8 @@ std::string PayloadField(const Json& payload, const std::string& field);
 std::string ToText(const v1::PointId& id);  // 7, or "seven" in quotes
 std::string ToText(const google::protobuf::Timestamp& time);
 
-// From the names that options take: "l2", "ip", "cosine"; "float32", ...; "memory", "disk". Empty:
-// UNSPECIFIED.
+// From the names that options take: "l2", "ip", "cosine"; "float32", ...; "memory", "disk",
+// "disk_sq8". Empty: UNSPECIFIED.
 absl::StatusOr<v1::Metric> ParseMetric(const std::string& name);
 absl::StatusOr<v1::ElementType> ParseElementType(const std::string& name);
 absl::StatusOr<v1::VectorPlacement> ParsePlacement(const std::string& name);

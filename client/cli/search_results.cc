@@ -28,6 +28,7 @@ Json ExplanationToJson(const v1::SearchResponse& response) {
             {"fetch_us", e.fetch_us()},
             {"lists_scanned", e.lists_scanned()},
             {"codes_scanned", e.codes_scanned()},
+            {"candidates_refined", e.candidates_refined()},
             {"candidates_reranked", e.candidates_reranked()},
             {"bytes_read", e.bytes_read()},
             {"points_matching", e.points_matching()},

@@ -30,7 +30,8 @@ Collection::Collection(Store& store, Executor& executor, const CatalogRecord& re
       deletion_step_points_(std::min(options.deletion_step_points, limits::kDeletionStepPointsMax)),
       row_files_(options.row_files),
       search_executor_(options.search_executor),
-      table_(record.spec.index.vectors == VectorPlacement::kMemory ? vector_bytes() : 0),
+      placement_(record.spec.index.vectors),
+      table_(RowBytes()),
       settings_(std::make_shared<CollectionSettings>(
           CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),
       queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {

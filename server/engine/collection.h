@@ -168,9 +168,9 @@ class Collection {
   // called now and then: writes free views too.
   void ReleaseOldViews();
   // Does a small step of background work: compacts some lists, splits long ones, removes some of
-  // the records that large deletions have left, fills the row file. Searches go on,
-  // writes wait for a part of the step. False if nothing is left to do; after a failure it is left
-  // for a while (IsSplitDue). One thread at a time.
+  // the records that large deletions have left, fills the row file, makes scalar codes. Searches go
+  // on, writes wait for a part of the step. False if nothing is left to do; after a failure it is
+  // left for a while (IsSplitDue). One thread at a time.
   bool Maintain(absl::Time now);
   // Whether a split that has failed before should be tried again.
   bool IsSplitDue(absl::Time now) const;
@@ -246,7 +246,13 @@ class Collection {
   using RowVisitor = std::function<absl::Status(std::span<const Slot>, const std::byte* rows)>;
 
   size_t vector_bytes() const { return spec_.dimension * ElementSize(spec_.element_type); }
-  bool vectors_in_memory() const { return table_.keeps_vectors(); }
+  size_t RowBytes() const;
+  bool vectors_in_memory() const { return placement_ == VectorPlacement::kMemory; }
+  // Where most candidates are told apart without a read.
+  bool compares_in_memory() const { return placement_ != VectorPlacement::kDisk; }
+  // By scalar codes, vectors that may be among the k nearest are about so many times k.
+  static constexpr size_t kOpenTimes = 2;
+  bool has_scalar_codes() const { return placement_ == VectorPlacement::kDiskSq8; }
   std::shared_ptr<const CollectionView> view() const { return view_.load(); }
   CollectionSpec SpecWith(const CollectionSettings& settings) const;
   void PutCatalog(uint32_t codebook_version, const CollectionSettings& settings,
@@ -357,6 +363,18 @@ class Collection {
                 std::span<const Slot> new_slots);
   bool FillRowFile();
   absl::Status FillSomeRows();
+  struct StoredRows {
+    std::vector<Slot> slots;
+    std::vector<std::byte> vectors;  // one after the other
+    bool last = false;               // there are no more behind them
+  };
+  absl::StatusOr<StoredRows> ReadStoredRows(Slot begin) const;
+
+  // Scalar codes in memory (collection_scalar_codes.cc).
+  std::vector<std::byte> ScalarCodesOf(const std::byte* vectors, size_t n) const;
+  const std::byte* RowToKeep(const std::byte* vector, std::vector<std::byte>* scratch) const;
+  bool FillScalarCodes();
+  absl::Status FillSomeScalarCodes();
 
   // Payload indexes (collection_payload_indexes.cc). What they touch belongs to the queue's turn.
   absl::Status PlanIndexChanges(std::span<PendingWrite* const> group,
@@ -423,13 +441,31 @@ class Collection {
                            const IvfSearchParams& params, const FilterMatches& matches,
                            std::span<std::vector<Neighbor>> results, SearchReport* report) const;
   bool HasListsOf(const CollectionView& view) const;
+  // Vectors that queries were compared with.
+  struct Compared {
+    uint64_t by_code = 0;  // scalar codes
+    uint64_t in_full = 0;
+    Compared& operator+=(const Compared& other) {
+      by_code += other.by_code;
+      in_full += other.in_full;
+      return *this;
+    }
+  };
+  static void Report(const Compared& compared, SearchReport* report) {
+    report->candidates_refined += compared.by_code;
+    report->candidates_reranked += compared.in_full;
+  }
   absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
-                              std::span<std::vector<Neighbor>> results) const;
+                              std::span<std::vector<Neighbor>> results, Compared* compared) const;
   // Called with the distances of query q from some of the slots.
   using DistanceVisitor =
       std::function<void(size_t q, std::span<const Slot> block, const float* distances)>;
   absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
                             const DistanceVisitor& visit) const;
+  bool ScalarCodesLeaveFew(size_t queries, size_t k) const;
+  absl::Status CompareOpenSlots(MatrixView queries, size_t k, std::span<const Slot> slots,
+                                std::span<const ExactScorer> scorers, const DistanceVisitor& visit,
+                                Compared* compared) const;
   // Compares the queries, one for each scorer, with the rows [begin, end) of some set of them.
   using RowsComparer =
       std::function<absl::Status(size_t begin, size_t end, std::span<const ExactScorer> scorers,
@@ -459,13 +495,15 @@ class Collection {
                                size_t k) const;
   // How many bytes of codes and vectors a query reads, about, that goes through the lists.
   size_t BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const;
-  // Reading one vector takes as long as so many bytes in memory do.
+  // Reading one vector takes as long as so many bytes in memory do; and comparing one of many with
+  // a query, of which scalar codes leave few to be read.
   size_t BytesOfRow() const;
+  size_t BytesOfCandidate() const { return has_scalar_codes() ? RowBytes() : BytesOfRow(); }
   absl::Status SearchLists(const SearchRequest& request, const CollectionView& view,
                            MatrixView queries, size_t k, std::span<std::vector<Neighbor>> results,
                            SearchReport* report) const;
   absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
-                             std::span<std::vector<Neighbor>> results) const;
+                             std::span<std::vector<Neighbor>> results, Compared* compared) const;
   TopK::TieOrder ById() const;
   ScoreBounds BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
@@ -618,6 +656,7 @@ class Collection {
   const RowFiles* const row_files_;  // null: there are none
   Executor* const search_executor_;
 
+  const VectorPlacement placement_;  // a change of settings comes with the next start
   SlotTable table_;
   std::unique_ptr<RowFile> row_file_;  // null where there is none; never changes once open
   // So many searches more are let wait for the disk, since one had to.
@@ -662,6 +701,8 @@ class Collection {
   absl::Time sweep_not_before_ = absl::InfinitePast();
 
   Slot fill_from_ = 0;  // the row file has the rows of the slots before
+  // Scalar codes of the slots from here on are to be made; none: all are there.
+  std::optional<Slot> scalar_from_;
 
   std::atomic<uint64_t> index_changes_{0};  // slots recorded since the contents were stored
   // Belong to the thread that stores the contents of indexes. Which are stored; none: something is,

@@ -275,9 +275,8 @@ Calibration::Choice Collection::ChoiceIn(const CollectionView& view) const {
   const uint64_t points = this->points();
   const double entries =
       static_cast<double>(view.lists->size()) / static_cast<double>(view.codebook->nlist());
-  const DepthCost cost = {
-      entries * EntryNs(view.codebook->code_bytes()),
-      CandidateNs(RerankSourceOf(view.settings->index.vectors), vector_bytes())};
+  const DepthCost cost = {entries * EntryNs(view.codebook->code_bytes()),
+                          CandidateNsOf(spec_, placement_)};
   const SearchDefaults defaults =
       ChooseSearchDefaults(view.codebook->spec(), SearchNeeds(), points);
   return {points, cost, {defaults.nprobe, defaults.rerank}};

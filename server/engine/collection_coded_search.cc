@@ -36,7 +36,7 @@ class CodedSlots {
     // Beside the work on the next lists that costs next to nothing.
     const auto fetch_vectors = [this](std::span<const Slot> found) {
       if (in_memory_ == nullptr) return;
-      for (const Slot slot : found) PrefetchFar(in_memory_->vector(slot));
+      for (const Slot slot : found) PrefetchFar(in_memory_->row(slot));
     };
     const size_t step = wanted == kAllLists ? lists.size() : kListsAtOnce;
     size_t taken = 0;
@@ -51,7 +51,7 @@ class CodedSlots {
  private:
   const CollectionView& view_;
   const EntryFilter& filter_;
-  const SlotTable* const in_memory_;  // null if the vectors are on disk
+  const SlotTable* const in_memory_;  // null if it has no rows
   std::vector<uint32_t> all_;
 };
 
@@ -65,14 +65,16 @@ absl::Status Collection::SearchCoded(const CollectionView& view, MatrixView quer
   static thread_local std::vector<Slot> slots;
   report->plan = SearchPlan::kMaskedLists;
   report->exhausted = true;
-  CodedSlots source(view, *matches.codes, vectors_in_memory() ? &table_ : nullptr);
+  CodedSlots source(view, *matches.codes, table_.row_bytes() > 0 ? &table_ : nullptr);
   for (size_t q = 0; q < queries.rows; ++q) {
     slots.clear();
     report->lists_scanned +=
         *NearSlots(*view.lists, params, &source, &slots).Collect(queries.row(q));
     report->exhausted = report->exhausted && slots.size() == matches.count_max();
-    report->candidates_reranked += slots.size();
-    RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
+    Compared compared;
+    RETURN_IF_ERROR(
+        SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1), &compared));
+    Report(compared, report);
   }
   return absl::OkStatus();
 }

@@ -90,19 +90,21 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
                                         SearchReport* report) const {
   const bool asked_before = matches.searches.fetch_add(1, std::memory_order_relaxed) > 0;
   const bool repeated = asked_before && !matches.is_estimate();
-  const uint64_t exact_max = vectors_in_memory() ? kExactPoints : kExactPointsOnDisk;
+  const uint64_t exact_max = compares_in_memory() ? kExactPoints : kExactPointsOnDisk;
   if (request.exact || view.codebook == nullptr ||
       (matches.count() <= exact_max && !matches.is_estimate())) {
     report->plan = SearchPlan::kExactMatching;
     report->exhausted = true;
-    report->candidates_reranked = queries.rows * matches.count();
-    return SearchMatching(queries, k, matches.List(), results);
+    Compared compared;
+    RETURN_IF_ERROR(SearchMatching(queries, k, matches.List(), results, &compared));
+    Report(compared, report);
+    return absl::OkStatus();
   }
   IvfSearchParams params = SearchParams(request, view, k);
   params.allowed_count = matches.count();
   params.allowed_max = matches.count_max();
   params.widen = request.nprobe == 0 || request.target_recall.has_value();
-  const bool gather = vectors_in_memory() && params.widen && GatheringReadsLess(view, matches);
+  const bool gather = compares_in_memory() && params.widen && GatheringReadsLess(view, matches);
   if (gather && (repeated || matches.count() <= kSortPoints)) {
     // Until it has been sorted by list, for the searches that ask again.
     if (matches.codes != nullptr && !repeated && queries.rows == 1) {
@@ -117,11 +119,11 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
   return SearchMasked(view, queries, params, matches, repeated, results, report);
 }
 
-// Whether to read the vectors of all that match takes fewer bytes than to scan all codes.
+// Whether to compare all that match takes fewer bytes than to scan all codes.
 bool Collection::GatheringReadsLess(const CollectionView& view,
                                     const FilterMatches& matches) const {
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
-  return matches.count() * (vector_bytes() + kRowBytes) <= view.lists->size() * code_bytes;
+  return matches.count() * (RowBytes() + kRowBytes) <= view.lists->size() * code_bytes;
 }
 
 // Scans lists under the mask of what matches. A query that the search gives up on is compared with
@@ -147,9 +149,11 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
   if (params.filter == nullptr) params.allowed = keep ? kept.get() : &once;
   absl::Mutex mutex;
   IvfSearchStats stats;
+  Compared compared;
   const auto search = [&](size_t begin, size_t end) -> absl::Status {
     CollectionVectors vectors(*this, /*may_wait=*/true);
     IvfSearchStats of_part;
+    Compared with_all;
     // One by one, so that it is known on which it gave up.
     const size_t at_once = params.stop_against ? 1 : end - begin;
     std::vector<Slot> matching;  // once there is a query to compare with them
@@ -160,10 +164,11 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
       RETURN_IF_ERROR(SearchIvf(*view.lists, some, params, *view.dead, &vectors, found, &of_part));
       if (of_part.queries_against == against) continue;
       if (matching.empty()) matching = matches.List();
-      RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found));
+      RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found, &with_all));
     }
     absl::MutexLock lock(&mutex);
     stats += of_part;
+    compared += with_all;
     return absl::OkStatus();
   };
   // What an explanation says of times is of one thread.
@@ -172,7 +177,7 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
   const size_t against = stats.queries_against;
   ReportLists(view, stats, queries.rows, report);
   report->plan = against == queries.rows ? SearchPlan::kExactMatching : SearchPlan::kMaskedLists;
-  report->candidates_reranked += against * matches.count();
+  Report(compared, report);
   report->exhausted = stats.queries_exhausted + against == queries.rows;
   return absl::OkStatus();
 }
@@ -224,9 +229,12 @@ absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, Matr
         if (!done) return absl::OkStatus();
         gathered.lists_scanned += *lists;
         gathered.exhausted = gathered.exhausted && slots.size() == matches.count();
-        gathered.candidates_reranked += slots.size();
       }
-      RETURN_IF_ERROR(SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1)));
+      Compared compared;
+      RETURN_IF_ERROR(
+          SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1), &compared));
+      absl::MutexLock lock(&mutex);
+      Report(compared, &gathered);
     }
     return absl::OkStatus();
   };
@@ -237,12 +245,24 @@ absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, Matr
 
 // Compares the queries with the vectors of `slots`, which have points in a view that is held.
 absl::Status Collection::SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
-                                        std::span<std::vector<Neighbor>> results) const {
+                                        std::span<std::vector<Neighbor>> results,
+                                        Compared* compared) const {
+  absl::Mutex mutex;
   const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
-                           const DistanceVisitor& visit) {
-    return CompareSlots(scorers, slots.subspan(begin, end - begin), visit);
+                           const DistanceVisitor& visit) -> absl::Status {
+    const std::span<const Slot> part = slots.subspan(begin, end - begin);
+    Compared of_part;
+    if (has_scalar_codes()) {
+      RETURN_IF_ERROR(CompareOpenSlots(queries, k, part, scorers, visit, &of_part));
+    } else {
+      RETURN_IF_ERROR(CompareSlots(scorers, part, visit));
+      of_part.in_full = part.size() * queries.rows;
+    }
+    absl::MutexLock lock(&mutex);
+    *compared += of_part;
+    return absl::OkStatus();
   };
-  return NearestOf(slots.size(), BytesOfRow(), queries, k, compare, results);
+  return NearestOf(slots.size(), BytesOfCandidate(), queries, k, compare, results);
 }
 
 absl::Status Collection::CompareSlots(std::span<const ExactScorer> scorers,
@@ -260,7 +280,7 @@ absl::Status Collection::CompareSlots(std::span<const ExactScorer> scorers,
     size_t count = 0;
     for (size_t i = 0; i < some.size(); ++i) {
       if (!found[i]) continue;
-      rows[count] = vectors_in_memory() ? table_.vector(some[i]) : &read[i * vector_bytes()];
+      rows[count] = vectors_in_memory() ? table_.row(some[i]) : &read[i * vector_bytes()];
       block[count++] = some[i];
     }
     for (size_t q = 0; q < scorers.size(); ++q) {

@@ -22,6 +22,7 @@ void AddReport(const SearchReport& more, SearchReport* sum) {
   sum->plan = more.plan;
   sum->lists_scanned += more.lists_scanned;
   sum->codes_scanned += more.codes_scanned;
+  sum->candidates_refined += more.candidates_refined;
   sum->candidates_reranked += more.candidates_reranked;
   sum->payloads_read += more.payloads_read;
   for (const std::string& key : more.unindexed) {

@@ -31,7 +31,8 @@ bool Collection::Maintain(absl::Time now) {
   const bool splits = Rebalance(long_lists, now);
   const bool sweeps = SweepDeletions(now);
   const bool fills = FillRowFile();
-  return more || splits || sweeps || fills;
+  const bool codes = FillScalarCodes();
+  return more || splits || sweeps || fills || codes;
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {

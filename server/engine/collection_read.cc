@@ -76,7 +76,7 @@ absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, b
   const size_t row_bytes = vector_bytes();
   if (vectors_in_memory()) {
     for (size_t i = 0; i < slots.size(); ++i) {
-      std::copy_n(table_.vector(slots[i]), row_bytes, out + i * row_bytes);
+      std::copy_n(table_.row(slots[i]), row_bytes, out + i * row_bytes);
       found[i] = true;
     }
     return absl::OkStatus();
@@ -215,7 +215,7 @@ absl::Status Collection::ForEachLiveRow(const CollectionView& view, Slot begin, 
     slots.clear();
     const Slot first = slot;
     while (slots.size() < run_max && !dead.Contains(slot)) slots.push_back(slot++);
-    RETURN_IF_ERROR(visitor(slots, table_.vector(first)));
+    RETURN_IF_ERROR(visitor(slots, table_.row(first)));
   }
   return absl::OkStatus();
 }

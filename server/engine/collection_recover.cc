@@ -71,6 +71,10 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   const KeyRange all = CollectionRange(id_);
   dead_records_.store(store_.ApproximateDeletions(Family::kPoints, all.begin, all.end));
   OpenRowFile();
+  if (has_scalar_codes() && !read_points && points() > 0) {
+    scalar_from_ = 0;
+    hooks_.lists_need_work();
+  }
   Publish();
   return absl::OkStatus();
 }
@@ -126,6 +130,7 @@ absl::Status Collection::RecoverCodebook(uint32_t version) {
 
 absl::Status Collection::RecoverPoints(RecoveryProgress& progress, std::vector<bool>* seen) {
   const KeyRange range = CollectionRange(id_);
+  std::vector<std::byte> scratch;
   auto it = store_.Scan(Family::kPoints, range.begin, range.end, nullptr, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     progress.CountRecord();
@@ -142,8 +147,8 @@ absl::Status Collection::RecoverPoints(RecoveryProgress& progress, std::vector<b
                                   record.vector.size(), " bytes instead of ", vector_bytes()));
     }
     if (slots_.held().Contains(key.slot)) continue;
-    table_.Set(key.slot, ToPointId(record.id),
-               reinterpret_cast<const std::byte*>(record.vector.data()));
+    const auto* vector = reinterpret_cast<const std::byte*>(record.vector.data());
+    table_.Set(key.slot, ToPointId(record.id), RowToKeep(vector, &scratch));
     (*seen)[key.slot] = true;
   }
   return it->status();

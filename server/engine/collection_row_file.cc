@@ -48,31 +48,37 @@ bool Collection::FillRowFile() {
 }
 
 absl::Status Collection::FillSomeRows() {
-  const size_t row_bytes = vector_bytes();
-  const size_t rows_max = std::max<size_t>(1, kFillStepBytes / row_bytes);
-  std::vector<Slot> slots;
-  std::vector<std::byte> rows;
-  auto it = store_.Scan(Family::kPoints, PointKey(id_, fill_from_), CollectionRange(id_).end,
-                        nullptr, /*bulk=*/true);
-  for (; it->Valid() && slots.size() < rows_max; it->Next()) {
-    PointKeyParts key;
-    PointRecordView record;
-    RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
-    RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
-    if (record.vector.size() != row_bytes) continue;  // who reads it is told by the store
-    slots.push_back(key.slot);
-    const auto* row = reinterpret_cast<const std::byte*>(record.vector.data());
-    rows.insert(rows.end(), row, row + row_bytes);
-  }
-  RETURN_IF_ERROR(it->status());
-  row_file_->Fill(slots, rows.data());
-  if (it->Valid()) {
-    fill_from_ = slots.back() + 1;
+  ASSIGN_OR_RETURN(const StoredRows rows, ReadStoredRows(fill_from_));
+  row_file_->Fill(rows.slots, rows.vectors.data());
+  if (!rows.last) {
+    fill_from_ = rows.slots.back() + 1;
   } else {
     row_file_->SetComplete();
     Log(absl::StrCat("collection ", spec_.name, ": the copy of its vectors is complete"));
   }
   return absl::OkStatus();
+}
+
+// The vectors of some slots from `begin` on, as many as a step of a filling reads.
+absl::StatusOr<Collection::StoredRows> Collection::ReadStoredRows(Slot begin) const {
+  const size_t row_bytes = vector_bytes();
+  const size_t rows_max = std::max<size_t>(1, kFillStepBytes / row_bytes);
+  StoredRows rows;
+  auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), CollectionRange(id_).end, nullptr,
+                        /*bulk=*/true);
+  for (; it->Valid() && rows.slots.size() < rows_max; it->Next()) {
+    PointKeyParts key;
+    PointRecordView record;
+    RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
+    RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
+    if (record.vector.size() != row_bytes) continue;  // who reads it is told by the store
+    rows.slots.push_back(key.slot);
+    const auto* vector = reinterpret_cast<const std::byte*>(record.vector.data());
+    rows.vectors.insert(rows.vectors.end(), vector, vector + row_bytes);
+  }
+  RETURN_IF_ERROR(it->status());
+  rows.last = !it->Valid();
+  return rows;
 }
 
 void Collection::CloseRowFile() {

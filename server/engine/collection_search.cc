@@ -71,7 +71,10 @@ size_t Collection::BytesOfQuery(const CollectionView& view, const IvfSearchParam
   const size_t nlist = view.codebook->nlist();
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
   const size_t codes = std::min<size_t>(params.nprobe, nlist) * (view.lists->size() / nlist + 1);
-  return codes * code_bytes + params.rerank * BytesOfRow();
+  const size_t in_full =
+      has_scalar_codes() ? std::min(params.rerank, kOpenTimes * params.k) : params.rerank;
+  const size_t scalar_codes = has_scalar_codes() ? params.rerank * table_.row_bytes() : 0;
+  return codes * code_bytes + scalar_codes + in_full * BytesOfRow();
 }
 
 size_t Collection::BytesOfRow() const {
@@ -111,9 +114,10 @@ absl::StatusOr<SearchResult> Collection::SearchView(const CollectionView& view,
   if (matches != nullptr) {
     RETURN_IF_ERROR(SearchFiltered(request, view, queries, k, *matches, found, &report));
   } else if (request.exact || view.codebook == nullptr) {
-    RETURN_IF_ERROR(SearchExactly(view, queries, k, found));
+    Compared compared;
+    RETURN_IF_ERROR(SearchExactly(view, queries, k, found, &compared));
+    Report(compared, &report);
     report.exhausted = true;
-    report.candidates_reranked = queries.rows() * points();
   } else {
     RETURN_IF_ERROR(SearchLists(request, view, queries, k, found, &report));
   }
@@ -163,6 +167,7 @@ void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& s
   report->plan = SearchPlan::kLists;
   report->lists_scanned = stats.lists_scanned;
   report->codes_scanned = stats.codes_scanned;
+  report->candidates_refined = stats.candidates_refined;
   report->candidates_reranked = stats.candidates_reranked;
   report->table_ns = stats.table_ns;
   report->rerank_us = stats.rerank_ns / 1'000;
@@ -171,14 +176,24 @@ void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& s
 
 void Collection::Explain(const CollectionView& view, SearchReport* report) const {
   report->explained = true;
-  report->bytes_read = report->candidates_reranked * vector_bytes();
+  report->bytes_read = report->candidates_reranked * vector_bytes() +
+                       report->candidates_refined * table_.row_bytes();
   if (view.lists == nullptr) return;
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
   report->bytes_read += report->codes_scanned * code_bytes;
 }
 
 absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
-                                       std::span<std::vector<Neighbor>> results) const {
+                                       std::span<std::vector<Neighbor>> results,
+                                       Compared* compared) const {
+  if (ScalarCodesLeaveFew(queries.rows, k)) {
+    std::vector<Slot> slots;
+    for (Slot slot = 0; slot < view.slot_end; ++slot) {
+      if (!view.dead->Contains(slot)) slots.push_back(slot);
+    }
+    return SearchMatching(queries, k, slots, results, compared);
+  }
+  compared->in_full = queries.rows * points();
   const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
                            const DistanceVisitor& visit) {
     std::vector<float> distances(kExactBlockRows);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/quantize/scalar_code.h"
 #include "server/engine/errors.h"
 #include "server/engine/payload.h"
 
@@ -34,6 +35,16 @@ absl::Status CheckIndex(const IndexConfig& index, uint32_t dimension) {
                               limits::kTrainingVectorsMax));
   RETURN_IF_ERROR(CheckAtMost("index.default_nprobe", index.default_nprobe, limits::kListsMax));
   return CheckAtMost("index.default_rerank", index.default_rerank, limits::kRerankMax);
+}
+
+// Bytes are what scalar codes would be.
+absl::Status CheckPlacement(const CollectionSpec& spec) {
+  if (spec.index.vectors != VectorPlacement::kDiskSq8 || ElementSize(spec.element_type) > 1) {
+    return absl::OkStatus();
+  }
+  return InvalidField(
+      "index.vectors",
+      "is DISK_SQ8, which needs components of more than 8 bits: FLOAT32 or FLOAT16");
 }
 
 absl::Status CheckMetadata(const std::string& metadata) {
@@ -71,6 +82,7 @@ absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
   RETURN_IF_ERROR(CheckMetadata(spec->metadata));
   IndexConfig& index = spec->index;
   RETURN_IF_ERROR(CheckIndex(index, spec->dimension));
+  RETURN_IF_ERROR(CheckPlacement(*spec));
   CodebookSpec chosen;
   chosen.nlist = index.nlist;
   chosen.nbits = index.nbits;
@@ -85,6 +97,13 @@ absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
   index.iterations = chosen.iterations;
   index.training_vectors_per_list = chosen.training_vectors_per_list;
   return absl::OkStatus();
+}
+
+double CandidateNsOf(const CollectionSpec& spec, VectorPlacement vectors) {
+  const size_t bytes = vectors == VectorPlacement::kDiskSq8
+                           ? ScalarRowBytes(spec.dimension)
+                           : spec.dimension * ElementSize(spec.element_type);
+  return CandidateNs(RerankSourceOf(vectors), bytes);
 }
 
 }  // namespace tessera

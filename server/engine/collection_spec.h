@@ -16,10 +16,14 @@ absl::Status CheckNewName(const std::string& name, const std::string& field);
 // INVALID_ARGUMENT names the field and the limit.
 absl::Status CompleteCollectionSpec(CollectionSpec* spec);
 
-// Where searches of a collection read the vectors that they rerank with.
+// Where searches of a collection read what they rerank candidates with. Scalar codes leave a few
+// candidates to the disk, however many there are.
 inline RerankSource RerankSourceOf(VectorPlacement vectors) {
-  return vectors == VectorPlacement::kMemory ? RerankSource::kMemory : RerankSource::kDisk;
+  return vectors == VectorPlacement::kDisk ? RerankSource::kDisk : RerankSource::kMemory;
 }
+
+// What one more candidate costs such a search, about.
+double CandidateNsOf(const CollectionSpec& spec, VectorPlacement vectors);
 
 }  // namespace tessera
 

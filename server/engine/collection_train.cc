@@ -136,7 +136,7 @@ absl::Status Collection::Train(const TrainRequest& request, Operations::Context&
   const IndexConfig index = view()->settings->index;
   CodeUse use = {.points = points()};
   if (index.subquantizers == 0) {
-    use.candidate_ns = CandidateNs(RerankSourceOf(index.vectors), vector_bytes());
+    use.candidate_ns = CandidateNsOf(spec_, index.vectors);
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const Codebook> codebook,
                    Codebook::Train(spec, std::move(sample.rows), executor_, &operation, use));

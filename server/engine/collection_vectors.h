@@ -1,6 +1,7 @@
 #ifndef TESSERA_SERVER_ENGINE_COLLECTION_VECTORS_H_
 #define TESSERA_SERVER_ENGINE_COLLECTION_VECTORS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -18,7 +19,16 @@ class CollectionVectors final : public VectorSource {
   ElementType element_type() const override { return collection_.spec_.element_type; }
 
   void Locate(std::span<const Slot> slots, const std::byte** rows) const override {
-    for (size_t i = 0; i < slots.size(); ++i) rows[i] = collection_.table_.vector(slots[i]);
+    if (!collection_.vectors_in_memory()) {
+      std::fill_n(rows, slots.size(), nullptr);
+      return;
+    }
+    for (size_t i = 0; i < slots.size(); ++i) rows[i] = collection_.table_.row(slots[i]);
+  }
+
+  bool has_scalar_codes() const override { return collection_.has_scalar_codes(); }
+  void LocateScalar(std::span<const Slot> slots, const std::byte** rows) const override {
+    for (size_t i = 0; i < slots.size(); ++i) rows[i] = collection_.table_.LateRow(slots[i]);
   }
 
   absl::Status Read(std::span<const Slot> slots, std::byte* out, bool* found) const override {

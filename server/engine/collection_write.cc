@@ -169,6 +169,12 @@ absl::StatusOr<WriteResult> Collection::UpsertExpected(const UpsertBatch& batch,
     write.vectors = converted.data();
   }
   RETURN_IF_ERROR(SetWriteOptions(batch.options, &write));
+  std::vector<std::byte> scalar_codes;
+  write.rows = write.vectors;
+  if (has_scalar_codes()) {
+    scalar_codes = ScalarCodesOf(write.vectors, batch.ids.size());
+    write.rows = scalar_codes.data();
+  }
   {
     // Not held while the write waits: that would keep slots from being given again.
     const auto now = view();
@@ -393,7 +399,7 @@ void Collection::ApplyGroup(std::span<PendingWrite* const> group, GroupPlan& pla
     const size_t n = write->size();
     for (size_t i = 0; i < n; ++i) {
       dead_.Erase(slots[i]);
-      table_.Set(slots[i], (*write->ids)[i], write->vectors + i * vector_bytes());
+      table_.Set(slots[i], (*write->ids)[i], write->rows + i * table_.row_bytes());
       if (lists_ != nullptr) table_.SetList(slots[i], write->encoded.lists[i]);
     }
     if (lists_ != nullptr) AppendToLists(write->encoded, slots);

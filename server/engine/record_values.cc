@@ -11,7 +11,6 @@
 namespace tessera {
 namespace {
 
-constexpr uint8_t kRecordVersion = 1;
 constexpr size_t kChecksumBytes = 4;
 constexpr uint8_t kNumberTag = 0;
 constexpr uint8_t kStringTag = 1;
@@ -89,10 +88,10 @@ uint32_t Checksum(RecordKind kind, std::string_view key, const char* value, size
 
 }  // namespace
 
-ValueWriter::ValueWriter(RecordKind kind, std::string_view key, std::string* value)
+ValueWriter::ValueWriter(RecordKind kind, std::string_view key, std::string* value, uint8_t version)
     : kind_(kind), key_(key), value_(value) {
   value_->clear();
-  Write(kRecordVersion);
+  Write(version);
 }
 
 void ValueWriter::WriteId(const PointIdView& id) {
@@ -110,7 +109,8 @@ void ValueWriter::WriteId(const PointIdView& id) {
 
 void ValueWriter::Finish() { Write(Checksum(kind_, key_, value_->data(), value_->size())); }
 
-ValueReader::ValueReader(RecordKind kind, std::string_view key, std::string_view value)
+ValueReader::ValueReader(RecordKind kind, std::string_view key, std::string_view value,
+                         uint8_t newest)
     : kind_(kind), key_(key), body_(std::string_view()) {
   if (value.size() < 1 + kChecksumBytes) {
     status_ = Damaged(kind, key, "too short");
@@ -123,10 +123,11 @@ ValueReader::ValueReader(RecordKind kind, std::string_view key, std::string_view
     status_ = Damaged(kind, key, "the checksum does not match");
     return;
   }
-  if (const auto version = static_cast<uint8_t>(value[0]); version != kRecordVersion) {
+  version_ = static_cast<uint8_t>(value[0]);
+  if (version_ < kRecordVersion || version_ > newest) {
     status_ = ErrorWithReason(absl::StatusCode::kFailedPrecondition, "STORE_FORMAT_TOO_NEW",
-                              absl::StrCat(Describe(kind, key), " has version ", version,
-                                           "; this server reads version ", kRecordVersion));
+                              absl::StrCat(Describe(kind, key), " has version ", version_,
+                                           "; this server reads version ", newest));
     return;
   }
   body_ = ByteReader(value.substr(1, size - 1));

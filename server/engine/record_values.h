@@ -38,10 +38,14 @@ enum class RecordKind : uint8_t {
   kCalibration = 19,
 };
 
+// The version of a value whose kind has had no other.
+inline constexpr uint8_t kRecordVersion = 1;
+
 // Writes one value: the version at once, the checksum with Finish().
 class ValueWriter {
  public:
-  ValueWriter(RecordKind kind, std::string_view key, std::string* value);
+  ValueWriter(RecordKind kind, std::string_view key, std::string* value,
+              uint8_t version = kRecordVersion);
 
   template <FixedWidth T>
   void Write(T number) {
@@ -64,10 +68,13 @@ class ValueWriter {
 // Reads one value; construct, ask for status(), read the fields, end with Finish or Rest.
 class ValueReader {
  public:
-  // DATA_LOSS if the checksum is another one, FAILED_PRECONDITION if the version is.
-  ValueReader(RecordKind kind, std::string_view key, std::string_view value);
+  // DATA_LOSS if the checksum is another one, FAILED_PRECONDITION if the version is later than
+  // `newest`.
+  ValueReader(RecordKind kind, std::string_view key, std::string_view value,
+              uint8_t newest = kRecordVersion);
 
   const absl::Status& status() const { return status_; }
+  uint8_t version() const { return version_; }
   ByteReader& body() { return body_; }
 
   [[nodiscard]] bool ReadId(PointIdView* id);
@@ -80,6 +87,7 @@ class ValueReader {
  private:
   RecordKind kind_;
   std::string_view key_;
+  uint8_t version_ = 0;
   ByteReader body_;
   absl::Status status_;
 };

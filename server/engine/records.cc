@@ -33,6 +33,13 @@ void WriteSpec(const CollectionSpec& spec, ValueWriter& writer) {
   writer.Write(spec.index.default_rerank);
 }
 
+// Of the record of a collection with scalar codes, so that servers that know none refuse it.
+constexpr uint8_t kScalarCatalogVersion = 2;
+
+uint8_t CatalogVersion(const CollectionSpec& spec) {
+  return spec.index.vectors == VectorPlacement::kDiskSq8 ? kScalarCatalogVersion : kRecordVersion;
+}
+
 bool ReadSpec(ByteReader& body, CollectionSpec* spec) {
   uint16_t name_bytes = 0;
   std::string_view name;
@@ -54,7 +61,7 @@ bool ReadSpec(ByteReader& body, CollectionSpec* spec) {
   spec->element_type = static_cast<ElementType>(element_type);
   index.vectors = static_cast<VectorPlacement>(vectors);
   return spec->dimension >= 1 && spec->dimension <= limits::kDimensionMax && metric >= 1 &&
-         metric <= 3 && element_type >= 1 && element_type <= 4 && vectors >= 1 && vectors <= 2;
+         metric <= 3 && element_type >= 1 && element_type <= 4 && vectors >= 1 && vectors <= 3;
 }
 
 }  // namespace
@@ -87,7 +94,7 @@ absl::Status DecodeNextCollectionId(std::string_view key, std::string_view value
 }
 
 void EncodeCatalog(std::string_view key, const CatalogRecord& record, std::string* value) {
-  ValueWriter writer(RecordKind::kCatalog, key, value);
+  ValueWriter writer(RecordKind::kCatalog, key, value, CatalogVersion(record.spec));
   writer.Write(record.id);
   WriteSpec(record.spec, writer);
   writer.Write(record.create_time_ms);
@@ -96,12 +103,13 @@ void EncodeCatalog(std::string_view key, const CatalogRecord& record, std::strin
 }
 
 absl::Status DecodeCatalog(std::string_view key, std::string_view value, CatalogRecord* record) {
-  ValueReader reader(RecordKind::kCatalog, key, value);
+  ValueReader reader(RecordKind::kCatalog, key, value, kScalarCatalogVersion);
   RETURN_IF_ERROR(reader.status());
   ByteReader& body = reader.body();
   return reader.Finish(body.ReadU32(&record->id) && ReadSpec(body, &record->spec) &&
                        body.ReadI64(&record->create_time_ms) &&
-                       body.ReadU32(&record->codebook_version));
+                       body.ReadU32(&record->codebook_version) &&
+                       reader.version() == CatalogVersion(record->spec));
 }
 
 void EncodeCounter(std::string_view key, const CounterRecord& record, std::string* value) {

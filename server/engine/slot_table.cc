@@ -45,9 +45,8 @@ SlotTable::Chunk& SlotTable::EnsureChunk(Slot slot) {
   Chunk* chunk = chunks_[index].load(std::memory_order_relaxed);
   if (chunk == nullptr) {
     const size_t slots = ChunkSlots(index);
-    chunk =
-        new Chunk{AlignedBuffer<uint64_t>(slots), AlignedBuffer<uint8_t>(slots),
-                  AlignedBuffer<uint32_t>(slots), AlignedBuffer<std::byte>(slots * vector_bytes_)};
+    chunk = new Chunk{AlignedBuffer<uint64_t>(slots), AlignedBuffer<uint8_t>(slots),
+                      AlignedBuffer<uint32_t>(slots), AlignedBuffer<std::byte>(slots * row_bytes_)};
     chunks_[index].store(chunk, std::memory_order_release);
   }
   return *chunk;
@@ -62,7 +61,7 @@ void SlotTable::ClearId(Chunk& chunk, size_t offset) {
 
 void SlotTable::ClearId(Slot slot) { ClearId(ChunkOf(slot), OffsetIn(slot)); }
 
-void SlotTable::Set(Slot slot, const PointId& id, const std::byte* vector) {
+void SlotTable::Set(Slot slot, const PointId& id, const std::byte* row) {
   Chunk& chunk = EnsureChunk(slot);
   touched_end_ = std::max(touched_end_, uint64_t{slot} + 1);
   const uint32_t offset = OffsetIn(slot);
@@ -75,8 +74,16 @@ void SlotTable::Set(Slot slot, const PointId& id, const std::byte* vector) {
     chunk.is_string[offset] = 1;
     string_bytes_.fetch_add(HeapBytes(text), std::memory_order_relaxed);
   }
-  if (vector_bytes_ == 0 || vector == nullptr) return;
-  std::memcpy(chunk.vectors.data() + size_t{offset} * vector_bytes_, vector, vector_bytes_);
+  if (row_bytes_ == 0 || row == nullptr) return;
+  std::memcpy(chunk.rows.data() + size_t{offset} * row_bytes_, row, row_bytes_);
+}
+
+void SlotTable::SetLateRow(Slot slot, const std::byte* row) {
+  std::byte* const place = ChunkOf(slot).rows.data() + size_t{OffsetIn(slot)} * row_bytes_;
+  uint32_t first;
+  std::memcpy(&first, row, sizeof(first));
+  std::memcpy(place + sizeof(first), row + sizeof(first), row_bytes_ - sizeof(first));
+  FirstOf(place).store(first, std::memory_order_release);
 }
 
 bool SlotTable::Shrink(uint64_t end) {
@@ -93,7 +100,7 @@ bool SlotTable::Shrink(uint64_t end) {
     chunk->ids.ReleaseFrom(offset);
     chunk->is_string.ReleaseFrom(offset);
     chunk->lists.ReleaseFrom(offset);
-    chunk->vectors.ReleaseFrom(offset * vector_bytes_);
+    chunk->rows.ReleaseFrom(offset * row_bytes_);
   }
   return true;
 }
@@ -106,7 +113,7 @@ PointId SlotTable::id(Slot slot) const {
 }
 
 size_t SlotTable::memory_bytes(Slot end) const {
-  const size_t per_slot = sizeof(uint64_t) + sizeof(uint8_t) + sizeof(uint32_t) + vector_bytes_;
+  const size_t per_slot = sizeof(uint64_t) + sizeof(uint8_t) + sizeof(uint32_t) + row_bytes_;
   return size_t{end} * per_slot + string_bytes_.load(std::memory_order_relaxed);
 }
 

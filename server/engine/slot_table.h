@@ -14,25 +14,28 @@
 
 namespace tessera {
 
-// What is kept in memory of each slot: its point's id, its inverted list, and its vector if the
-// collection keeps vectors in memory. 13 bytes a slot and the vector, and strings on the heap.
+// What is kept in memory of each slot: its point's id, its inverted list, and a row of bytes, its
+// vector or what stands for it, if the collection keeps such. 13 bytes a slot and the row, and
+// strings on the heap.
 //
 // One writer; readers without a lock, of slots that the writer has published to them and does not
 // set again as long as they may read them (SlotAllocator).
 // Chunks double in size and never move, so pointers stay valid for the table's life.
 class SlotTable {
  public:
-  // vector_bytes: of one stored vector; 0 where vectors are not kept in memory.
-  explicit SlotTable(size_t vector_bytes) : vector_bytes_(vector_bytes) {}
+  // row_bytes: of one row; 0 where none are kept.
+  explicit SlotTable(size_t row_bytes) : row_bytes_(row_bytes) {}
   SlotTable(const SlotTable&) = delete;
   SlotTable& operator=(const SlotTable&) = delete;
   ~SlotTable();
 
-  bool keeps_vectors() const { return vector_bytes_ > 0; }
-  size_t vector_bytes() const { return vector_bytes_; }
+  size_t row_bytes() const { return row_bytes_; }
 
-  // `vector` has vector_bytes() bytes; ignored if vectors are not kept.
-  void Set(Slot slot, const PointId& id, const std::byte* vector);
+  // `row` has row_bytes() bytes, or is null: the slot's row is to come, or none is kept.
+  void Set(Slot slot, const PointId& id, const std::byte* row);
+  // Gives a slot that has none its row, also while readers ask for it. Of rows whose first four
+  // bytes are never all zero, and that are a multiple of four bytes long.
+  void SetLateRow(Slot slot, const std::byte* row);
   // Frees the memory of an id that is not needed any more; harmless when called twice.
   void ClearId(Slot slot);
   // All slots in use are below `end`, and no reader asks for another one: gives the memory of those
@@ -73,13 +76,17 @@ class SlotTable {
           std::atomic_ref<uint32_t>(of_chunk[slots[i] - begin]).load(std::memory_order_acquire);
     }
   }
-  // Null where vectors are not kept.
-  const std::byte* vector(Slot slot) const {
-    return vector_bytes_ == 0
-               ? nullptr
-               : ChunkOf(slot).vectors.data() + size_t{OffsetIn(slot)} * vector_bytes_;
+  // Null where rows are not kept.
+  const std::byte* row(Slot slot) const {
+    return row_bytes_ == 0 ? nullptr
+                           : ChunkOf(slot).rows.data() + size_t{OffsetIn(slot)} * row_bytes_;
   }
-  // How many slots from `slot` on have their vectors one after the other.
+  // Null as long as the slot's row is to come; of rows as SetLateRow has them.
+  const std::byte* LateRow(Slot slot) const {
+    const std::byte* const place = row(slot);
+    return FirstOf(place).load(std::memory_order_acquire) == 0 ? nullptr : place;
+  }
+  // How many slots from `slot` on have their rows one after the other.
   size_t ContiguousSlots(Slot slot) const { return ChunkSlots(ChunkIndex(slot)) - OffsetIn(slot); }
 
   size_t memory_bytes(Slot end) const;
@@ -93,7 +100,7 @@ class SlotTable {
     AlignedBuffer<uint64_t> ids;  // the number, or the address of a two-byte length and the bytes
     AlignedBuffer<uint8_t> is_string;
     AlignedBuffer<uint32_t> lists;
-    AlignedBuffer<std::byte> vectors;
+    AlignedBuffer<std::byte> rows;
   };
 
   static size_t ChunkIndex(Slot slot) {
@@ -107,11 +114,14 @@ class SlotTable {
   Chunk& ChunkOf(Slot slot) const {
     return *chunks_[ChunkIndex(slot)].load(std::memory_order_acquire);
   }
+  static std::atomic_ref<uint32_t> FirstOf(const std::byte* row) {
+    return std::atomic_ref<uint32_t>(*reinterpret_cast<uint32_t*>(const_cast<std::byte*>(row)));
+  }
   Chunk& EnsureChunk(Slot slot);
   void ClearId(Chunk& chunk, size_t offset);
   static uint64_t FirstSlot(size_t chunk) { return (kFirstChunkSlots << chunk) - kFirstChunkSlots; }
 
-  const size_t vector_bytes_;
+  const size_t row_bytes_;
   std::array<std::atomic<Chunk*>, kChunks> chunks_{};
   uint64_t touched_end_ = 0;  // the writer's: slots from it on take no memory
   std::atomic<size_t> string_bytes_{0};

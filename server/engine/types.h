@@ -23,7 +23,11 @@ namespace tessera {
 using PointId = std::variant<uint64_t, std::string>;
 
 // The values are stored on disk: never renumber.
-enum class VectorPlacement : uint8_t { kMemory = 1, kDisk = 2 };
+enum class VectorPlacement : uint8_t {
+  kMemory = 1,
+  kDisk = 2,
+  kDiskSq8 = 3,  // and scalar codes of 8 bits a component in memory
+};
 
 // How a collection is indexed. 0 means "let the server choose", as tessera.v1.IndexSpec says.
 struct IndexConfig {
@@ -254,6 +258,7 @@ struct SearchReport {
   SearchPlan plan = SearchPlan::kExact;
   uint64_t lists_scanned = 0;
   uint64_t codes_scanned = 0;
+  uint64_t candidates_refined = 0;        // compared by scalar codes
   uint64_t candidates_reranked = 0;       // or compared exactly
   std::optional<double> expected_recall;  // as calibrated; none where that tells nothing
   bool exhausted = false;  // nothing was left to search: what is not here does not match

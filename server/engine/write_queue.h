@@ -25,6 +25,7 @@ struct PendingWrite {
   Kind kind = Kind::kUpsert;
   const std::vector<PointId>* ids = nullptr;
   const std::byte* vectors = nullptr;                  // of the collection's element type
+  const std::byte* rows = nullptr;                     // what the slot table keeps of them
   const std::vector<std::string>* payloads = nullptr;  // as UpsertBatch has them
   EncodedVectors encoded;                              // under encoded_version, if it is not 0
   uint32_t encoded_version = 0;

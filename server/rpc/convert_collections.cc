@@ -20,11 +20,25 @@ absl::StatusOr<VectorPlacement> ToPlacement(v1::VectorPlacement value) {
       return VectorPlacement::kMemory;
     case v1::DISK:
       return VectorPlacement::kDisk;
+    case v1::DISK_SQ8:
+      return VectorPlacement::kDiskSq8;
     default:
       break;
   }
   return InvalidField("index.vectors",
                       absl::StrCat("unknown vector placement ", static_cast<int>(value)));
+}
+
+v1::VectorPlacement FromPlacement(VectorPlacement placement) {
+  switch (placement) {
+    case VectorPlacement::kMemory:
+      return v1::MEMORY;
+    case VectorPlacement::kDisk:
+      return v1::DISK;
+    case VectorPlacement::kDiskSq8:
+      return v1::DISK_SQ8;
+  }
+  return v1::VECTOR_PLACEMENT_UNSPECIFIED;
 }
 
 v1::CollectionState FromState(CollectionState state) {
@@ -43,7 +57,7 @@ void FromIndexConfig(const IndexConfig& config, v1::IndexSpec* out) {
   out->set_nlist(config.nlist);
   out->set_subquantizers(config.subquantizers);
   out->set_nbits(config.nbits);
-  out->set_vectors(config.vectors == VectorPlacement::kDisk ? v1::DISK : v1::MEMORY);
+  out->set_vectors(FromPlacement(config.vectors));
   out->set_seed(config.seed);
   out->set_iterations(config.iterations);
   out->set_training_vectors_per_list(config.training_vectors_per_list);

@@ -227,6 +227,7 @@ void FromExplanation(const SearchReport& report, v1::Explanation* explanation) {
   explanation->set_fetch_us(report.fetch_us);
   explanation->set_lists_scanned(report.lists_scanned);
   explanation->set_codes_scanned(report.codes_scanned);
+  explanation->set_candidates_refined(report.candidates_refined);
   explanation->set_candidates_reranked(report.candidates_reranked);
   explanation->set_bytes_read(report.bytes_read);
   explanation->set_points_matching(report.matching);

@@ -96,7 +96,7 @@ TEST_P(CrashTest, NoAcknowledgedWriteIsLost) {
   EXPECT_GT(met.requests_lost + met.requests_kept, 0u) << "no kill met a request in flight";
 }
 
-INSTANTIATE_TEST_SUITE_P(Placements, CrashTest, testing::Values(v1::MEMORY, v1::DISK),
+INSTANTIATE_TEST_SUITE_P(Placements, CrashTest, testing::Values(v1::MEMORY, v1::DISK, v1::DISK_SQ8),
                          [](const auto& info) { return v1::VectorPlacement_Name(info.param); });
 
 }  // namespace

@@ -107,7 +107,7 @@ absl::Status WriteDrifted(Engine& engine) {
   return absl::DeadlineExceededError("no list was split");
 }
 
-absl::Status UpsertFloats(Engine& engine) {
+absl::Status UpsertFloats(Engine& engine, const std::string& collection) {
   std::vector<float> values;
   UpsertBatch batch;
   for (uint64_t i = 0; i < 30; ++i) {
@@ -118,7 +118,18 @@ absl::Status UpsertFloats(Engine& engine) {
   }
   batch.vectors = {reinterpret_cast<const std::byte*>(values.data()), ElementType::kFloat32, 30,
                    kFloatDimension};
-  return engine.Upsert("floats", batch).status();
+  return engine.Upsert(collection, batch).status();
+}
+
+// Scalar codes in memory: the catalog's record has another version.
+absl::Status WriteScalarCoded(Engine& engine) {
+  CollectionSpec spec;
+  spec.name = "scalar_coded";
+  spec.dimension = kFloatDimension;
+  spec.index.vectors = VectorPlacement::kDiskSq8;
+  RETURN_IF_ERROR(engine.CreateCollection(spec).status());
+  RETURN_IF_ERROR(UpsertFloats(engine, spec.name));
+  return AwaitEnd(engine, engine.Train({.collection = spec.name, .nlist = 4}));
 }
 
 absl::Status WriteCollections(Engine& engine) {
@@ -134,7 +145,8 @@ absl::Status WriteCollections(Engine& engine) {
   floats.dimension = kFloatDimension;
   RETURN_IF_ERROR(engine.CreateCollection(floats).status());
   RETURN_IF_ERROR(UpsertBytes(engine, 0, 150, 1));
-  RETURN_IF_ERROR(UpsertFloats(engine));
+  RETURN_IF_ERROR(UpsertFloats(engine, "floats"));
+  RETURN_IF_ERROR(WriteScalarCoded(engine));
   RETURN_IF_ERROR(WriteDrifted(engine));
   RETURN_IF_ERROR(AwaitEnd(engine, engine.Train({.collection = "bytes", .nlist = 4})));
   return AwaitEnd(engine, engine.CreatePayloadIndex("bytes", {.key = FieldPath("n"),

@@ -165,7 +165,8 @@ TEST_P(RestartTest, ATerminationEndsATrainingAndExitsCleanly) {
   EXPECT_EQ(after, again);
 }
 
-INSTANTIATE_TEST_SUITE_P(Placements, RestartTest, testing::Values(v1::MEMORY, v1::DISK),
+INSTANTIATE_TEST_SUITE_P(Placements, RestartTest,
+                         testing::Values(v1::MEMORY, v1::DISK, v1::DISK_SQ8),
                          [](const auto& info) { return v1::VectorPlacement_Name(info.param); });
 
 }  // namespace

@@ -223,7 +223,8 @@ TEST_P(WritesTest, ADeletedCollectionIsGone) {
   EXPECT_TRUE(ids.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Placements, WritesTest, testing::Values(v1::MEMORY, v1::DISK),
+INSTANTIATE_TEST_SUITE_P(Placements, WritesTest,
+                         testing::Values(v1::MEMORY, v1::DISK, v1::DISK_SQ8),
                          [](const auto& info) { return v1::VectorPlacement_Name(info.param); });
 
 }  // namespace

@@ -179,7 +179,9 @@ INSTANTIATE_TEST_SUITE_P(Settings, ModelTest,
                                          Setting{Metric::kL2, VectorPlacement::kDisk, 2},
                                          Setting{Metric::kInnerProduct, VectorPlacement::kMemory,
                                                  3},
-                                         Setting{Metric::kCosine, VectorPlacement::kDisk, 4}),
+                                         Setting{Metric::kCosine, VectorPlacement::kDisk, 4},
+                                         Setting{Metric::kCosine, VectorPlacement::kDiskSq8, 5},
+                                         Setting{Metric::kL2, VectorPlacement::kDiskSq8, 6}),
                          [](const auto& info) { return absl::StrCat("Seed", info.param.seed); });
 
 }  // namespace

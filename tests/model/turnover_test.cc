@@ -152,10 +152,9 @@ TEST_P(TurnoverTest, WhatShrinksBecomesSmall) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, TurnoverTest,
-                         testing::Values(VectorPlacement::kMemory, VectorPlacement::kDisk),
-                         [](const auto& info) {
-                           return info.param == VectorPlacement::kMemory ? "Memory" : "Disk";
-                         });
+                         testing::Values(VectorPlacement::kMemory, VectorPlacement::kDisk,
+                                         VectorPlacement::kDiskSq8),
+                         [](const auto& info) { return PlacementName(info.param); });
 
 }  // namespace
 }  // namespace tessera

@@ -18,6 +18,7 @@
 #include "server/engine/thread_pool_executor.h"
 #include "server/storage/rocksdb_store.h"
 #include "tests/environment.h"
+#include "tests/server/engine/placement_name.h"
 #include "tests/server/storage/temp_dir.h"
 
 namespace tessera {
@@ -232,10 +233,9 @@ TEST_P(EngineStressTest, AllAtOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, EngineStressTest,
-                         testing::Values(VectorPlacement::kMemory, VectorPlacement::kDisk),
-                         [](const auto& info) {
-                           return info.param == VectorPlacement::kMemory ? "Memory" : "Disk";
-                         });
+                         testing::Values(VectorPlacement::kMemory, VectorPlacement::kDisk,
+                                         VectorPlacement::kDiskSq8),
+                         [](const auto& info) { return PlacementName(info.param); });
 
 }  // namespace
 }  // namespace tessera

@@ -84,6 +84,7 @@ TEST(Messages, NamesOfOptions) {
   EXPECT_EQ(*ParseMetric(""), v1::METRIC_UNSPECIFIED);
   EXPECT_EQ(*ParseElementType("int8"), v1::INT8);
   EXPECT_EQ(*ParsePlacement("disk"), v1::DISK);
+  EXPECT_EQ(*ParsePlacement("disk_sq8"), v1::DISK_SQ8);
   EXPECT_EQ(ExitCodeOf(ParseMetric("hamming").status()), ExitCode::kUsage);
 }
 

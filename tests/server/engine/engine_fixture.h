@@ -18,6 +18,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/errors.h"
 #include "server/storage/rocksdb_store.h"
+#include "tests/server/engine/placement_name.h"
 
 namespace tessera {
 

@@ -88,7 +88,10 @@ class EngineParallel : public EngineFixture, public ::testing::WithParamInterfac
     EXPECT_EQ(together.report.plan, alone.report.plan);
     EXPECT_EQ(together.report.lists_scanned, alone.report.lists_scanned);
     EXPECT_EQ(together.report.codes_scanned, alone.report.codes_scanned);
-    EXPECT_EQ(together.report.candidates_reranked, alone.report.candidates_reranked);
+    // Of scalar codes, some may be still to come after a start, and each part leaves what is open.
+    if (GetParam() != VectorPlacement::kDiskSq8) {
+      EXPECT_EQ(together.report.candidates_reranked, alone.report.candidates_reranked);
+    }
   }
 
   const Matrix queries_ = ClusteredRows(kQueries, kDimension, 2);
@@ -136,7 +139,7 @@ TEST_P(EngineParallel, FilterWhoseMatchesAreSortedByList) {
   request_.filter = Below(3'100);
   ExpectSameAnswers(request_);
   const bool sorted = Run(request_).report.codes_scanned == 0;
-  EXPECT_EQ(sorted, GetParam() == VectorPlacement::kMemory);
+  EXPECT_EQ(sorted, GetParam() != VectorPlacement::kDisk);
 }
 
 TEST_P(EngineParallel, SearchesOfABatch) {
@@ -188,10 +191,9 @@ TEST_P(EngineParallel, AnExplanationIsOfOneThread) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, EngineParallel,
-                         ::testing::Values(VectorPlacement::kMemory, VectorPlacement::kDisk),
-                         [](const auto& info) {
-                           return info.param == VectorPlacement::kMemory ? "Memory" : "Disk";
-                         });
+                         ::testing::Values(VectorPlacement::kMemory, VectorPlacement::kDisk,
+                                           VectorPlacement::kDiskSq8),
+                         [](const auto& info) { return PlacementName(info.param); });
 
 }  // namespace
 }  // namespace tessera

@@ -110,7 +110,8 @@ TEST_P(EngineReuseTest, AReplacedPointNeverVanishesOrTurnsIntoAnother) {
 
 INSTANTIATE_TEST_SUITE_P(PlacementAndTraining, EngineReuseTest,
                          testing::Combine(testing::Values(VectorPlacement::kMemory,
-                                                          VectorPlacement::kDisk),
+                                                          VectorPlacement::kDisk,
+                                                          VectorPlacement::kDiskSq8),
                                           testing::Bool()));
 
 }  // namespace

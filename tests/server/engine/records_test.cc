@@ -6,11 +6,13 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
 #include "index/base/limits.h"
 #include "server/engine/errors.h"
+#include "server/engine/record_values.h"
 
 namespace tessera {
 namespace {
@@ -268,6 +270,50 @@ TEST(RecordsTest, CatalogRoundTrip) {
   EXPECT_EQ(out.codebook_version, in.codebook_version);
 }
 
+// Servers that know no scalar codes read version 1 alone, and say that the store is too new.
+TEST(RecordsTest, OnlyTheCatalogOfScalarCodesIsOfVersion2) {
+  CatalogRecord record = SampleCatalog();
+  for (const auto& [placement, version] : {std::pair(VectorPlacement::kMemory, 1),
+                                           {VectorPlacement::kDisk, 1},
+                                           {VectorPlacement::kDiskSq8, 2}}) {
+    record.spec.index.vectors = placement;
+    std::string value;
+    EncodeCatalog(CatalogKey(7), record, &value);
+    EXPECT_EQ(value[0], version);
+    CatalogRecord out;
+    ASSERT_TRUE(DecodeCatalog(CatalogKey(7), value, &out).ok());
+    EXPECT_EQ(out.spec.index.vectors, placement);
+    const ValueReader earlier(RecordKind::kCatalog, CatalogKey(7), value);
+    EXPECT_EQ(earlier.status().ok(), version == 1);
+    if (version == 2) {
+      EXPECT_EQ(GetStatusDetails(earlier.status()).reason, "STORE_FORMAT_TOO_NEW");
+    }
+  }
+}
+
+TEST(RecordsTest, ACatalogOfTheWrongVersionIsDamaged) {
+  for (const auto& [placement, version] :
+       {std::pair(uint8_t{3}, uint8_t{1}), {uint8_t{2}, uint8_t{2}}}) {
+    // As EncodeCatalog writes it, but for these two.
+    std::string value;
+    ValueWriter writer(RecordKind::kCatalog, CatalogKey(7), &value, version);
+    writer.Write(uint32_t{7});
+    writer.Write(uint16_t{1});
+    writer.WriteBytes("x");
+    writer.Write(uint32_t{128});
+    writer.WriteBytes("\x01\x01");
+    for (int i = 0; i < 3; ++i) writer.Write(uint32_t{0});
+    writer.Write(placement);
+    writer.Write(uint64_t{1});
+    for (int i = 0; i < 4; ++i) writer.Write(uint32_t{0});
+    writer.Write(int64_t{0});
+    writer.Write(uint32_t{0});
+    writer.Finish();
+    CatalogRecord out;
+    ExpectDamaged(DecodeCatalog(CatalogKey(7), value, &out));
+  }
+}
+
 TEST(RecordsTest, CatalogFieldOutOfRangeIsRefusedThoughTheChecksumMatches) {
   const auto decode = [](const CatalogRecord& record) {
     std::string value;
@@ -282,7 +328,7 @@ TEST(RecordsTest, CatalogFieldOutOfRangeIsRefusedThoughTheChecksumMatches) {
   record.spec.element_type = static_cast<ElementType>(0);
   ExpectDamaged(decode(record));
   record = SampleCatalog();
-  record.spec.index.vectors = static_cast<VectorPlacement>(3);
+  record.spec.index.vectors = static_cast<VectorPlacement>(4);
   ExpectDamaged(decode(record));
   record = SampleCatalog();
   record.spec.dimension = 0;

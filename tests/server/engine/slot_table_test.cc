@@ -27,7 +27,7 @@ TEST(SlotTable, KeepsWhatWasSetAcrossChunks) {
     ASSERT_EQ(table.id(slot), slot % 2 == 0 ? PointId(uint64_t{slot} << 40) : PointId(IdOf(slot)));
     ASSERT_EQ(table.list(slot), slot * 3);
     Slot stored;
-    std::memcpy(&stored, table.vector(slot), sizeof(stored));
+    std::memcpy(&stored, table.row(slot), sizeof(stored));
     ASSERT_EQ(stored, slot);
   }
 }
@@ -55,14 +55,14 @@ TEST(SlotTable, GivesMemoryBackWhenItShrinks) {
   EXPECT_TRUE(table.Shrink(kKept));
   const size_t released = full - ResidentBytes();
   EXPECT_GE(released, (kSlots - kKept) * kVectorBytes * 8 / 10);
-  EXPECT_EQ(table.vector(kSlots - 1)[7], std::byte{0});
+  EXPECT_EQ(table.row(kSlots - 1)[7], std::byte{0});
   for (Slot slot = 0; slot < kKept; ++slot) {
     ASSERT_EQ(table.id(slot), PointId(uint64_t{slot}));
-    ASSERT_EQ(table.vector(slot)[kVectorBytes - 1], static_cast<std::byte>(slot));
+    ASSERT_EQ(table.row(slot)[kVectorBytes - 1], static_cast<std::byte>(slot));
   }
   fill(kKept, kSlots);
   for (Slot slot = 0; slot < kSlots; ++slot) {
-    ASSERT_EQ(table.vector(slot)[3], static_cast<std::byte>(slot));
+    ASSERT_EQ(table.row(slot)[3], static_cast<std::byte>(slot));
   }
 }
 
@@ -89,7 +89,7 @@ TEST(SlotTable, ContiguousRunsCoverTheTable) {
   while (slot < 10'000) {
     const size_t run = table.ContiguousSlots(slot);
     for (size_t i = 1; i < std::min<size_t>(run, 10'000 - slot); ++i) {
-      ASSERT_EQ(table.vector(slot) + i * 8, table.vector(static_cast<Slot>(slot + i)));
+      ASSERT_EQ(table.row(slot) + i * 8, table.row(static_cast<Slot>(slot + i)));
     }
     slot += static_cast<Slot>(run);
   }
@@ -98,8 +98,22 @@ TEST(SlotTable, ContiguousRunsCoverTheTable) {
 TEST(SlotTable, WithoutVectorsThereAreNone) {
   SlotTable table(0);
   table.Set(5, PointId(std::string("x")), nullptr);
-  EXPECT_EQ(table.vector(5), nullptr);
-  EXPECT_FALSE(table.keeps_vectors());
+  EXPECT_EQ(table.row(5), nullptr);
+}
+
+TEST(SlotTable, RowsMayComeLate) {
+  constexpr size_t kRowBytes = 16;
+  SlotTable table(kRowBytes);
+  const std::vector<std::byte> row(kRowBytes, std::byte{7});
+  for (const Slot slot : {0u, 5u, 3'000u}) {
+    table.Set(slot, PointId(uint64_t{slot}), nullptr);
+    EXPECT_EQ(table.LateRow(slot), nullptr);
+    table.SetLateRow(slot, row.data());
+    ASSERT_EQ(table.LateRow(slot), table.row(slot));
+    EXPECT_EQ(std::memcmp(table.row(slot), row.data(), kRowBytes), 0);
+  }
+  table.Set(1, PointId(uint64_t{1}), row.data());
+  EXPECT_NE(table.LateRow(1), nullptr);
 }
 
 }  // namespace

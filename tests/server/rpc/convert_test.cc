@@ -193,7 +193,7 @@ TEST(ConvertCollectionsTest, RefusesUnknownEnumsAndNames) {
   request.set_element_type(static_cast<v1::ElementType>(-1));
   EXPECT_EQ(FieldOf(ToCollectionSpec(request)), "element_type");
   request.set_element_type(v1::INT8);
-  request.mutable_index()->set_vectors(static_cast<v1::VectorPlacement>(3));
+  request.mutable_index()->set_vectors(static_cast<v1::VectorPlacement>(4));
   EXPECT_EQ(FieldOf(ToCollectionSpec(request)), "index.vectors");
 }
 
