@@ -319,7 +319,6 @@ TEST_P(SearcherTest, VectorsOnDiskAreReadOncePerBatch) {
   }
 }
 
-// Whether they share a pass over the lists or are too few for that.
 TEST_P(SearcherTest, ScalarCodesLeaveFewVectorsToRead) {
   MatrixSource source(vectors_, /*on_disk_every=*/1);
   const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
@@ -343,6 +342,7 @@ TEST_P(SearcherTest, ScalarCodesLeaveFewVectorsToRead) {
   EXPECT_EQ(Search(queries_.view().Rows(0, 1), all, &source)[0], Exact(0, kVectors));
 }
 
+// Whether they share a pass over the lists or are too few for that.
 TEST_P(SearcherTest, QueriesGetTogetherWhatTheyGetAlone) {
   for (const size_t nprobe : {2, 7, 40}) {
     const IvfSearchParams params{.k = 10, .nprobe = nprobe, .rerank = 60};

@@ -68,6 +68,14 @@ class EngineScalarCodes : public EngineFixture {
       absl::SleepFor(absl::Milliseconds(2));
     }
   }
+  // From the next start on.
+  absl::Status Place(const std::string& name, VectorPlacement placement) {
+    const auto edit = [placement](CollectionSettings* settings) {
+      settings->index.vectors = placement;
+      return absl::OkStatus();
+    };
+    return engine_->UpdateCollection(name, edit, std::nullopt).status();
+  }
   uint64_t Count(const std::string& name) {
     const auto info = engine_->GetCollection(name);
     EXPECT_TRUE(info.ok()) << info.status();
@@ -192,15 +200,9 @@ TEST_F(EngineScalarCodes, BytesAreTheirOwnCodes) {
     EXPECT_EQ(GetStatusDetails(refused).field, "index.vectors");
   }
   Create("bytes", kDimension, Metric::kL2, ElementType::kUint8, VectorPlacement::kDisk);
-  const auto changed = engine_->UpdateCollection(
-      "bytes",
-      [](CollectionSettings* settings) {
-        settings->index.vectors = VectorPlacement::kDiskSq8;
-        return absl::OkStatus();
-      },
-      std::nullopt);
-  EXPECT_EQ(changed.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(GetStatusDetails(changed.status()).field, "index.vectors");
+  const absl::Status changed = Place("bytes", VectorPlacement::kDiskSq8);
+  EXPECT_EQ(changed.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(GetStatusDetails(changed).field, "index.vectors");
 }
 
 TEST_F(EngineScalarCodes, AreMadeAnewAfterAStart) {
@@ -257,21 +259,12 @@ TEST_F(EngineScalarCodes, WritesBesideTheirMakingAreFoundToo) {
 
 TEST_F(EngineScalarCodes, ComeAndGoWithTheSettings) {
   CreateTrained("c", VectorPlacement::kMemory);
-  const auto place = [&](VectorPlacement placement) {
-    const auto changed = engine_->UpdateCollection(
-        "c",
-        [&](CollectionSettings* settings) {
-          settings->index.vectors = placement;
-          return absl::OkStatus();
-        },
-        std::nullopt);
-    ASSERT_TRUE(changed.ok()) << changed.status();
-    Reopen();
-  };
-  place(VectorPlacement::kDiskSq8);
+  ASSERT_EQ(Place("c", VectorPlacement::kDiskSq8), absl::OkStatus());
+  Reopen();
   AwaitCodes("c");
   ExpectExact("c", 8);
-  place(VectorPlacement::kMemory);
+  ASSERT_EQ(Place("c", VectorPlacement::kMemory), absl::OkStatus());
+  Reopen();
   EXPECT_EQ(Explained("c", ClusteredRows(1, kDimension, 3)).report.candidates_refined, 0u);
   ExpectExact("c", 9);
 }
