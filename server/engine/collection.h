@@ -274,6 +274,7 @@ class Collection {
   absl::Status CommitGroup(std::span<PendingWrite* const> group);
   absl::Status CheckWrite(const PendingWrite& write, const GroupPlan& plan) const;
   absl::Status CommitWrites(std::span<PendingWrite* const> writes, Durability durability);
+  size_t RecordBytes(const PendingWrite& write) const;
   absl::StatusOr<WriteResult> Submit(PendingWrite& write);
   void PlanWrite(PendingWrite& write, GroupPlan& plan);
   void PutPoint(const PendingWrite& write, size_t i, Slot slot, GroupPlan& plan);

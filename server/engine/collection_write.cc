@@ -21,6 +21,8 @@ namespace {
 // Below this many vectors, spreading the encoding over threads costs more than it gains.
 constexpr size_t kParallelEncodeRows = 512;
 constexpr uint32_t kUnknownList = 0xFFFF'FFFF;
+// Of the records of a point in a batch, about, without its vector, code and payload.
+constexpr size_t kRecordHeadBytes = 160;
 
 absl::Status ValidateIds(const std::vector<PointId>& ids) {
   absl::flat_hash_set<PointId> seen;
@@ -337,6 +339,14 @@ absl::Status Collection::CommitGroup(std::span<PendingWrite* const> group) {
   return absl::OkStatus();
 }
 
+// About how many bytes the records of an upsert take in a batch.
+size_t Collection::RecordBytes(const PendingWrite& write) const {
+  const size_t code_bytes = codebook_ == nullptr ? 0 : codebook_->code_bytes();
+  size_t bytes = write.size() * (vector_bytes() + code_bytes + kRecordHeadBytes);
+  for (const std::string& payload : *write.payloads) bytes += payload.size();
+  return bytes;
+}
+
 absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Durability durability) {
   GroupPlan plan;
   plan.batch = store_.NewBatch();
@@ -344,9 +354,11 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   // An id can come twice in a group of several writes, and in one delete; not in one upsert.
   plan.track_moves = group.size() > 1 || group[0]->kind == PendingWrite::Kind::kDelete;
   uint64_t upserts = 0;
+  size_t bytes = 0;
   for (PendingWrite* write : group) {
     if (write->kind != PendingWrite::Kind::kUpsert) continue;
     upserts += write->size();
+    bytes += RecordBytes(*write);
     // A new codebook may have been installed since the caller's thread encoded, or lists split.
     if (write->encoded_version != codebook_version_) {
       EncodeForWrite(*write, *view());
@@ -361,6 +373,7 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
         absl::StrCat("a collection holds at most ", limits::kPointsPerCollectionMax, " points"));
   }
   RETURN_IF_ERROR(LookUpSlots(group, plan));
+  plan.batch->Reserve(bytes);
   for (PendingWrite* write : group) {
     write->refusal = CheckWrite(*write, plan);
     if (write->refusal.ok()) {

@@ -28,6 +28,7 @@ class RocksDbBatch final : public StoreBatch {
   void Delete(Family family, std::string_view key) override;
   void DeleteRange(Family family, std::string_view begin, std::string_view end) override;
   size_t bytes() const override { return batch_.GetDataSize(); }
+  void Reserve(size_t bytes) override;
 
   rocksdb::WriteBatch& batch() { return batch_; }
   // The first error of adding an entry (a batch that outgrew its limit).

@@ -289,10 +289,8 @@ absl::StatusOr<std::optional<std::string>> RocksDbStore::Get(Family family, std:
 absl::Status RocksDbStore::MultiGet(Family family, std::span<const std::string> keys,
                                     std::vector<std::optional<std::string>>* values) {
   values->resize(keys.size());
-  rocksdb::ReadOptions options;
-  // One moment for all keys, also when they are read in several chunks.
-  std::optional<RocksDbSnapshot> snapshot;
-  if (keys.size() > kMultiGetChunk) options.snapshot = snapshot.emplace(*db_).get();
+  // Without a snapshot, that all chunks be of one moment: README.md, "Settings", has the reason.
+  const rocksdb::ReadOptions options;
   for (size_t begin = 0; begin < keys.size(); begin += kMultiGetChunk) {
     const size_t count = std::min(kMultiGetChunk, keys.size() - begin);
     RETURN_IF_ERROR(MultiGetChunk(family, options, keys.subspan(begin, count),

@@ -37,6 +37,8 @@ class StoreBatch {
   // Deletes the keys in [begin, end).
   virtual void DeleteRange(Family family, std::string_view begin, std::string_view end) = 0;
   virtual size_t bytes() const = 0;
+  // Makes room for about so many bytes. Before the first entry.
+  virtual void Reserve(size_t bytes) = 0;
 };
 
 // A consistent view at one moment. Thread-safe; must not outlive its Store.
@@ -84,7 +86,8 @@ class Store {
 
   // nullopt: there is no such key.
   virtual absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) = 0;
-  // values[i] belongs to keys[i]. `values` is resized.
+  // values[i] belongs to keys[i]. `values` is resized. Each key is read at some moment of the call,
+  // and not all at the same one.
   virtual absl::Status MultiGet(Family family, std::span<const std::string> keys,
                                 std::vector<std::optional<std::string>>* values) = 0;
 

@@ -27,6 +27,7 @@ struct NotedBatch : StoreBatch {
     batch->DeleteRange(family, begin, end);
   }
   size_t bytes() const override { return batch->bytes(); }
+  void Reserve(size_t bytes) override { batch->Reserve(bytes); }
 
   static bool IsDeletion(Family family, std::string_view key) {
     return family == Family::kMeta && key.starts_with("deletion/");

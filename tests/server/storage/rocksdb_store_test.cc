@@ -3,12 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/storage/store.h"
 #include "tests/server/storage/temp_dir.h"
 
@@ -24,9 +29,10 @@ class RocksDbStoreTest : public testing::Test {
  protected:
   RocksDbStoreTest() { Reopen(); }
 
-  void Reopen() {
+  void Reopen(size_t write_buffer_bytes = RocksDbOptions().write_buffer_bytes) {
     store_.reset();
-    auto store = OpenRocksDbStore({.path = dir_.path() + "/data"});
+    auto store =
+        OpenRocksDbStore({.path = dir_.path() + "/data", .write_buffer_bytes = write_buffer_bytes});
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
@@ -52,6 +58,20 @@ class RocksDbStoreTest : public testing::Test {
     }
     EXPECT_EQ(iterator->status(), absl::OkStatus());
     return pairs;
+  }
+
+  // The files of tables, once none has come or gone for a while.
+  std::set<std::string> Tables() {
+    constexpr absl::Duration kWhile = absl::Milliseconds(500);
+    std::set<std::string> tables, before;
+    do {
+      before = std::exchange(tables, {});
+      absl::SleepFor(kWhile);
+      for (const auto& file : std::filesystem::directory_iterator(dir_.path() + "/data")) {
+        if (file.path().extension() == ".sst") tables.insert(file.path().filename());
+      }
+    } while (tables != before);
+    return tables;
   }
 
   TempDir dir_;
@@ -214,6 +234,25 @@ TEST_F(RocksDbStoreTest, MultiGetAnswersInTheOrderOfTheKeys) {
   }
   ASSERT_EQ(store_->MultiGet(Family::kIds, {}, &values), absl::OkStatus());
   EXPECT_TRUE(values.empty());
+}
+
+// RocksDB writes all tables of the last level anew that have come there as they were, once a
+// snapshot is let go (README.md, "Settings"): after a load, whatever there is.
+TEST_F(RocksDbStoreTest, LookingUpManyKeysLeavesTablesAsTheyAre) {
+  constexpr int kKeys = 3'000;
+  Reopen(/*write_buffer_bytes=*/64 << 10);
+  std::vector<std::string> keys;
+  for (int i = 0; i < kKeys; ++i) {
+    keys.push_back(absl::StrFormat("key %06d", i));
+    auto batch = store_->NewBatch();
+    batch->Put(Family::kPoints, keys.back(), std::string(1'000, 'v'));
+    ASSERT_EQ(store_->Commit(*batch, Durability::kAsync), absl::OkStatus());
+  }
+  const std::set<std::string> tables = Tables();
+  EXPECT_GT(tables.size(), 10u);
+  std::vector<std::optional<std::string>> values;
+  ASSERT_EQ(store_->MultiGet(Family::kPoints, keys, &values), absl::OkStatus());
+  EXPECT_EQ(Tables(), tables);
 }
 
 TEST_F(RocksDbStoreTest, OneOpenAtATime) {
