@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "index/simd/convert.h"
+#include "index/simd/scalar_encode.h"
 
 namespace tessera {
 namespace {
@@ -18,7 +19,6 @@ struct Head {
   float error;  // | x - x~ |, rounded up
 };
 
-constexpr float kMaxCode = 255;
 // A sum of products in floats is off by so much at most for each addition, of which four or more
 // are made beside each other, relative to the product of both lengths.
 constexpr double kRoundingOfSum = 1.2e-7;
@@ -48,25 +48,15 @@ size_t ScalarRowBytes(size_t dimension) {
 void EncodeScalar(Metric metric, std::span<const float> vector, std::byte* row) {
   static thread_local std::vector<float> scratch;
   const std::span<const float> x = AsCoded(metric, vector, scratch);
-  const auto [least, most] = std::minmax_element(x.begin(), x.end());
-  Head head;
-  head.offset = *least;
-  // Of equal components, any step serves; it tells the row from none.
-  head.step = std::max((*most - *least) / kMaxCode, std::numeric_limits<float>::min());
-  const float codes_per_unit = 1 / head.step;
   auto* codes = reinterpret_cast<uint8_t*>(row + sizeof(Head));
-  double norm2 = 0, error2 = 0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    const float code = std::min(std::nearbyint((x[i] - head.offset) * codes_per_unit), kMaxCode);
-    codes[i] = static_cast<uint8_t>(code);
-    const double decoded = head.offset + double{head.step} * code;
-    norm2 += decoded * decoded;
-    error2 += (x[i] - decoded) * (x[i] - decoded);
-  }
+  const ScalarEncoding encoding = ScalarEncode(x.data(), x.size(), codes);
   std::fill(codes + x.size(), codes + (ScalarRowBytes(x.size()) - sizeof(Head)), uint8_t{0});
-  head.norm2 = static_cast<float>(norm2);
-  head.error =
-      std::nextafter(static_cast<float>(std::sqrt(error2)), std::numeric_limits<float>::infinity());
+  Head head;
+  head.step = encoding.step;
+  head.offset = encoding.offset;
+  head.norm2 = static_cast<float>(encoding.norm2);
+  head.error = std::nextafter(static_cast<float>(std::sqrt(encoding.error2)),
+                              std::numeric_limits<float>::infinity());
   std::memcpy(row, &head, sizeof(Head));
 }
 

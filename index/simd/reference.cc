@@ -101,4 +101,22 @@ float ExactDistance(Metric metric, ElementType type, std::span<const float> quer
   return 0;
 }
 
+ScalarEncoding ScalarEncode(std::span<const float> x, uint8_t* codes) {
+  constexpr float kMostCode = 255;
+  const auto [least, most] = std::minmax_element(x.begin(), x.end());
+  ScalarEncoding encoding;
+  encoding.offset = *least;
+  encoding.step = std::max((*most - *least) / kMostCode, std::numeric_limits<float>::min());
+  const float codes_per_unit = 1 / encoding.step;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float code =
+        std::min(std::nearbyint((x[i] - encoding.offset) * codes_per_unit), kMostCode);
+    codes[i] = static_cast<uint8_t>(code);
+    const double decoded = encoding.offset + double{encoding.step} * code;
+    encoding.norm2 += decoded * decoded;
+    encoding.error2 += (x[i] - decoded) * (x[i] - decoded);
+  }
+  return encoding;
+}
+
 }  // namespace tessera::reference

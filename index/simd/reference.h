@@ -6,6 +6,7 @@
 #include <span>
 
 #include "index/base/types.h"
+#include "index/simd/scalar_encode.h"
 
 // Plain scalar versions: what every kernel is tested against, and what kernels fall back on where
 // float would overflow or underflow.
@@ -22,6 +23,9 @@ float Component(ElementType type, const std::byte* row, size_t i);
 // The distance of ExactScorer, summed in double, clamped to the finite floats.
 float ExactDistance(Metric metric, ElementType type, std::span<const float> query,
                     const std::byte* row);
+
+// As the kernel of that name; `codes` has a byte for each component.
+ScalarEncoding ScalarEncode(std::span<const float> x, uint8_t* codes);
 
 }  // namespace tessera::reference
 
