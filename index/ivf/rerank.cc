@@ -30,10 +30,8 @@ absl::Status Reranker::Rerank(Metric metric, size_t k, MatrixView queries,
   if (vectors.has_scalar_codes()) {
     for (size_t q = 0; q < scans.size(); ++q) {
       LutScanQuery& candidates = scans[q].scan;
-      if (rows_.size() < candidates.count) rows_.resize(candidates.count);
-      vectors.LocateScalar({candidates.slots, candidates.count}, rows_.data());
-      sieve_.SetQuery(metric, queries.row(q));
-      candidates.count = sieve_.Sift(k, rows_.data(), candidates.slots, candidates.count, refined);
+      candidates.count = sieve_.Sift(metric, k, queries.row(q), vectors,
+                                     {candidates.slots, candidates.count}, refined);
     }
   }
   for (size_t begin = 0; begin < scans.size();) {

@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "index/base/buffer.h"
 #include "index/base/matrix.h"
+#include "index/ivf/candidate_sieve.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/searcher.h"
-#include "index/quantize/scalar_sieve.h"
 #include "index/simd/exact.h"
 
 namespace tessera {
@@ -43,7 +43,7 @@ class Reranker {
   size_t found_size_ = 0;
   AlignedBuffer<std::byte> read_;
   std::unique_ptr<ExactScorer> scorer_;
-  ScalarSieve sieve_;
+  CandidateSieve sieve_;
 };
 
 }  // namespace tessera

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/engine/collection_spec.h"
+
 namespace tessera {
 namespace {
 
@@ -31,7 +33,7 @@ Collection::Collection(Store& store, Executor& executor, const CatalogRecord& re
       row_files_(options.row_files),
       search_executor_(options.search_executor),
       placement_(record.spec.index.vectors),
-      table_(RowBytes()),
+      table_(RowBytesInMemory(spec_, placement_)),
       settings_(std::make_shared<CollectionSettings>(
           CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),
       queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {

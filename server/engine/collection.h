@@ -65,6 +65,9 @@ struct CollectionView {
   std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
   std::shared_ptr<const PayloadIndexes> indexes;
   uint64_t version = 0;  // grows with every view
+
+  // Those below `end` that have points, ascending.
+  std::vector<Slot> LiveSlots(Slot end) const;
 };
 
 // A payload index that is to be built from what the store held when it was added.
@@ -246,7 +249,6 @@ class Collection {
   using RowVisitor = std::function<absl::Status(std::span<const Slot>, const std::byte* rows)>;
 
   size_t vector_bytes() const { return spec_.dimension * ElementSize(spec_.element_type); }
-  size_t RowBytes() const;
   bool vectors_in_memory() const { return placement_ == VectorPlacement::kMemory; }
   // Where most candidates are told apart without a read.
   bool compares_in_memory() const { return placement_ != VectorPlacement::kDisk; }
@@ -462,6 +464,9 @@ class Collection {
   using DistanceVisitor =
       std::function<void(size_t q, std::span<const Slot> block, const float* distances)>;
   absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
+  absl::Status CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
+                               std::span<const ExactScorer> scorers,
+                               const DistanceVisitor& visit) const;
                             const DistanceVisitor& visit) const;
   bool ScalarCodesLeaveFew(size_t queries, size_t k) const;
   absl::Status CompareOpenSlots(MatrixView queries, size_t k, std::span<const Slot> slots,
@@ -499,7 +504,7 @@ class Collection {
   // Reading one vector takes as long as so many bytes in memory do; and comparing one of many with
   // a query, of which scalar codes leave few to be read.
   size_t BytesOfRow() const;
-  size_t BytesOfCandidate() const { return has_scalar_codes() ? RowBytes() : BytesOfRow(); }
+  size_t BytesOfCandidate() const { return has_scalar_codes() ? table_.row_bytes() : BytesOfRow(); }
   absl::Status SearchLists(const SearchRequest& request, const CollectionView& view,
                            MatrixView queries, size_t k, std::span<std::vector<Neighbor>> results,
                            SearchReport* report) const;
@@ -572,7 +577,8 @@ class Collection {
   absl::StatusOr<std::shared_ptr<const Calibration>> MeasureCalibration(
       const CollectionView& view, const MeasuredLists& measured, const CalibrationQueries& queries,
       ProgressObserver& observer) const;
-  std::vector<Slot> ChooseQueries(const CollectionView& view, Slot slot_end, uint64_t live,
+  // Of `live`, ascending.
+  std::vector<Slot> ChooseQueries(std::span<const Slot> live,
                                   std::span<const Slot> held_back) const;
   absl::Status TrueNeighbors(const CollectionView& view, Slot slot_end, MatrixView queries,
                              ProgressObserver& observer,

@@ -16,6 +16,7 @@
 #include "index/tune/measure_recall.h"
 #include "server/engine/collection.h"
 #include "server/engine/collection_spec.h"
+#include "server/engine/draw_evenly.h"
 #include "server/engine/errors.h"
 #include "server/engine/search_parts.h"
 
@@ -31,30 +32,14 @@ constexpr uint64_t kQueriesMost = 1'000;
 constexpr uint64_t kHeldBackLeast = 100;
 // Vectors that all queries are compared with before the next are read: from a disk they come once.
 constexpr size_t kStepBytes = size_t{64} << 20;
-// Queries that one thread compares with them in one go, and rows that it compares with all of these
-// before it touches the next.
+// Queries that one thread compares with them in one go.
 constexpr size_t kQueriesAtOnce = 64;
-constexpr size_t kBlockRows = 128;
 // A calibration with points serves until there are so many times as many, while writes come or
 // else.
 constexpr uint64_t kOutgrownBusy = 4;
 constexpr uint64_t kOutgrownQuiet = 2;
 constexpr absl::Duration kRetryPause = absl::Minutes(10);
 constexpr size_t kNeighborsMost = RecallSurface::kNeighbors.back();
-
-// Up to `count` slots below `end` that have points, spread evenly.
-std::vector<Slot> SpreadSlots(const SlotSet& dead, Slot end, uint64_t count) {
-  std::vector<Slot> slots;
-  Slot next = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    Slot slot = std::max(next, static_cast<Slot>(i * end / count));
-    while (slot < end && dead.Contains(slot)) ++slot;
-    if (slot >= end) break;
-    slots.push_back(slot);
-    next = slot + 1;
-  }
-  return slots;
-}
 
 // Cancels once go_on() is false.
 class UntilStopped final : public ProgressObserver {
@@ -71,14 +56,13 @@ class UntilStopped final : public ProgressObserver {
 absl::StatusOr<std::shared_ptr<const Calibration>> Collection::MeasureCalibration(
     const CollectionView& view, const MeasuredLists& measured, const CalibrationQueries& queries,
     ProgressObserver& observer) const {
-  uint64_t live = 0;
-  for (Slot slot = 0; slot < measured.slot_end; ++slot) live += !view.dead->Contains(slot);
-  if (live < 2) return nullptr;
+  const std::vector<Slot> live = view.LiveSlots(measured.slot_end);
+  if (live.size() < 2) return nullptr;
   MatrixView vectors = queries.given;
   Matrix stored;
   std::vector<Slot> own;
   if (vectors.rows == 0) {
-    own = ChooseQueries(view, measured.slot_end, live, queries.held_back);
+    own = ChooseQueries(live, queries.held_back);
     ASSIGN_OR_RETURN(stored, FloatsOf(&own));
     vectors = stored.view().Rows(0, own.size());
   }
@@ -92,7 +76,7 @@ absl::StatusOr<std::shared_ptr<const Calibration>> Collection::MeasureCalibratio
   }
   if (!has_neighbors) return nullptr;  // deleted meanwhile
   ASSIGN_OR_RETURN(RecallSurface surface,
-                   MeasureRecall(*measured.lists, *view.dead, live, {vectors, nearest, own},
+                   MeasureRecall(*measured.lists, *view.dead, live.size(), {vectors, nearest, own},
                                  executor_, &observer));
   return std::make_shared<Calibration>(Calibration{measured.codebook_version,
                                                    absl::ToUnixMillis(absl::Now()), !own.empty(),
@@ -101,16 +85,15 @@ absl::StatusOr<std::shared_ptr<const Calibration>> Collection::MeasureCalibratio
 
 // Points that the codebook has been trained on are found more easily than queries are: centroids
 // have come to lie near them and their neighbours.
-std::vector<Slot> Collection::ChooseQueries(const CollectionView& view, Slot slot_end,
-                                            uint64_t live, std::span<const Slot> held_back) const {
+std::vector<Slot> Collection::ChooseQueries(std::span<const Slot> live,
+                                            std::span<const Slot> held_back) const {
   std::vector<Slot> chosen;
   for (const Slot slot : held_back) {
-    if (slot < slot_end && !view.dead->Contains(slot)) chosen.push_back(slot);
+    if (std::binary_search(live.begin(), live.end(), slot)) chosen.push_back(slot);
   }
-  if (chosen.size() >= std::min(live, kHeldBackLeast)) return chosen;
-  const uint64_t affordable = kComparedBytes / (live * vector_bytes());
-  return SpreadSlots(*view.dead, slot_end,
-                     std::min(live, std::clamp(affordable, kQueriesLeast, kQueriesMost)));
+  if (chosen.size() >= std::min<size_t>(live.size(), kHeldBackLeast)) return chosen;
+  const uint64_t affordable = kComparedBytes / (live.size() * vector_bytes());
+  return DrawEvenly(live, std::clamp(affordable, kQueriesLeast, kQueriesMost));
 }
 
 // As an exact search orders them. One more than are measured: a query may be stored.
@@ -124,21 +107,16 @@ absl::Status Collection::TrueNeighbors(const CollectionView& view, Slot slot_end
     best.emplace_back(kNeighborsMost + 1, ById());
   }
   const auto compare = [&](Slot begin, Slot end, size_t first, size_t last) {
-    std::vector<float> distances(kBlockRows);
-    return ForEachLiveRow(view, begin, end, kBlockRows,
-                          [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
-                            for (size_t q = first; q < last; ++q) {
-                              scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
-                              best[q].Push(distances.data(), slots.data(), slots.size());
-                            }
-                            return absl::OkStatus();
-                          });
+    return CompareLiveRows(view, begin, end, std::span(scorers).subspan(first, last - first),
+                           [&](size_t q, std::span<const Slot> slots, const float* distances) {
+                             best[first + q].Push(distances, slots.data(), slots.size());
+                           });
   };
   const size_t threads = executor_.Parallelism();
   const size_t queries_at_once =
       std::clamp<size_t>((queries.rows + threads - 1) / threads, 1, kQueriesAtOnce);
   const size_t groups = (queries.rows + queries_at_once - 1) / queries_at_once;
-  const auto step = static_cast<Slot>(std::max(kBlockRows, kStepBytes / vector_bytes()));
+  const auto step = static_cast<Slot>(kStepBytes / vector_bytes());
   for (Slot begin = 0; begin < slot_end; begin += std::min(step, slot_end - begin)) {
     if (!observer.OnProgress("comparing", begin, slot_end)) {
       return absl::CancelledError("cancelled while comparing");

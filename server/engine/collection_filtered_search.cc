@@ -123,7 +123,7 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
 bool Collection::GatheringReadsLess(const CollectionView& view,
                                     const FilterMatches& matches) const {
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
-  return matches.count() * (RowBytes() + kRowBytes) <= view.lists->size() * code_bytes;
+  return matches.count() * (table_.row_bytes() + kRowBytes) <= view.lists->size() * code_bytes;
 }
 
 // Scans lists under the mask of what matches. A query that the search gives up on is compared with

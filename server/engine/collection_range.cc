@@ -23,8 +23,6 @@ namespace {
 
 // Up to as many points that match a filter are all compared with the query.
 constexpr uint64_t kExactPoints = 3'000;
-// Rows compared before the next are touched: they stay in the first-level cache.
-constexpr size_t kRangeBlockRows = 128;
 
 uint32_t QueryChecksum(std::span<const float> query, float radius, const Filter& filter) {
   const uint32_t fingerprint = FilterFingerprint(filter);
@@ -161,13 +159,9 @@ absl::Status Collection::FillRangePage(const RangeRequest& request, const Collec
         [page](size_t, std::span<const Slot> block, const float* d) { page->Push(block, d); });
   }
   report->candidates_reranked = points();
-  std::vector<float> distances(kRangeBlockRows);
-  return ForEachLiveRow(view, 0, view.slot_end, kRangeBlockRows,
-                        [&](std::span<const Slot> slots, const std::byte* rows) {
-                          scorer.ScoreContiguous(rows, slots.size(), distances.data());
-                          page->Push(slots, distances.data());
-                          return absl::OkStatus();
-                        });
+  return CompareLiveRows(
+      view, 0, view.slot_end, {&scorer, 1},
+      [page](size_t, std::span<const Slot> block, const float* d) { page->Push(block, d); });
 }
 
 // Compares with those points that their codes cannot tell to be outside of the page.

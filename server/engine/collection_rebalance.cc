@@ -9,18 +9,13 @@
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
 #include "server/engine/collection.h"
+#include "server/engine/draw_evenly.h"
 
 namespace tessera {
 namespace {
 
 // How often lists that are to move may give entries away before they have few enough.
 constexpr int kDrains = 3;
-
-std::vector<Slot> DrawEvenly(const std::vector<Slot>& slots, size_t count) {
-  std::vector<Slot> drawn(std::min(slots.size(), count));
-  for (size_t i = 0; i < drawn.size(); ++i) drawn[i] = slots[i * slots.size() / drawn.size()];
-  return drawn;
-}
 
 }  // namespace
 

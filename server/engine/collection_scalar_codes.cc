@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/matrix.h"
 #include "index/base/status_macros.h"
+#include "index/ivf/candidate_sieve.h"
 #include "index/quantize/scalar_code.h"
-#include "index/quantize/scalar_sieve.h"
 #include "index/simd/convert.h"
 #include "server/engine/collection.h"
 #include "server/engine/collection_vectors.h"
@@ -25,14 +25,8 @@ constexpr size_t kReadTimes = 4;
 
 }  // namespace
 
-// What the slot table keeps of a vector, in bytes.
-size_t Collection::RowBytes() const {
-  if (vectors_in_memory()) return vector_bytes();
-  return has_scalar_codes() ? ScalarRowBytes(spec_.dimension) : 0;
-}
-
 std::vector<std::byte> Collection::ScalarCodesOf(const std::byte* vectors, size_t n) const {
-  const size_t row_bytes = RowBytes();
+  const size_t row_bytes = table_.row_bytes();
   std::vector<std::byte> rows(n * row_bytes);
   const auto encode = [&](size_t begin, size_t end) {
     std::vector<float> floats(spec_.dimension);
@@ -68,15 +62,13 @@ bool Collection::ScalarCodesLeaveFew(size_t queries, size_t k) const {
 absl::Status Collection::CompareOpenSlots(MatrixView queries, size_t k, std::span<const Slot> slots,
                                           std::span<const ExactScorer> scorers,
                                           const DistanceVisitor& visit, Compared* compared) const {
-  static thread_local ScalarSieve sieve;
+  static thread_local CandidateSieve sieve;
   const CollectionVectors vectors(*this, /*may_wait=*/true);
   std::vector<Slot> open(slots.size());
-  std::vector<const std::byte*> rows(slots.size());
   for (size_t q = 0; q < queries.rows; ++q) {
     std::copy(slots.begin(), slots.end(), open.begin());
-    vectors.LocateScalar(open, rows.data());
-    sieve.SetQuery(spec_.metric, queries.row(q));
-    const size_t left = sieve.Sift(k, rows.data(), open.data(), open.size(), &compared->by_code);
+    const size_t left =
+        sieve.Sift(spec_.metric, k, queries.row(q), vectors, open, &compared->by_code);
     compared->in_full += left;
     RETURN_IF_ERROR(CompareSlots(scorers.subspan(q, 1), {open.data(), left},
                                  [&](size_t, std::span<const Slot> block, const float* distances) {

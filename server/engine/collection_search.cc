@@ -23,7 +23,7 @@ namespace tessera {
 namespace {
 
 // Rows compared with all queries before the next are touched: they stay in the first-level cache.
-constexpr size_t kExactBlockRows = 128;
+constexpr size_t kCompareRows = 128;
 // Codes and vectors read by a search that counts as quick: a fraction of a millisecond.
 constexpr size_t kQuickBytes = size_t{2} << 20;
 // A vector that is read from the page cache takes as long as so many bytes of them.
@@ -187,26 +187,28 @@ absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView qu
                                        std::span<std::vector<Neighbor>> results,
                                        Compared* compared) const {
   if (ScalarCodesLeaveFew(queries.rows, k)) {
-    std::vector<Slot> slots;
-    for (Slot slot = 0; slot < view.slot_end; ++slot) {
-      if (!view.dead->Contains(slot)) slots.push_back(slot);
-    }
-    return SearchMatching(queries, k, slots, results, compared);
+    return SearchMatching(queries, k, view.LiveSlots(view.slot_end), results, compared);
   }
   compared->in_full = queries.rows * points();
   const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
                            const DistanceVisitor& visit) {
-    std::vector<float> distances(kExactBlockRows);
-    return ForEachLiveRow(view, static_cast<Slot>(begin), static_cast<Slot>(end), kExactBlockRows,
-                          [&](std::span<const Slot> slots, const std::byte* rows) -> absl::Status {
-                            for (size_t q = 0; q < scorers.size(); ++q) {
-                              scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
-                              visit(q, slots, distances.data());
-                            }
-                            return absl::OkStatus();
-                          });
+    return CompareLiveRows(view, static_cast<Slot>(begin), static_cast<Slot>(end), scorers, visit);
   };
   return NearestOf(view.slot_end, vector_bytes(), queries, k, compare, results);
+}
+
+absl::Status Collection::CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
+                                         std::span<const ExactScorer> scorers,
+                                         const DistanceVisitor& visit) const {
+  std::vector<float> distances(kCompareRows);
+  return ForEachLiveRow(view, begin, end, kCompareRows,
+                        [&](std::span<const Slot> slots, const std::byte* rows) {
+                          for (size_t q = 0; q < scorers.size(); ++q) {
+                            scorers[q].ScoreContiguous(rows, slots.size(), distances.data());
+                            visit(q, slots, distances.data());
+                          }
+                          return absl::OkStatus();
+                        });
 }
 
 absl::Status Collection::NearestOf(size_t rows, size_t row_bytes, MatrixView queries, size_t k,

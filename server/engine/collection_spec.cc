@@ -99,10 +99,15 @@ absl::Status CompleteCollectionSpec(CollectionSpec* spec) {
   return absl::OkStatus();
 }
 
+size_t RowBytesInMemory(const CollectionSpec& spec, VectorPlacement vectors) {
+  if (vectors == VectorPlacement::kDisk) return 0;
+  if (vectors == VectorPlacement::kDiskSq8) return ScalarRowBytes(spec.dimension);
+  return spec.dimension * ElementSize(spec.element_type);
+}
+
 double CandidateNsOf(const CollectionSpec& spec, VectorPlacement vectors) {
-  const size_t bytes = vectors == VectorPlacement::kDiskSq8
-                           ? ScalarRowBytes(spec.dimension)
-                           : spec.dimension * ElementSize(spec.element_type);
+  const size_t in_memory = RowBytesInMemory(spec, vectors);
+  const size_t bytes = in_memory > 0 ? in_memory : spec.dimension * ElementSize(spec.element_type);
   return CandidateNs(RerankSourceOf(vectors), bytes);
 }
 

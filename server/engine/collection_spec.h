@@ -22,6 +22,9 @@ inline RerankSource RerankSourceOf(VectorPlacement vectors) {
   return vectors == VectorPlacement::kDisk ? RerankSource::kDisk : RerankSource::kMemory;
 }
 
+// What the slot table keeps of each vector: all of it, its scalar code, or nothing.
+size_t RowBytesInMemory(const CollectionSpec& spec, VectorPlacement vectors);
+
 // What one more candidate costs such a search, about.
 double CandidateNsOf(const CollectionSpec& spec, VectorPlacement vectors);
 

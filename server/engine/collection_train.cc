@@ -88,11 +88,7 @@ absl::StatusOr<std::vector<uint32_t>> Collection::CodebookVersions() const {
 // Draws the vectors to train on: the same points and seed give the same sample.
 absl::StatusOr<Collection::Sample> Collection::TrainingSample(const CodebookSpec& spec) const {
   const auto now = view();
-  std::vector<Slot> live;
-  live.reserve(points());  // about as many; dead slots may lie above slot_end too
-  for (Slot slot = 0; slot < now->slot_end; ++slot) {
-    if (!now->dead->Contains(slot)) live.push_back(slot);
-  }
+  std::vector<Slot> live = now->LiveSlots(now->slot_end);
   const size_t affordable =
       std::max<size_t>(spec.nlist, limits::kTrainingBytesMax / (spec_.dimension * sizeof(float)));
   const size_t wanted = std::min({live.size(), size_t{spec.nlist} * spec.training_vectors_per_list,
