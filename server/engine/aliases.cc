@@ -14,7 +14,7 @@ namespace tessera {
 absl::Status Aliases::Recover() {
   auto map = std::make_shared<Map>();
   const KeyRange range = AliasRange();
-  auto it = store_.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store_.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
     std::string_view alias;
     std::string_view collection;

@@ -73,10 +73,10 @@ struct CollectionView {
 // A payload index that is to be built from what the store held when it was added.
 struct PayloadIndexBuild {
   PayloadIndexSpec spec;
-  uint64_t generation = 0;  // tells it from one of the same key that comes after it
-  uint64_t points = 0;      // about as many are to be read
-  std::shared_ptr<const StoreSnapshot> snapshot;
-  std::shared_ptr<const SlotSet> leftover;  // slots in the snapshot without a point
+  uint64_t generation = 0;                  // tells it from one of the same key that comes after it
+  uint64_t points = 0;                      // about as many are to be read
+  std::shared_ptr<StoreIterator> records;   // of all points
+  std::shared_ptr<const SlotSet> leftover;  // slots in it without a point
 };
 
 // Adds the records that say what a collection is to a batch: of the catalog, and of settings that
@@ -386,8 +386,9 @@ class Collection {
   absl::Status CheckNewPayloadIndex(const PayloadIndexSpec& spec) const;
   absl::Status RecoverPayloadIndexes();
   absl::Status BuildIndexesAnew(const std::vector<PayloadIndexSpec>& specs);
+  std::unique_ptr<StoreIterator> ScanPoints() const;
   absl::Status ForEachPayload(
-      const StoreSnapshot* snapshot,
+      StoreIterator& records,
       const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const;
   absl::StatusOr<FieldColumn> ReadColumn(const PayloadIndexBuild& build,
                                          Operations::Context& operation) const;
@@ -463,10 +464,10 @@ class Collection {
   // Called with the distances of query q from some of the slots.
   using DistanceVisitor =
       std::function<void(size_t q, std::span<const Slot> block, const float* distances)>;
-  absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
   absl::Status CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
                                std::span<const ExactScorer> scorers,
                                const DistanceVisitor& visit) const;
+  absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
                             const DistanceVisitor& visit) const;
   bool ScalarCodesLeaveFew(size_t queries, size_t k) const;
   absl::Status CompareOpenSlots(MatrixView queries, size_t k, std::span<const Slot> slots,

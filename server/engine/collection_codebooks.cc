@@ -48,7 +48,7 @@ absl::Status Collection::FindCodebook(uint32_t version) const {
 absl::StatusOr<Collection::StoredCodebook> Collection::ReadCodebook(uint32_t version) const {
   // An iterator sees one moment: the codebook, and the centroids that had moved by then.
   const KeyRange range = CodebookRange(id_, version);
-  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, /*bulk=*/false);
   RETURN_IF_ERROR(it->status());
   if (!it->Valid() || IsCentroidKey(it->key())) {
     return NotFound("codebook", absl::StrCat(spec_.name, "/", version));

@@ -86,7 +86,7 @@ bool Collection::SweepDeletions(absl::Time now) {
 absl::Status Collection::SweepDeletedPoints() {
   const KeyRange range = DeletionRange(id_);
   // Not from the beginning: there lies what the steps before have deleted.
-  auto it = store_.Scan(Family::kMeta, std::max(range.begin, sweep_from_), range.end, nullptr,
+  auto it = store_.Scan(Family::kMeta, std::max(range.begin, sweep_from_), range.end,
                         /*bulk=*/false);
   RETURN_IF_ERROR(it->status());
   if (!it->Valid()) return absl::InternalError("slots are left over, and no deletion is");

@@ -120,7 +120,7 @@ absl::StatusOr<FacetResult> Collection::Facet(const FacetRequest& request) const
                    : MatchesText(request.filter, record.id, record.payload);
   };
   std::map<FacetValue, uint64_t> counts;
-  RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
+  RETURN_IF_ERROR(ForEachPayload(*ScanPoints(), [&](Slot slot, const PointRecordView& record) {
     if (now->leftover->Contains(slot)) return absl::OkStatus();
     if (!all && !match(slot, record)) return absl::OkStatus();
     for (FacetValue& value : FacetValuesOf(request.key, record.payload)) ++counts[std::move(value)];

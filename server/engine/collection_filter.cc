@@ -79,7 +79,7 @@ absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter&
     if (MatchesText(filter, record.id, record.payload)) matching->add(slot);
   };
   if (open.cardinality() > points() / kWalkAdvantage) {
-    RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
+    RETURN_IF_ERROR(ForEachPayload(*ScanPoints(), [&](Slot slot, const PointRecordView& record) {
       if (open.contains(slot)) check(slot, record);
       return absl::OkStatus();
     }));

@@ -145,7 +145,7 @@ void Collection::ApplyLedger(std::span<PendingWrite* const> writes) {
 absl::Status Collection::RecoverLedger() {
   const KeyRange range = RequestRange(id_);
   std::vector<LedgerEntry> entries;
-  auto it = store_.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store_.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
     std::string_view request_id;
     RequestRecord record;

@@ -49,11 +49,11 @@ absl::StatusOr<PayloadIndexBuild> Collection::AddPayloadIndex(const PayloadIndex
     EncodePayloadIndex(key, spec.type, &value);
     batch->Put(Family::kMeta, key, value);
     RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
-    // From here on every commit reaches the index; the snapshot holds what came before.
+    // From here on every commit reaches the index; the walk holds what came before.
     indexes_ = WithBuilding(*indexes_, spec);
     build.generation = indexes_->generation;
     build.points = points();
-    build.snapshot = store_.Snapshot();
+    build.records = ScanPoints();
     build.leftover = slots_.HeldSnapshot();
     Publish();
     return absl::OkStatus();
@@ -61,27 +61,30 @@ absl::StatusOr<PayloadIndexBuild> Collection::AddPayloadIndex(const PayloadIndex
   return build;
 }
 
-absl::Status Collection::ForEachPayload(
-    const StoreSnapshot* snapshot,
-    const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const {
+std::unique_ptr<StoreIterator> Collection::ScanPoints() const {
   const KeyRange range = CollectionRange(id_);
-  auto it = store_.Scan(Family::kPoints, range.begin, range.end, snapshot, /*bulk=*/true);
-  for (; it->Valid(); it->Next()) {
+  return store_.Scan(Family::kPoints, range.begin, range.end, /*bulk=*/true);
+}
+
+absl::Status Collection::ForEachPayload(
+    StoreIterator& records,
+    const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const {
+  for (; records.Valid(); records.Next()) {
     PointKeyParts key;
     PointRecordView record;
-    RETURN_IF_ERROR(ParsePointKey(it->key(), &key));
-    RETURN_IF_ERROR(DecodePoint(it->key(), it->value(), &record));
+    RETURN_IF_ERROR(ParsePointKey(records.key(), &key));
+    RETURN_IF_ERROR(DecodePoint(records.key(), records.value(), &record));
     RETURN_IF_ERROR(visitor(key.slot, record));
   }
-  return it->status();
+  return records.status();
 }
 
 absl::StatusOr<FieldColumn> Collection::ReadColumn(const PayloadIndexBuild& build,
                                                    Operations::Context& operation) const {
   FieldColumn column(build.spec.type);
   uint64_t done = 0;
-  RETURN_IF_ERROR(ForEachPayload(
-      build.snapshot.get(), [&](Slot slot, const PointRecordView& record) -> absl::Status {
+  RETURN_IF_ERROR(
+      ForEachPayload(*build.records, [&](Slot slot, const PointRecordView& record) -> absl::Status {
         if (build.leftover->Contains(slot)) return absl::OkStatus();
         column.Add(build.spec, ParsePayload(record.payload), slot);
         if (++done % kProgressPoints != 0) return absl::OkStatus();
@@ -157,7 +160,7 @@ absl::Status Collection::PlanIndexChanges(std::span<PendingWrite* const> group,
 
 absl::Status Collection::RecoverPayloadIndexes() {
   const KeyRange range = PayloadIndexRange(id_);
-  auto it = store_.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store_.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   std::vector<PayloadIndexSpec> specs;
   for (; it->Valid(); it->Next()) {
     std::string_view key;
@@ -177,7 +180,7 @@ absl::Status Collection::RecoverPayloadIndexes() {
 absl::Status Collection::BuildIndexesAnew(const std::vector<PayloadIndexSpec>& specs) {
   std::vector<FieldColumn> columns;
   for (const PayloadIndexSpec& spec : specs) columns.emplace_back(spec.type);
-  RETURN_IF_ERROR(ForEachPayload(nullptr, [&](Slot slot, const PointRecordView& record) {
+  RETURN_IF_ERROR(ForEachPayload(*ScanPoints(), [&](Slot slot, const PointRecordView& record) {
     if (slots_.held().Contains(slot)) return absl::OkStatus();
     const nlohmann::json payload = ParsePayload(record.payload);
     for (size_t i = 0; i < specs.size(); ++i) columns[i].Add(specs[i], payload, slot);

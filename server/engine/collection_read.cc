@@ -243,7 +243,7 @@ absl::Status Collection::ForEachRowOnDisk(const CollectionView& view, Slot begin
     }
     next = slot + 1;
   };
-  auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), PointKey(id_, end), nullptr,
+  auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), PointKey(id_, end),
                         /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     PointKeyParts key;

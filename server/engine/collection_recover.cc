@@ -105,7 +105,7 @@ absl::Status Collection::DropStaleRecords(uint32_t version) {
   auto batch = store_.NewBatch();
   bool stale = false;
   const auto drop = [&](Family family, const std::string& begin, const std::string& end) {
-    auto it = store_.Scan(family, begin, end, nullptr, /*bulk=*/false);
+    auto it = store_.Scan(family, begin, end, /*bulk=*/false);
     if (!it->Valid()) return it->status();
     batch->DeleteRange(family, begin, end);
     stale = true;
@@ -131,7 +131,7 @@ absl::Status Collection::RecoverCodebook(uint32_t version) {
 absl::Status Collection::RecoverPoints(RecoveryProgress& progress, std::vector<bool>* seen) {
   const KeyRange range = CollectionRange(id_);
   std::vector<std::byte> scratch;
-  auto it = store_.Scan(Family::kPoints, range.begin, range.end, nullptr, /*bulk=*/true);
+  auto it = store_.Scan(Family::kPoints, range.begin, range.end, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     progress.CountRecord();
     PointKeyParts key;
@@ -158,7 +158,7 @@ absl::Status Collection::RecoverCodes(RecoveryProgress& progress, EncodedSlots* 
                                       std::vector<bool>* seen) {
   const KeyRange range = CodesRange(id_, codebook_version_);
   const size_t code_bytes = codebook_->code_bytes();
-  auto it = store_.Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
+  auto it = store_.Scan(Family::kCodes, range.begin, range.end, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     progress.CountRecord();
     CodeKeyParts key;

@@ -64,7 +64,7 @@ absl::StatusOr<Collection::StoredRows> Collection::ReadStoredRows(Slot begin) co
   const size_t row_bytes = vector_bytes();
   const size_t rows_max = std::max<size_t>(1, kFillStepBytes / row_bytes);
   StoredRows rows;
-  auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), CollectionRange(id_).end, nullptr,
+  auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), CollectionRange(id_).end,
                         /*bulk=*/true);
   for (; it->Valid() && rows.slots.size() < rows_max; it->Next()) {
     PointKeyParts key;

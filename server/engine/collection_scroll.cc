@@ -37,7 +37,7 @@ absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& f
   std::vector<std::string> keys;
   // From before the walk: a slot left over in it then has no other point.
   const auto held = view();
-  auto it = store_.Scan(Family::kIds, *begin, end, nullptr, /*bulk=*/false);
+  auto it = store_.Scan(Family::kIds, *begin, end, /*bulk=*/false);
   for (size_t read = 0; it->Valid() && found.size() < ids_max && read < kReadIdsForPage;) {
     ids.clear();
     keys.clear();

@@ -74,7 +74,7 @@ absl::Status Collection::CheckRoomForCodebook() const {
 absl::StatusOr<std::vector<uint32_t>> Collection::CodebookVersions() const {
   const KeyRange range = CollectionRange(id_);
   std::vector<uint32_t> versions;
-  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store_.Scan(Family::kCodebooks, range.begin, range.end, /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
     if (IsCentroidKey(it->key())) continue;
     CodebookKeyParts key;

@@ -58,7 +58,7 @@ absl::Status DecodeDeletedSlots(std::string_view key, std::string_view value, ui
 absl::Status ForEachDeletion(Store& store, uint32_t collection_id, uint64_t slot_end,
                              const std::function<void(std::span<const Slot>)>& visit) {
   const KeyRange range = DeletionRange(collection_id);
-  auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   SlotSet seen;
   std::vector<Slot> slots;
   for (; it->Valid(); it->Next()) {

@@ -244,7 +244,7 @@ absl::Status EngineImpl::RecoverFormat() {
     return WriteFormat();
   }
   const KeyRange catalog = CatalogRange();
-  auto it = store_->Scan(Family::kMeta, catalog.begin, catalog.end, nullptr, /*bulk=*/false);
+  auto it = store_->Scan(Family::kMeta, catalog.begin, catalog.end, /*bulk=*/false);
   RETURN_IF_ERROR(it->status());
   if (it->Valid()) {
     return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_FORMAT",
@@ -271,7 +271,7 @@ absl::Status EngineImpl::Recover() {
   }
   auto recovered = std::make_shared<CollectionMap>();
   const KeyRange range = CatalogRange();
-  auto it = store_->Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store_->Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
     CatalogRecord record;
     RETURN_IF_ERROR(DecodeCatalog(it->key(), it->value(), &record));

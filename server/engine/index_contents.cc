@@ -19,7 +19,7 @@ constexpr size_t kBatchBytes = size_t{1} << 20;
 // interrupted, keep their number.
 absl::Status FindLastNumber(Store& store, uint32_t id, uint32_t* last) {
   const KeyRange range = IndexPartRange(id);
-  auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   while (it->Valid()) {
     IndexPartKeyParts parts;
     if (!ParseIndexPartKey(it->key(), &parts).ok()) {
@@ -37,7 +37,7 @@ absl::Status FindLastNumber(Store& store, uint32_t id, uint32_t* last) {
 absl::Status ReadChanges(Store& store, uint32_t id, uint64_t sequence, StoredIndexes* stored) {
   uint64_t at = stored->record->sequence;
   const KeyRange range = IndexChangesRange(id);
-  auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   const Roaring none;
   for (; it->Valid(); it->Next()) {
     uint64_t after = 0;
@@ -70,7 +70,7 @@ absl::Status ReadField(Store& store, uint32_t id, uint32_t field, const PayloadI
   const uint32_t parts = record.fields[field].parts;
   FieldContentsReader reader(spec, record.slot_end, stored->changed);
   auto it = store.Scan(Family::kMeta, IndexPartKey({id, record.number, field, 0}),
-                       IndexPartKey({id, record.number, field, parts}), nullptr, /*bulk=*/true);
+                       IndexPartKey({id, record.number, field, parts}), /*bulk=*/true);
   uint32_t read = 0;
   for (; it->Valid(); it->Next(), ++read) {
     std::string_view part;

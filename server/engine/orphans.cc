@@ -11,7 +11,7 @@ absl::Status SweepOrphans(Store& store, const std::set<uint32_t>& known) {
   auto batch = store.NewBatch();
   bool orphans = false;
   for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
-    auto it = store.Scan(family, "", "", nullptr, /*bulk=*/false);
+    auto it = store.Scan(family, "", "", /*bulk=*/false);
     while (it->Valid()) {
       uint32_t id = 0;
       RETURN_IF_ERROR(ParseCollectionOfKey(it->key(), &id));
@@ -24,7 +24,7 @@ absl::Status SweepOrphans(Store& store, const std::set<uint32_t>& known) {
     }
     RETURN_IF_ERROR(it->status());
   }
-  auto it = store.Scan(Family::kMeta, "", "", nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, "", "", /*bulk=*/false);
   while (it->Valid()) {
     const std::optional<uint32_t> id = CollectionOfMetaKey(it->key());
     if (!id.has_value()) {

@@ -54,7 +54,7 @@ absl::Status Move(const MovedRecord& moved, absl::Status (*parse)(std::string_vi
 template <class... Codec>
 absl::Status CopyMeta(const KeyRange& range, const CopiedCollection& from,
                       const CopiedCollection& to, Codec... codec) {
-  auto it = from.store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = from.store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   std::string key;
   std::string value;
   while (it->Valid()) {
@@ -126,7 +126,7 @@ absl::Status CopyCollection(const CopiedCollection& from, const CopiedCollection
   std::string value;
   uint64_t records = 0;
   for (const Family family : kCollectionFamilies) {
-    auto it = from.store.Scan(family, range.begin, range.end, nullptr, /*bulk=*/true);
+    auto it = from.store.Scan(family, range.begin, range.end, /*bulk=*/true);
     while (it->Valid()) {
       auto batch = to.store.NewBatch();
       for (; it->Valid() && batch->bytes() < kBatchBytes; it->Next(), ++records) {
@@ -148,7 +148,7 @@ absl::Status CheckCollectionRecords(const CopiedCollection& collection,
   std::string value;
   uint64_t records = 0;
   for (const Family family : kCollectionFamilies) {
-    auto it = collection.store.Scan(family, range.begin, range.end, nullptr, /*bulk=*/true);
+    auto it = collection.store.Scan(family, range.begin, range.end, /*bulk=*/true);
     for (; it->Valid(); it->Next()) {
       RETURN_IF_ERROR(MoveRecord(family, it->key(), it->value(), collection.id, &key, &value));
       if (++records % kRecordsPerReport == 0 && !progress(records)) {

@@ -151,7 +151,7 @@ absl::StatusOr<SnapshotManifest> Snapshots::Describe(const std::string& store_pa
   manifest.sequence = counter.sequence;
   ASSIGN_OR_RETURN(const SlotSet leftover, DeletedSlots(*copy, collection_id, counter.next_slot));
   const KeyRange range = CollectionRange(collection_id);
-  auto it = copy->Scan(Family::kIds, range.begin, range.end, nullptr, /*bulk=*/true);
+  auto it = copy->Scan(Family::kIds, range.begin, range.end, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     Slot slot = 0;
     RETURN_IF_ERROR(DecodeSlot(it->key(), it->value(), &slot));

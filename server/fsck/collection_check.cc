@@ -72,7 +72,7 @@ void CollectionCheck::Report(const absl::Status& status) {
 
 void CollectionCheck::Walk(Family family, const char* what, Check check) {
   const KeyRange range = CollectionRange(catalog_.id);
-  auto it = store_.Scan(family, range.begin, range.end, nullptr, /*bulk=*/true);
+  auto it = store_.Scan(family, range.begin, range.end, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     findings_.CountRecord(what);
     Report((this->*check)(it->key(), it->value()));

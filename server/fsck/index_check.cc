@@ -14,7 +14,7 @@ namespace {
 
 absl::Status ReadSpecs(Store& store, uint32_t id, std::vector<PayloadIndexSpec>* specs) {
   const KeyRange range = PayloadIndexRange(id);
-  auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
     std::string_view key;
     PayloadIndexSpec spec;

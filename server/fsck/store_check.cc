@@ -111,7 +111,7 @@ absl::Status ReadMetaRecord(std::string_view key, std::string_view value, Catalo
 
 Catalog ReadMeta(Store& store, Findings& findings) {
   Catalog catalog;
-  auto it = store.Scan(Family::kMeta, "", "", nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, "", "", /*bulk=*/false);
   for (; it->Valid(); it->Next()) {
     findings.CountRecord("meta");
     const std::string_view key = it->key();
@@ -139,7 +139,7 @@ void CheckCatalog(const Catalog& catalog, Findings& findings) {
 // Records of collections that the catalog does not know: the next start removes them.
 void CountOrphans(Store& store, const Catalog& catalog, Findings& findings) {
   for (const Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
-    auto it = store.Scan(family, "", "", nullptr, /*bulk=*/true);
+    auto it = store.Scan(family, "", "", /*bulk=*/true);
     while (it->Valid()) {
       uint32_t id = 0;
       if (const absl::Status status = ParseCollectionOfKey(it->key(), &id); !status.ok()) {

@@ -13,11 +13,9 @@ constexpr size_t kBulkReadaheadBytes = size_t{2} << 20;
 }  // namespace
 
 RocksDbIterator::RocksDbIterator(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
-                                 const Range& range, const rocksdb::Snapshot* snapshot, bool bulk,
-                                 const std::string& root)
+                                 const Range& range, bool bulk, const std::string& root)
     : root_(root), begin_(range.begin), end_(range.end), begin_slice_(begin_), end_slice_(end_) {
   rocksdb::ReadOptions options;
-  options.snapshot = snapshot;
   options.iterate_lower_bound = &begin_slice_;
   if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
   if (bulk) {

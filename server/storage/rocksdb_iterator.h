@@ -19,9 +19,9 @@ class RocksDbIterator final : public StoreIterator {
     std::string_view begin;
     std::string_view end;  // empty: the family's end
   };
-  // `snapshot` may be null. `root` is the store's directory, for messages.
+  // `root` is the store's directory, for messages.
   RocksDbIterator(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, const Range& range,
-                  const rocksdb::Snapshot* snapshot, bool bulk, const std::string& root);
+                  bool bulk, const std::string& root);
 
   bool Valid() const override { return iterator_->Valid(); }
   void Next() override { iterator_->Next(); }

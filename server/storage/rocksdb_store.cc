@@ -44,17 +44,6 @@ constexpr char kRemedies[] =
 // Of a checkpoint: it is walked once, from end to end.
 constexpr size_t kCheckpointCacheBytes = size_t{8} << 20;
 
-class RocksDbSnapshot final : public StoreSnapshot {
- public:
-  explicit RocksDbSnapshot(rocksdb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) {}
-  ~RocksDbSnapshot() override { db_.ReleaseSnapshot(snapshot_); }
-  const rocksdb::Snapshot* get() const { return snapshot_; }
-
- private:
-  rocksdb::DB& db_;
-  const rocksdb::Snapshot* snapshot_;
-};
-
 class RocksDbStore final : public Store {
  public:
   static absl::StatusOr<std::unique_ptr<Store>> Open(const RocksDbOptions& options,
@@ -71,11 +60,8 @@ class RocksDbStore final : public Store {
   absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) override;
   absl::Status MultiGet(Family family, std::span<const std::string> keys,
                         std::vector<std::optional<std::string>>* values) override;
-  std::unique_ptr<StoreSnapshot> Snapshot() override {
-    return std::make_unique<RocksDbSnapshot>(*db_);
-  }
   std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
-                                      const StoreSnapshot* snapshot, bool bulk) override;
+                                      bool bulk) override;
   uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override;
   uint64_t ApproximateDeletions(Family family, std::string_view begin,
                                 std::string_view end) override;
@@ -289,7 +275,7 @@ absl::StatusOr<std::optional<std::string>> RocksDbStore::Get(Family family, std:
 absl::Status RocksDbStore::MultiGet(Family family, std::span<const std::string> keys,
                                     std::vector<std::optional<std::string>>* values) {
   values->resize(keys.size());
-  // Without a snapshot, that all chunks be of one moment: README.md, "Settings", has the reason.
+  // No snapshot that would make all chunks of one moment: README.md, "Settings", has the reason.
   const rocksdb::ReadOptions options;
   for (size_t begin = 0; begin < keys.size(); begin += kMultiGetChunk) {
     const size_t count = std::min(kMultiGetChunk, keys.size() - begin);
@@ -321,12 +307,9 @@ absl::Status RocksDbStore::MultiGetChunk(Family family, const rocksdb::ReadOptio
 }
 
 std::unique_ptr<StoreIterator> RocksDbStore::Scan(Family family, std::string_view begin,
-                                                  std::string_view end,
-                                                  const StoreSnapshot* snapshot, bool bulk) {
-  const rocksdb::Snapshot* view =
-      snapshot == nullptr ? nullptr : static_cast<const RocksDbSnapshot*>(snapshot)->get();
+                                                  std::string_view end, bool bulk) {
   return std::make_unique<RocksDbIterator>(*db_, handle(family), RocksDbIterator::Range{begin, end},
-                                           view, bulk, root_);
+                                           bulk, root_);
 }
 
 uint64_t RocksDbStore::ApproximateBytes(Family family, std::string_view begin,

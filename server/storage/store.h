@@ -41,13 +41,8 @@ class StoreBatch {
   virtual void Reserve(size_t bytes) = 0;
 };
 
-// A consistent view at one moment. Thread-safe; must not outlive its Store.
-class StoreSnapshot {
- public:
-  virtual ~StoreSnapshot() = default;
-};
-
-// Walks keys in byte order. Not thread-safe; must not outlive its Store or snapshot.
+// Walks keys in byte order, as they are at the moment when it is made. Not thread-safe; must not
+// outlive its Store.
 class StoreIterator {
  public:
   virtual ~StoreIterator() = default;
@@ -91,12 +86,10 @@ class Store {
   virtual absl::Status MultiGet(Family family, std::span<const std::string> keys,
                                 std::vector<std::optional<std::string>>* values) = 0;
 
-  virtual std::unique_ptr<StoreSnapshot> Snapshot() = 0;
-  // Walks [begin, end), positioned at begin; an empty end is the family's end. `snapshot` may be
-  // null: the state now. `bulk` hints that much will be read once: read ahead, fill no cache.
+  // Walks [begin, end), positioned at begin; an empty end is the family's end. `bulk` hints that
+  // much will be read once: read ahead, fill no cache.
   virtual std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin,
-                                              std::string_view end, const StoreSnapshot* snapshot,
-                                              bool bulk) = 0;
+                                              std::string_view end, bool bulk) = 0;
 
   // An estimate of the bytes on disk of the keys in [begin, end).
   virtual uint64_t ApproximateBytes(Family family, std::string_view begin,

@@ -61,7 +61,7 @@ class SplitFaultTest : public testing::TestWithParam<std::string> {
     const auto store = OpenRocksDbStore({.path = data_dir_ + "/store", .free_disk_bytes_min = 0});
     EXPECT_TRUE(store.ok()) << store.status();
     size_t moved = 0;
-    auto it = (*store)->Scan(Family::kCodebooks, "", "", nullptr, /*bulk=*/false);
+    auto it = (*store)->Scan(Family::kCodebooks, "", "", /*bulk=*/false);
     for (; it->Valid(); it->Next()) moved += IsCentroidKey(it->key());
     return moved;
   }

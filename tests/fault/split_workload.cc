@@ -38,7 +38,7 @@ UpsertBatch PointBatch(uint64_t begin, uint64_t end, std::vector<uint8_t>* value
 
 absl::StatusOr<std::unique_ptr<Collection>> OpenCollection(Store& store, Executor& executor) {
   const KeyRange range = CatalogRange();
-  auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   RETURN_IF_ERROR(it->status());
   if (!it->Valid()) return absl::NotFoundError("no collection");
   CatalogRecord record;

@@ -67,7 +67,7 @@ TEST_P(GoldenTest, MayHoldAnUnfinishedDeletion) {
   auto store = OpenRocksDbStore({.path = data_dir_ + "/store"});
   ASSERT_TRUE(store.ok()) << store.status();
   const KeyRange deletions = DeletionRange(1);
-  auto it = (*store)->Scan(Family::kMeta, deletions.begin, deletions.end, nullptr, /*bulk=*/false);
+  auto it = (*store)->Scan(Family::kMeta, deletions.begin, deletions.end, /*bulk=*/false);
   EXPECT_EQ(it->Valid(), GetParam() >= "4");
 }
 
@@ -87,7 +87,7 @@ TEST_P(GoldenTest, IsOfThePresentFormatOnceItHasBeenOpened) {
     ASSERT_TRUE(DecodeFormat(FormatKey(), **value, &format).ok());
     EXPECT_EQ(format, kStoreFormat);
     size_t centroids = 0;
-    auto it = (*store)->Scan(Family::kCodebooks, "", "", nullptr, /*bulk=*/false);
+    auto it = (*store)->Scan(Family::kCodebooks, "", "", /*bulk=*/false);
     for (; it->Valid(); it->Next()) centroids += IsCentroidKey(it->key());
     if (GetParam() >= "2") {
       EXPECT_GT(centroids, 0u);

@@ -115,7 +115,7 @@ class CollectionRebalanceTest : public EngineFixture {
     CodeRows codes;
     std::vector<uint64_t> ids;
     std::vector<float> errors;
-    auto it = store.Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
+    auto it = store.Scan(Family::kCodes, range.begin, range.end, /*bulk=*/true);
     for (; it->Valid(); it->Next()) {
       CodeKeyParts key;
       CodeRecordView code;

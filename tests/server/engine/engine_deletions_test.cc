@@ -117,7 +117,7 @@ class EngineDeletionsTest : public EngineFixture, public testing::WithParamInter
 
   size_t Records(Family family, const KeyRange& range) {
     size_t records = 0;
-    auto it = store_->Scan(family, range.begin, range.end, nullptr, /*bulk=*/false);
+    auto it = store_->Scan(family, range.begin, range.end, /*bulk=*/false);
     for (; it->Valid(); it->Next()) ++records;
     EXPECT_TRUE(it->status().ok());
     return records;
@@ -126,7 +126,7 @@ class EngineDeletionsTest : public EngineFixture, public testing::WithParamInter
   std::map<uint64_t, Slot> Slots() {
     std::map<uint64_t, Slot> slots;
     const KeyRange range = CollectionRange(1);
-    auto it = store_->Scan(Family::kIds, range.begin, range.end, nullptr, /*bulk=*/false);
+    auto it = store_->Scan(Family::kIds, range.begin, range.end, /*bulk=*/false);
     for (; it->Valid(); it->Next()) {
       IdKeyParts parts;
       EXPECT_TRUE(ParseIdKey(it->key(), &parts).ok());

@@ -38,9 +38,9 @@ class CountingStore final : public StoreWrapper {
     return StoreWrapper::MultiGet(family, keys, values);
   }
   std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
-                                      const StoreSnapshot* snapshot, bool bulk) override {
+                                      bool bulk) override {
     if (family == Family::kPoints && bulk) ++counts_.walks;
-    return StoreWrapper::Scan(family, begin, end, snapshot, bulk);
+    return StoreWrapper::Scan(family, begin, end, bulk);
   }
 
  private:
@@ -127,7 +127,7 @@ class EngineIndexContents : public EngineFixture {
   static std::vector<std::pair<std::string, std::string>> Records(Store& store,
                                                                   const KeyRange& range) {
     std::vector<std::pair<std::string, std::string>> records;
-    auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, false);
+    auto it = store.Scan(Family::kMeta, range.begin, range.end, false);
     for (; it->Valid(); it->Next()) records.emplace_back(it->key(), it->value());
     return records;
   }

@@ -97,7 +97,7 @@ class EngineRebalanceTest : public EngineFixture,
     const auto codebook = Codebook::Parse(*bytes);
     ASSERT_TRUE(codebook.ok()) << codebook.status();
     const KeyRange range = CodesRange(catalog.id, catalog.codebook_version);
-    auto it = store_->Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
+    auto it = store_->Scan(Family::kCodes, range.begin, range.end, /*bulk=*/true);
     size_t codes = 0;
     std::vector<float> decoded(kDimension);
     for (; it->Valid(); it->Next(), ++codes) {
@@ -226,8 +226,7 @@ TEST_P(EngineRebalanceTest, ACodebookKeepsTheCentroidsThatMoved) {
   ASSERT_TRUE(engine_->DeleteCodebook("c", 1).ok());
   const CatalogRecord catalog = OnlyCollection(*store_);
   const KeyRange range = CodebookRange(catalog.id, 1);
-  EXPECT_FALSE(
-      store_->Scan(Family::kCodebooks, range.begin, range.end, nullptr, /*bulk=*/false)->Valid());
+  EXPECT_FALSE(store_->Scan(Family::kCodebooks, range.begin, range.end, /*bulk=*/false)->Valid());
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, EngineRebalanceTest,

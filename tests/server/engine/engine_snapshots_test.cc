@@ -155,7 +155,7 @@ TEST_F(EngineSnapshotsTest, ReplaceSwitchesTheNameAndDropsTheOldRecords) {
   EXPECT_EQ(engine_->CountPoints("a", {}).value(), points.size() + 1);
   // Only the restored collection's records are left.
   std::set<std::string> owners;
-  auto it = store_->Scan(Family::kPoints, "", "", nullptr, false);
+  auto it = store_->Scan(Family::kPoints, "", "", false);
   for (; it->Valid(); it->Next()) owners.insert(std::string(it->key().substr(0, 4)));
   EXPECT_EQ(owners.size(), 1u);
 }
@@ -268,7 +268,7 @@ TEST_F(EngineSnapshotsTest, InterruptedRestoreIsSweptAtTheNextStart) {
   EXPECT_FALSE(store_->Get(Family::kMeta, CounterKey(77))->has_value());
   const KeyRange range = CollectionRange(77);
   for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
-    EXPECT_FALSE(store_->Scan(family, range.begin, range.end, nullptr, false)->Valid());
+    EXPECT_FALSE(store_->Scan(family, range.begin, range.end, false)->Valid());
   }
   EXPECT_EQ(engine_->ListCollections("", 10).size(), 1u);
 }

@@ -176,7 +176,7 @@ TEST_F(EngineTrain, RecoveryRefusesCodesThatDoNotMatchThePoints) {
   ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(1000, 16, 1)).ok());
   Train("c");
   const KeyRange range = CodesRange(1, 1);
-  auto it = store_->Scan(Family::kCodes, range.begin, range.end, nullptr, false);
+  auto it = store_->Scan(Family::kCodes, range.begin, range.end, false);
   ASSERT_TRUE(it->Valid());
   auto batch = store_->NewBatch();
   batch->Delete(Family::kCodes, it->key());
@@ -303,7 +303,7 @@ TEST_F(EngineTrain, AnInterruptedActivationLeavesTheCurrentVersion) {
   const SearchResult after = Search("c", queries, 5, false, 1);
   for (size_t q = 0; q < queries.rows(); ++q) EXPECT_EQ(Ids(after.hits[q]), Ids(before.hits[q]));
   const KeyRange left = CodesRange(1, 1);
-  EXPECT_FALSE(store_->Scan(Family::kCodes, left.begin, left.end, nullptr, false)->Valid());
+  EXPECT_FALSE(store_->Scan(Family::kCodes, left.begin, left.end, false)->Valid());
 }
 
 }  // namespace

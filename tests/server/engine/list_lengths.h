@@ -19,7 +19,7 @@ namespace tessera {
 // The catalog record of the only collection.
 inline CatalogRecord OnlyCollection(Store& store) {
   const KeyRange range = CatalogRange();
-  auto it = store.Scan(Family::kMeta, range.begin, range.end, nullptr, /*bulk=*/false);
+  auto it = store.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   CatalogRecord record;
   EXPECT_TRUE(it->Valid() && DecodeCatalog(it->key(), it->value(), &record).ok());
   return record;
@@ -30,7 +30,7 @@ inline std::vector<uint32_t> ListLengths(Store& store, size_t nlist) {
   const CatalogRecord catalog = OnlyCollection(store);
   const KeyRange range = CodesRange(catalog.id, catalog.codebook_version);
   std::vector<uint32_t> lengths(nlist);
-  auto it = store.Scan(Family::kCodes, range.begin, range.end, nullptr, /*bulk=*/true);
+  auto it = store.Scan(Family::kCodes, range.begin, range.end, /*bulk=*/true);
   for (; it->Valid(); it->Next()) {
     CodeKeyParts key;
     EXPECT_TRUE(ParseCodeKey(it->key(), &key).ok());

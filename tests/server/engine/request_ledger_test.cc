@@ -167,7 +167,7 @@ TEST_F(IdempotentWriteTest, TheLedgerIsBounded) {
   const auto ledger_records = [this] {
     const KeyRange range = RequestRange(1);
     size_t count = 0;
-    auto it = store_->Scan(Family::kMeta, range.begin, range.end, nullptr, false);
+    auto it = store_->Scan(Family::kMeta, range.begin, range.end, false);
     for (; it->Valid(); it->Next()) ++count;
     return count;
   };

@@ -31,10 +31,9 @@ class StoreWrapper : public Store {
                         std::vector<std::optional<std::string>>* values) override {
     return store_->MultiGet(family, keys, values);
   }
-  std::unique_ptr<StoreSnapshot> Snapshot() override { return store_->Snapshot(); }
   std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
-                                      const StoreSnapshot* snapshot, bool bulk) override {
-    return store_->Scan(family, begin, end, snapshot, bulk);
+                                      bool bulk) override {
+    return store_->Scan(family, begin, end, bulk);
   }
   uint64_t ApproximateBytes(Family family, std::string_view begin, std::string_view end) override {
     return store_->ApproximateBytes(family, begin, end);

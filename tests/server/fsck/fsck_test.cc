@@ -71,7 +71,7 @@ class FsckTest : public EngineFixture {
   // The key of the code of a slot.
   static std::string CodeKeyOf(Store& store, Slot slot) {
     const KeyRange range = CodesRange(kCollection, kCodebook);
-    auto it = store.Scan(Family::kCodes, range.begin, range.end, nullptr, false);
+    auto it = store.Scan(Family::kCodes, range.begin, range.end, false);
     for (; it->Valid(); it->Next()) {
       CodeKeyParts parts;
       EXPECT_TRUE(ParseCodeKey(it->key(), &parts).ok());

@@ -49,15 +49,17 @@ class RocksDbStoreTest : public testing::Test {
     return value.ok() ? *value : std::nullopt;
   }
 
-  Pairs ScanAll(Family family, std::string_view begin, std::string_view end,
-                const StoreSnapshot* snapshot = nullptr, bool bulk = false) {
+  Pairs AllOf(StoreIterator& iterator) {
     Pairs pairs;
-    auto iterator = store_->Scan(family, begin, end, snapshot, bulk);
-    for (; iterator->Valid(); iterator->Next()) {
-      pairs.emplace_back(iterator->key(), iterator->value());
+    for (; iterator.Valid(); iterator.Next()) {
+      pairs.emplace_back(iterator.key(), iterator.value());
     }
-    EXPECT_EQ(iterator->status(), absl::OkStatus());
+    EXPECT_EQ(iterator.status(), absl::OkStatus());
     return pairs;
+  }
+
+  Pairs ScanAll(Family family, std::string_view begin, std::string_view end, bool bulk = false) {
+    return AllOf(*store_->Scan(family, begin, end, bulk));
   }
 
   // The files of tables, once none has come or gone for a while.
@@ -137,43 +139,35 @@ TEST_F(RocksDbStoreTest, EmptyBatchCommits) {
   EXPECT_EQ(store_->Commit(*batch, Durability::kSync), absl::OkStatus());
 }
 
-TEST_F(RocksDbStoreTest, SnapshotKeepsItsMoment) {
+TEST_F(RocksDbStoreTest, ScanKeepsItsMoment) {
   Put(Family::kPoints, "a", "1");
   Put(Family::kPoints, "b", "1");
-  const auto snapshot = store_->Snapshot();
+  Put(Family::kPoints, "d", "1");
+  const auto walk = store_->Scan(Family::kPoints, "", "", /*bulk=*/true);
   auto batch = store_->NewBatch();
   batch->Put(Family::kPoints, "a", "2");
   batch->Delete(Family::kPoints, "b");
   batch->Put(Family::kPoints, "c", "2");
   ASSERT_EQ(store_->Commit(*batch, Durability::kSync), absl::OkStatus());
-  EXPECT_EQ(ScanAll(Family::kPoints, "", "", snapshot.get()), (Pairs{{"a", "1"}, {"b", "1"}}));
-  EXPECT_EQ(ScanAll(Family::kPoints, "", ""), (Pairs{{"a", "2"}, {"c", "2"}}));
-}
-
-TEST_F(RocksDbStoreTest, IteratorKeepsItsMomentToo) {
-  Put(Family::kPoints, "a", "1");
-  auto iterator = store_->Scan(Family::kPoints, "", "", nullptr, false);
-  Put(Family::kPoints, "b", "1");
-  ASSERT_TRUE(iterator->Valid());
-  iterator->Next();
-  EXPECT_FALSE(iterator->Valid());
+  EXPECT_EQ(AllOf(*walk), (Pairs{{"a", "1"}, {"b", "1"}, {"d", "1"}}));
+  EXPECT_EQ(ScanAll(Family::kPoints, "", ""), (Pairs{{"a", "2"}, {"c", "2"}, {"d", "1"}}));
 }
 
 TEST_F(RocksDbStoreTest, ScanKeepsToItsRange) {
   for (const char* key : {"a", "b", "bb", "c", "d"}) Put(Family::kCodes, key, key);
   for (bool bulk : {false, true}) {
-    EXPECT_EQ(ScanAll(Family::kCodes, "b", "d", nullptr, bulk),
+    EXPECT_EQ(ScanAll(Family::kCodes, "b", "d", bulk),
               (Pairs{{"b", "b"}, {"bb", "bb"}, {"c", "c"}}));
-    EXPECT_EQ(ScanAll(Family::kCodes, "c", "", nullptr, bulk), (Pairs{{"c", "c"}, {"d", "d"}}));
-    EXPECT_EQ(ScanAll(Family::kCodes, "x", "z", nullptr, bulk), Pairs{});
-    EXPECT_EQ(ScanAll(Family::kCodes, "b", "b", nullptr, bulk), Pairs{});
+    EXPECT_EQ(ScanAll(Family::kCodes, "c", "", bulk), (Pairs{{"c", "c"}, {"d", "d"}}));
+    EXPECT_EQ(ScanAll(Family::kCodes, "x", "z", bulk), Pairs{});
+    EXPECT_EQ(ScanAll(Family::kCodes, "b", "b", bulk), Pairs{});
   }
   // The bounds may go away before the iterator does, and Seek does not leave them.
   std::unique_ptr<StoreIterator> iterator;
   {
     std::string begin = "b";
     std::string end = "d";
-    iterator = store_->Scan(Family::kCodes, begin, end, nullptr, false);
+    iterator = store_->Scan(Family::kCodes, begin, end, false);
     begin = end = "?";
   }
   iterator->Seek("a");

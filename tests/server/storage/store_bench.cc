@@ -140,7 +140,7 @@ void Walk(Store& store, Family family, const char* name) {
   const KeyRange range = CollectionRange(kCollection);
   size_t count = 0;
   const double seconds = CpuSeconds([&] {
-    auto iterator = store.Scan(family, range.begin, range.end, nullptr, /*bulk=*/true);
+    auto iterator = store.Scan(family, range.begin, range.end, /*bulk=*/true);
     CodeRecordView code;
     PointRecordView point;
     for (; iterator->Valid(); iterator->Next(), ++count) {

@@ -7,7 +7,7 @@ namespace {
 
 // The records of a family have to be those of commits [first, count).
 absl::Status CheckFamily(Store& store, Family family, uint64_t first, uint64_t count) {
-  auto iterator = store.Scan(family, "", "", nullptr, /*bulk=*/true);
+  auto iterator = store.Scan(family, "", "", /*bulk=*/true);
   uint64_t number = first;
   for (; iterator->Valid(); iterator->Next(), ++number) {
     if (iterator->key() != WrittenKey(number) || iterator->value() != WrittenValue(number)) {
@@ -23,7 +23,7 @@ absl::Status CheckFamily(Store& store, Family family, uint64_t first, uint64_t c
 
 absl::StatusOr<uint64_t> CountWritten(Store& store) {
   uint64_t count = 0;
-  auto iterator = store.Scan(Family::kIds, "", "", nullptr, /*bulk=*/false);
+  auto iterator = store.Scan(Family::kIds, "", "", /*bulk=*/false);
   for (; iterator->Valid(); iterator->Next()) ++count;
   if (!iterator->status().ok()) return iterator->status();
   for (Family family : kWrittenFamilies) {
