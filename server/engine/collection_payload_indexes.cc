@@ -1,4 +1,4 @@
-// Payload indexes: built from a snapshot of the store while writes go on, and kept up to date by
+// Payload indexes: built from a walk over the store while writes go on, and kept up to date by
 // the commits. Their definitions are in the store; collection_index_contents.cc puts there what
 // they hold.
 #include <algorithm>
