@@ -7,37 +7,12 @@
 #define HWY_TARGET_INCLUDE "index/simd/scalar_encode.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "index/simd/range-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-struct Range {
-  float least;
-  float most;
-};
-
-Range RangeOf(const float* HWY_RESTRICT x, size_t n) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  Range range = {x[0], x[0]};
-  size_t i = 0;
-  if (n >= lanes) {
-    auto least = hn::LoadU(d, x), most = least;
-    for (i = lanes; i + lanes <= n; i += lanes) {
-      const auto next = hn::LoadU(d, x + i);
-      least = hn::Min(least, next);
-      most = hn::Max(most, next);
-    }
-    range = {hn::GetLane(hn::MinOfLanes(d, least)), hn::GetLane(hn::MaxOfLanes(d, most))};
-  }
-  for (; i < n; ++i) {
-    range.least = x[i] < range.least ? x[i] : range.least;
-    range.most = x[i] > range.most ? x[i] : range.most;
-  }
-  return range;
-}
 
 ScalarEncoding ScalarEncode(const float* HWY_RESTRICT x, size_t n, uint8_t* HWY_RESTRICT codes) {
   constexpr float kMostCode = 255;

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "index/simd/select_least.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "index/simd/range-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera {
@@ -28,24 +29,7 @@ size_t CountUpTo(const float* HWY_RESTRICT values, size_t n, float bound) {
 // Halves the interval [low, high], below which too few values lie and up to which enough do, until
 // no more than `most` do or the interval is as narrow as its ends can tell.
 float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count, size_t most) {
-  const SelectFloat d;
-  const size_t lanes = hn::Lanes(d);
-  float low = values[0], high = values[0];
-  size_t i = 0;
-  if (n >= lanes) {
-    auto least = hn::LoadU(d, values), greatest = least;
-    for (i = lanes; i + lanes <= n; i += lanes) {
-      const auto next = hn::LoadU(d, values + i);
-      least = hn::Min(least, next);
-      greatest = hn::Max(greatest, next);
-    }
-    low = hn::GetLane(hn::MinOfLanes(d, least));
-    high = hn::GetLane(hn::MaxOfLanes(d, greatest));
-  }
-  for (; i < n; ++i) {
-    low = values[i] < low ? values[i] : low;
-    high = values[i] > high ? values[i] : high;
-  }
+  auto [low, high] = RangeOf(values, n);
   if (CountUpTo(values, n, low) >= count) return low;
   size_t found = n;
   while (found > most) {
