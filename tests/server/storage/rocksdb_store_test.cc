@@ -143,13 +143,15 @@ TEST_F(RocksDbStoreTest, ScanKeepsItsMoment) {
   Put(Family::kPoints, "a", "1");
   Put(Family::kPoints, "b", "1");
   Put(Family::kPoints, "d", "1");
-  const auto walk = store_->Scan(Family::kPoints, "", "", /*bulk=*/true);
+  const auto walk = store_->Scan(Family::kPoints, "", "", /*bulk=*/false);
+  const auto bulk_walk = store_->Scan(Family::kPoints, "", "", /*bulk=*/true);
   auto batch = store_->NewBatch();
   batch->Put(Family::kPoints, "a", "2");
   batch->Delete(Family::kPoints, "b");
   batch->Put(Family::kPoints, "c", "2");
   ASSERT_EQ(store_->Commit(*batch, Durability::kSync), absl::OkStatus());
   EXPECT_EQ(AllOf(*walk), (Pairs{{"a", "1"}, {"b", "1"}, {"d", "1"}}));
+  EXPECT_EQ(AllOf(*bulk_walk), (Pairs{{"a", "1"}, {"b", "1"}, {"d", "1"}}));
   EXPECT_EQ(ScanAll(Family::kPoints, "", ""), (Pairs{{"a", "2"}, {"c", "2"}, {"d", "1"}}));
 }
 
