@@ -58,7 +58,7 @@ std::optional<uint64_t> EstimateMatches(const TermsAnswer& terms, uint64_t end) 
   return estimate;
 }
 
-Roaring LiveSlots(const CollectionView& view) {
+Roaring LiveBitmap(const CollectionView& view) {
   Roaring live;
   live.addRange(0, view.slot_end);
   if (view.dead->size() == 0) return live;
@@ -125,7 +125,7 @@ absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& vie
     universe = field.index->covered();
     break;
   }
-  if (universe.isEmpty()) universe = LiveSlots(view);
+  if (universe.isEmpty()) universe = LiveBitmap(view);
   const SlotsOfIds slots_of = [&](const std::vector<FilterId>& ids) -> absl::StatusOr<Roaring> {
     std::vector<Slot> slots;
     RETURN_IF_ERROR(FindSlots(ids, &slots));
