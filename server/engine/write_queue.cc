@@ -4,6 +4,12 @@
 
 namespace tessera {
 
+// An exception (no memory) would leave a write half done and the queue without an end: the process
+// ends instead, and a start finds what is committed.
+absl::Status WriteQueue::RunTurn(const std::function<absl::Status()>& turn) noexcept {
+  return turn();
+}
+
 void WriteQueue::AwaitTurn(Waiter& waiter) {
   while (!waiter.done && queue_.front() != &waiter) waiter.woken.Wait(&mutex_);
 }
@@ -30,7 +36,7 @@ absl::Status WriteQueue::Submit(PendingWrite& write) {
     }
   }
   // The group stays at the head of the queue meanwhile, so nobody else takes a turn.
-  const absl::Status status = commit_(group);
+  const absl::Status status = RunTurn([&] { return commit_(group); });
   absl::MutexLock lock(&mutex_);
   for (size_t i = 0; i < group.size(); ++i) {
     Waiter* waiter = queue_.front();
@@ -50,7 +56,7 @@ absl::Status WriteQueue::RunExclusive(const std::function<absl::Status()>& secti
     queue_.push_back(&self);
     AwaitTurn(self);
   }
-  const absl::Status status = section();
+  const absl::Status status = RunTurn(section);
   absl::MutexLock lock(&mutex_);
   queue_.pop_front();
   WakeFirst();

@@ -71,6 +71,7 @@ class WriteQueue {
     absl::CondVar woken;
   };
 
+  static absl::Status RunTurn(const std::function<absl::Status()>& turn) noexcept;
   // Waits until `waiter` is first in the queue or done.
   void AwaitTurn(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeFirst() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
