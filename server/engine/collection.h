@@ -64,7 +64,8 @@ struct CollectionView {
   std::shared_ptr<const Calibration> calibration;      // of the codebook; null: not measured
   std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
   std::shared_ptr<const PayloadIndexes> indexes;
-  uint64_t version = 0;  // grows with every view
+  uint64_t version = 0;   // grows with every view
+  uint64_t sequence = 0;  // of the last write that it shows
 
   // Those below `end` that have points, ascending.
   std::vector<Slot> LiveSlots(Slot end) const;
@@ -139,6 +140,9 @@ class Collection {
   // `dropped`, before any write that waits. Later writes are NOT_FOUND.
   absl::Status Drop(std::unique_ptr<StoreBatch> batch, const std::function<void()>& dropped);
   bool dropped() const { return dropped_.load(); }
+  // To be asked when a read is done: whether the collection is gone, and parts of what was read may
+  // have been. Waits for a Drop() that is under way.
+  bool AwaitDrop();
 
   absl::StatusOr<std::vector<PointData>> Get(const std::vector<PointId>& ids,
                                              const PointFields& fields) const;
@@ -161,6 +165,8 @@ class Collection {
   // Long: run as an operation. Drops the index if it fails.
   absl::Status BuildPayloadIndex(const PayloadIndexBuild& build, Operations::Context& operation);
   absl::Status DropPayloadIndex(const std::string& key);
+  // Drops the index that nobody is going to build any more, if it is there still.
+  void GiveUpPayloadIndex(const PayloadIndexBuild& build);
   // How many points match.
   absl::StatusOr<uint64_t> Count(const Filter& filter) const;
   // The same, or about as many where that takes long: by what indexes know, and a sample.
@@ -333,6 +339,9 @@ class Collection {
   absl::Status WidenVectors(VectorsView vectors, const char* field, Matrix* floats) const;
   absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
   absl::Status FindStoredSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
+  // Of the ids that have points in a view which the caller holds, in any order.
+  absl::StatusOr<std::vector<Slot>> SlotsInView(const CollectionView& view,
+                                                const std::vector<PointId>& ids) const;
   absl::Status ReadPoints(std::span<const Slot> slots,
                           const std::function<void(size_t, const PointRecordView&)>& found) const;
   // DATA_LOSS: the slot's record is of another point.
@@ -384,6 +393,7 @@ class Collection {
                                 std::span<const Slot> new_slots, std::span<const Slot> died,
                                 IndexChanges* changes) const;
   absl::Status CheckNewPayloadIndex(const PayloadIndexSpec& spec) const;
+  absl::Status CommitDropOfIndex(const std::string& key);
   absl::Status RecoverPayloadIndexes();
   absl::Status BuildIndexesAnew(const std::vector<PayloadIndexSpec>& specs);
   std::unique_ptr<StoreIterator> ScanPoints() const;
@@ -551,6 +561,7 @@ class Collection {
   absl::Status EncodeAndSwitchOrSweep(const NewCodebook& codebook, Operations::Context& operation);
   absl::Status EncodeAndSwitch(const NewCodebook& codebook, Operations::Context& operation);
   absl::Status EncodeAndSwitchNewSlots(const NewCodebook& codebook, Operations::Context& operation);
+  absl::Status SweepCodes(uint32_t version);
   absl::Status SetSlotReuse(bool reuse);
   absl::Status EncodeAll(const NewCodebook& codebook, Operations::Context& operation,
                          Slot* encoded_end, EncodedSlots* encoded) const;
@@ -585,7 +596,13 @@ class Collection {
                              ProgressObserver& observer,
                              std::span<std::vector<Slot>> nearest) const;
   void PutCalibration(const Calibration& calibration, StoreBatch& batch) const;
-  absl::Status KeepCalibration(std::shared_ptr<const Calibration> calibration);
+  absl::StatusOr<std::shared_ptr<const Calibration>> CalibrationOf(
+      const CollectionView& view, const Matrix& queries, ProgressObserver& observer) const;
+  absl::Status CalibrateAnew(ProgressObserver& observer);
+  // In place of that one alone, if there is a second.
+  absl::Status KeepCalibration(
+      std::shared_ptr<const Calibration> calibration,
+      const std::optional<std::shared_ptr<const Calibration>>& in_place_of);
   // Null if there is none, or it is damaged.
   absl::StatusOr<std::shared_ptr<const Calibration>> ReadCalibration(
       uint32_t codebook_version) const;
@@ -671,7 +688,9 @@ class Collection {
   mutable std::atomic<int> searches_to_wait_{0};
   std::atomic<uint64_t> points_{0};
   std::atomic<uint64_t> sequence_{0};
+  std::atomic<uint64_t> newest_commit_{0};  // where a commit goes to that may have begun
   std::atomic<bool> dropped_{false};
+  std::atomic<bool> dropping_{false};  // it is, or its records are about to be deleted
   std::atomic<size_t> lists_bytes_{0};
   std::atomic<uint64_t> dead_records_{0};  // of points, since the disk was last compacted
   std::atomic<int64_t> last_write_ms_{0};

@@ -153,13 +153,24 @@ absl::StatusOr<Matrix> Collection::CheckCalibrate(VectorsView queries) const {
 
 absl::Status Collection::Calibrate(const Matrix& queries, ProgressObserver& observer) {
   const std::shared_ptr<const CollectionView> now = view();
-  if (now->codebook == nullptr) return NotTrained();
+  ASSIGN_OR_RETURN(auto calibration, CalibrationOf(*now, queries, observer));
+  return KeepCalibration(std::move(calibration), std::nullopt);
+}
+
+absl::StatusOr<std::shared_ptr<const Calibration>> Collection::CalibrationOf(
+    const CollectionView& view, const Matrix& queries, ProgressObserver& observer) const {
+  if (view.codebook == nullptr) return NotTrained();
   CalibrationQueries with = {queries, {}};
-  if (now->calibration != nullptr) with.held_back = now->calibration->held_back;
-  ASSIGN_OR_RETURN(
-      std::shared_ptr<const Calibration> calibration,
-      MeasureCalibration(*now, {now->lists, now->codebook_version, now->slot_end}, with, observer));
-  return KeepCalibration(std::move(calibration));
+  if (view.calibration != nullptr) with.held_back = view.calibration->held_back;
+  return MeasureCalibration(view, {view.lists, view.codebook_version, view.slot_end}, with,
+                            observer);
+}
+
+// In place of the one that there is, unless somebody has made another one meanwhile.
+absl::Status Collection::CalibrateAnew(ProgressObserver& observer) {
+  const std::shared_ptr<const CollectionView> now = view();
+  ASSIGN_OR_RETURN(auto calibration, CalibrationOf(*now, Matrix(), observer));
+  return KeepCalibration(std::move(calibration), now->calibration);
 }
 
 void Collection::StayCalibrated(absl::Time quiet_since, const std::function<bool()>& go_on) {
@@ -168,7 +179,7 @@ void Collection::StayCalibrated(absl::Time quiet_since, const std::function<bool
   if (!IsCalibrationDue(quiet)) return;
   UntilStopped observer(go_on);
   const absl::Time start = absl::Now();
-  const absl::Status status = Calibrate(Matrix(), observer);
+  const absl::Status status = CalibrateAnew(observer);
   if (absl::IsCancelled(status) || dropped_.load()) return;
   calibration_retry_ = absl::Now() + kRetryPause;
   Log(absl::StrCat("collection ", spec_.name, ": calibrated anew in ",
@@ -185,9 +196,12 @@ bool Collection::IsCalibrationDue(bool quiet) const {
          points() / outgrown >= now->calibration->surface.points();
 }
 
-absl::Status Collection::KeepCalibration(std::shared_ptr<const Calibration> calibration) {
+absl::Status Collection::KeepCalibration(
+    std::shared_ptr<const Calibration> calibration,
+    const std::optional<std::shared_ptr<const Calibration>>& in_place_of) {
   return queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
+    if (in_place_of.has_value() && calibration_ != *in_place_of) return absl::OkStatus();
     if (calibration == nullptr || calibration->codebook_version != codebook_version_) {
       return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "COLLECTION_CHANGED",
                              absl::StrCat("collection ", spec_.name,

@@ -127,13 +127,8 @@ absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& vie
   }
   if (universe.isEmpty()) universe = LiveBitmap(view);
   const SlotsOfIds slots_of = [&](const std::vector<FilterId>& ids) -> absl::StatusOr<Roaring> {
-    std::vector<Slot> slots;
-    RETURN_IF_ERROR(FindSlots(ids, &slots));
-    Roaring found;
-    for (Slot slot : slots) {
-      if (slot < view.slot_end) found.add(slot);
-    }
-    return found;
+    ASSIGN_OR_RETURN(const std::vector<Slot> slots, SlotsInView(view, ids));
+    return Roaring(slots.size(), slots.data());
   };
   return AnswerByIndexes(*view.indexes, filter, universe, slots_of);
 }

@@ -102,7 +102,7 @@ absl::Status Collection::BuildPayloadIndex(const PayloadIndexBuild& build,
   const std::string& key = build.spec.key.text();
   absl::StatusOr<FieldColumn> column = ReadColumn(build, operation);
   if (!column.ok()) {
-    DropPayloadIndex(key).IgnoreError();  // it may be gone already
+    GiveUpPayloadIndex(build);
     return column.status();
   }
   return queue_.RunExclusive([&]() -> absl::Status {
@@ -120,13 +120,37 @@ absl::Status Collection::DropPayloadIndex(const std::string& key) {
   return queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
     if (!indexes_->fields.contains(key)) return NotFound("payload index", key);
-    auto batch = store_.NewBatch();
-    batch->Delete(Family::kMeta, PayloadIndexKey(id_, key));
-    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    RETURN_IF_ERROR(CommitDropOfIndex(key));
     indexes_ = WithoutField(*indexes_, key);
     Publish();
     return absl::OkStatus();
   });
+}
+
+absl::Status Collection::CommitDropOfIndex(const std::string& key) {
+  auto batch = store_.NewBatch();
+  batch->Delete(Family::kMeta, PayloadIndexKey(id_, key));
+  return store_.Commit(*batch, Durability::kSync);
+}
+
+void Collection::GiveUpPayloadIndex(const PayloadIndexBuild& build) {
+  const std::string& key = build.spec.key.text();
+  const absl::Status status = queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return absl::OkStatus();
+    const auto field = indexes_->fields.find(key);
+    // Dropped, and perhaps added again, meanwhile: then it is not this build's any more.
+    if (field == indexes_->fields.end() || field->second.added_generation != build.generation) {
+      return absl::OkStatus();
+    }
+    // Even if the store refuses: an index that nobody builds would wait for ever.
+    const absl::Status committed = CommitDropOfIndex(key);
+    indexes_ = WithoutField(*indexes_, key);
+    Publish();
+    return committed;
+  });
+  if (status.ok()) return;
+  Log(absl::StrCat("collection ", spec_.name, ": the index of ", key,
+                   " is gone, and will be built anew by the next start: ", status.ToString()));
 }
 
 // What a group of writes takes from the indexes and gives to them. Reads the payloads of the points

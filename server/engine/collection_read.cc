@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -15,6 +16,8 @@ namespace {
 // A point that is replaced between the look-up of its slot and the read of its record is looked up
 // again; each time the race is lost takes another write of the same point in between.
 constexpr int kLookUpAttempts = 100;
+// Bounds what is in memory beside what is asked for: a record may have 64 KiB of payload.
+constexpr size_t kRecordsAtOnce = 256;
 // A search that finds that it must wait has been done in vain: at most one in a hundred.
 constexpr int kSearchesToWait = 100;
 
@@ -48,6 +51,33 @@ absl::Status Collection::FindSlots(const std::vector<PointId>& ids,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<Slot>> Collection::SlotsInView(const CollectionView& view,
+                                                          const std::vector<PointId>& ids) const {
+  std::vector<Slot> stored;
+  RETURN_IF_ERROR(FindStoredSlots(ids, &stored));
+  // The store is ahead of the view if a commit has begun since; read after the look-up.
+  const bool ahead = newest_commit_.load() > view.sequence;
+  std::vector<Slot> slots;
+  absl::flat_hash_set<PointId> moved;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const Slot slot = stored[i];
+    if (slot != kInvalidSlot && slot < view.slot_end && !view.dead->Contains(slot)) {
+      slots.push_back(slot);
+    } else if (ahead) {
+      moved.insert(ids[i]);
+    }
+  }
+  // What was replaced or deleted since lies elsewhere in the view.
+  for (Slot slot = 0; !moved.empty() && slot < view.slot_end; ++slot) {
+    if (view.dead->Contains(slot)) continue;
+    const auto found = moved.find(table_.id(slot));
+    if (found == moved.end()) continue;
+    moved.erase(found);
+    slots.push_back(slot);
+  }
+  return slots;
+}
+
 // Finds slots that are left over too.
 absl::Status Collection::FindStoredSlots(const std::vector<PointId>& ids,
                                          std::vector<Slot>* slots) const {
@@ -63,20 +93,24 @@ absl::Status Collection::FindStoredSlots(const std::vector<PointId>& ids,
   return absl::OkStatus();
 }
 
-// Calls found(i, record) for every slots[i] whose record is there.
+// Calls found(i, record) for every slots[i] whose record is there. A slot's record never changes,
+// so that it matters not that they are read in steps.
 absl::Status Collection::ReadPoints(
     std::span<const Slot> slots,
     const std::function<void(size_t, const PointRecordView&)>& found) const {
   std::vector<std::string> keys;
-  keys.reserve(slots.size());
-  for (Slot slot : slots) keys.push_back(PointKey(id_, slot));
   std::vector<std::optional<std::string>> values;
-  RETURN_IF_ERROR(store_.MultiGet(Family::kPoints, keys, &values));
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (!values[i].has_value()) continue;
-    PointRecordView record;
-    RETURN_IF_ERROR(DecodePoint(keys[i], *values[i], &record));
-    found(i, record);
+  for (size_t begin = 0; begin < slots.size(); begin += kRecordsAtOnce) {
+    const auto some = slots.subspan(begin, std::min(kRecordsAtOnce, slots.size() - begin));
+    keys.clear();
+    for (Slot slot : some) keys.push_back(PointKey(id_, slot));
+    RETURN_IF_ERROR(store_.MultiGet(Family::kPoints, keys, &values));
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (!values[i].has_value()) continue;
+      PointRecordView record;
+      RETURN_IF_ERROR(DecodePoint(keys[i], *values[i], &record));
+      found(begin + i, record);
+    }
   }
   return absl::OkStatus();
 }

@@ -113,7 +113,13 @@ absl::Status Collection::DropStaleRecords(uint32_t version) {
   };
   RETURN_IF_ERROR(drop(Family::kCodes, all.begin, current.begin));
   RETURN_IF_ERROR(drop(Family::kCodes, current.end, all.end));
-  return stale ? store_.Commit(*batch, Durability::kSync) : absl::OkStatus();
+  if (!stale) return absl::OkStatus();
+  const absl::Status status = store_.Commit(*batch, Durability::kSync);
+  if (!absl::IsResourceExhausted(status)) return status;
+  // They are in nobody's way: a start must not need room on the disk.
+  Log(absl::StrCat("collection ", spec_.name, ": codes of an interrupted training stay until the ",
+                   "next start: ", status.ToString()));
+  return absl::OkStatus();
 }
 
 absl::Status Collection::RecoverCodebook(uint32_t version) {

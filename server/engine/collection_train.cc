@@ -212,6 +212,10 @@ absl::Status Collection::InstallCodebook(std::shared_ptr<const Codebook> codeboo
 }
 
 absl::Status Collection::ActivateCodebook(uint32_t version, Operations::Context& operation) {
+  // Another activation may have come before this one had its turn.
+  RETURN_IF_ERROR(CheckActivatable(version));
+  // What one that failed has left may be of points that are gone.
+  RETURN_IF_ERROR(SweepCodes(version));
   ASSIGN_OR_RETURN(StoredCodebook stored, ReadCodebook(version));
   ASSIGN_OR_RETURN(const auto calibration, ReadCalibration(version));
   std::vector<Slot> held_back;
@@ -249,12 +253,21 @@ absl::Status Collection::EncodeAndSwitchOrSweep(const NewCodebook& codebook,
     operation.SetCodebookVersion(codebook.version);
     return status;
   }
-  // Recovery would sweep these codes away as well.
-  auto batch = store_.NewBatch();
-  const KeyRange codes = CodesRange(id_, codebook.version);
-  batch->DeleteRange(Family::kCodes, codes.begin, codes.end);
-  store_.Commit(*batch, Durability::kAsync).IgnoreError();
+  // The next activation, and recovery, would sweep these codes away as well.
+  SweepCodes(codebook.version).IgnoreError();
   return status;
+}
+
+// Deletes the codes of a version that is not in use.
+absl::Status Collection::SweepCodes(uint32_t version) {
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    if (version == codebook_version_) return absl::OkStatus();
+    auto batch = store_.NewBatch();
+    const KeyRange codes = CodesRange(id_, version);
+    batch->DeleteRange(Family::kCodes, codes.begin, codes.end);
+    return store_.Commit(*batch, Durability::kAsync);
+  });
 }
 
 absl::Status Collection::EncodeAndSwitch(const NewCodebook& codebook,
@@ -269,6 +282,8 @@ absl::Status Collection::EncodeAndSwitch(const NewCodebook& codebook,
 absl::Status Collection::SetSlotReuse(bool reuse) {
   return queue_.RunExclusive([&] {
     slots_.SetReuse(reuse);
+    // What is encoded ends where the view ends: new points must not come to lie before that.
+    if (slots_.end() < view()->slot_end) Publish();
     return absl::OkStatus();
   });
 }

@@ -388,6 +388,7 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   const std::string counter_key = CounterKey(id_);
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
   plan.batch->Put(Family::kMeta, counter_key, plan.value);
+  newest_commit_.store(plan.sequence);
   absl::Status status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
   if (status.ok()) {
     CopyRows(group, plan.sequence, plan.new_slots);
@@ -395,6 +396,8 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   }
   if (!status.ok()) {
     slots_.Return(plan.new_slots);
+    // Some may never have been given before, and the end is above them now.
+    for (Slot slot : plan.new_slots) dead_.Insert(slot);
     return status;
   }
   if (!indexes_->fields.empty()) indexes_ = index_changes.ApplyTo(*indexes_);
@@ -463,6 +466,7 @@ void Collection::Publish() {
   view->settings = settings_;
   view->indexes = indexes_;
   view->version = ++view_version_;
+  view->sequence = sequence_.load();
   if (lists_ != nullptr) {
     view->lists = lists_->Snapshot();
   }
@@ -470,12 +474,22 @@ void Collection::Publish() {
   DropReleasedViews();
 }
 
+bool Collection::AwaitDrop() {
+  if (!dropping_.load()) return false;
+  queue_.RunExclusive([] { return absl::OkStatus(); }).IgnoreError();
+  return dropped_.load();
+}
+
 absl::Status Collection::Drop(std::unique_ptr<StoreBatch> batch,
                               const std::function<void()>& dropped) {
   return queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
     DeleteCollectionRecords(id_, *batch);
-    RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+    dropping_.store(true);
+    if (absl::Status status = store_.Commit(*batch, Durability::kSync); !status.ok()) {
+      dropping_.store(false);
+      return status;
+    }
     dropped();
     dropped_.store(true);
     if (row_file_ != nullptr) row_file_->Remove();

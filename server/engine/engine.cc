@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -22,25 +23,11 @@
 #include "server/engine/orphans.h"
 #include "server/engine/records.h"
 #include "server/engine/recovery_progress.h"
+#include "server/engine/request_checks.h"
 #include "server/engine/search_parts.h"
-#include "server/filter/check.h"
 
 namespace tessera {
 namespace {
-
-// What evaluation asks of a filter: checked, with its lists in order.
-absl::StatusOr<Filter> CheckedFilter(Filter filter) {
-  if (auto violation = CheckFilter(&filter)) {
-    return InvalidField("filter." + violation->field, violation->description);
-  }
-  return filter;
-}
-
-absl::Status CheckPageSize(size_t page_size) {
-  if (page_size <= limits::kPageSizeMax) return absl::OkStatus();
-  return InvalidField("page_size", absl::StrCat("is ", page_size, "; at most ",
-                                                limits::kPageSizeMax, " is allowed"));
-}
 
 constexpr absl::Duration kDiskMaintenancePeriod = absl::Seconds(1);
 // A server that is told to stop is killed after some ten seconds.
@@ -178,6 +165,8 @@ class EngineImpl final : public Engine {
   // Calls `write` with the collection, and again if it was replaced before the write's turn came.
   template <class Write>
   absl::StatusOr<WriteResult> WriteTo(const std::string& name, Write write);
+  template <class Read>
+  std::invoke_result_t<Read, const Collection&> ReadFrom(const std::string& name, Read read);
   Snapshots::Catalog SnapshotCatalog();
   absl::StatusOr<uint32_t> NewCollectionId();
   absl::Status Install(const CatalogRecord& record, bool replace);
@@ -290,7 +279,10 @@ absl::Status EngineImpl::Recover() {
   collections_.store(std::move(recovered));
   list_maintenance_.Wake();
   RETURN_IF_ERROR(aliases_.Recover());
-  return SweepOrphans(*store_, ids);
+  const absl::Status swept = SweepOrphans(*store_, ids);
+  if (!absl::IsResourceExhausted(swept)) return swept;
+  Log(absl::StrCat("records without a collection stay until the next start: ", swept.ToString()));
+  return absl::OkStatus();
 }
 
 absl::Status EngineImpl::RecoverCollection(Collection& collection) const {
@@ -540,7 +532,7 @@ absl::StatusOr<OperationInfo> EngineImpl::CreatePayloadIndex(const std::string& 
         return found->BuildPayloadIndex(build, context);
       },
       Operations::Kind::kBeside);
-  if (!operation.ok()) found->DropPayloadIndex(spec.key.text()).IgnoreError();
+  if (!operation.ok()) found->GiveUpPayloadIndex(build);
   return operation;
 }
 
@@ -555,6 +547,17 @@ absl::StatusOr<WriteResult> EngineImpl::WriteTo(const std::string& name, Write w
     ASSIGN_OR_RETURN(const auto collection, Find(name));
     absl::StatusOr<WriteResult> result = write(*collection);
     if (!absl::IsNotFound(result.status()) || !collection->dropped()) return result;
+  }
+}
+
+// Reads again if the collection was deleted or replaced meanwhile: some of it was gone then.
+template <class Read>
+std::invoke_result_t<Read, const Collection&> EngineImpl::ReadFrom(const std::string& name,
+                                                                   Read read) {
+  while (true) {
+    ASSIGN_OR_RETURN(const auto collection, Find(name));
+    auto result = read(std::as_const(*collection));
+    if (!collection->AwaitDrop()) return result;
   }
 }
 
@@ -573,31 +576,32 @@ absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& 
                                                              const std::vector<PointId>& ids,
                                                              const PointFields& fields,
                                                              ElementType* element_type) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  *element_type = found->spec().element_type;
   if (ids.size() > limits::kIdsPerRequestMax) {
     return InvalidField("ids", absl::StrCat("has ", ids.size(), " ids; at most ",
                                             limits::kIdsPerRequestMax, " go into one request"));
   }
-  return found->Get(ids, fields);
+  return ReadFrom(collection, [&](const Collection& found) {
+    *element_type = found.spec().element_type;
+    return found.Get(ids, fields);
+  });
 }
 
 absl::StatusOr<uint64_t> EngineImpl::CountPoints(const std::string& collection,
                                                  const Filter& filter) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
   ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return found->Count(checked);
+  return ReadFrom(collection, [&](const Collection& found) { return found.Count(checked); });
 }
 
 absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collection, size_t page_size,
                                                     const std::string& page_token,
                                                     const Filter& filter, const PointFields& fields,
                                                     ElementType* element_type) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  *element_type = found->spec().element_type;
   RETURN_IF_ERROR(CheckPageSize(page_size));
   ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return found->Scroll(page_size, page_token, checked, fields);
+  return ReadFrom(collection, [&](const Collection& found) {
+    *element_type = found.spec().element_type;
+    return found.Scroll(page_size, page_token, checked, fields);
+  });
 }
 
 absl::StatusOr<ScrollPage> EngineImpl::ScrollInOrder(const std::string& collection,
@@ -606,18 +610,19 @@ absl::StatusOr<ScrollPage> EngineImpl::ScrollInOrder(const std::string& collecti
                                                      const Filter& filter,
                                                      const PointFields& fields,
                                                      ElementType* element_type) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  *element_type = found->spec().element_type;
   RETURN_IF_ERROR(CheckPageSize(page_size));
   ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return found->ScrollInOrder(order, page_size, page_token, checked, fields);
+  return ReadFrom(collection, [&](const Collection& found) {
+    *element_type = found.spec().element_type;
+    return found.ScrollInOrder(order, page_size, page_token, checked, fields);
+  });
 }
 
 absl::StatusOr<PointsCount> EngineImpl::EstimatePoints(const std::string& collection,
                                                        const Filter& filter) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
   ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return found->EstimateCount(checked);
+  return ReadFrom(collection,
+                  [&](const Collection& found) { return found.EstimateCount(checked); });
 }
 
 absl::StatusOr<WriteResult> EngineImpl::DeleteByFilter(const std::string& collection,
@@ -656,34 +661,34 @@ absl::StatusOr<WriteResult> EngineImpl::UpdateVectors(const std::string& collect
 }
 
 absl::StatusOr<RangeResult> EngineImpl::SearchRange(const RangeRequest& request) {
-  ASSIGN_OR_RETURN(auto found, Find(request.collection));
   RangeRequest checked = request;
   ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
-  return found->SearchRange(checked);
+  return ReadFrom(request.collection,
+                  [&](const Collection& found) { return found.SearchRange(checked); });
 }
 
 absl::StatusOr<GroupsResult> EngineImpl::SearchGroups(const GroupsRequest& request) {
-  ASSIGN_OR_RETURN(auto found, Find(request.search.collection));
   GroupsRequest checked = request;
   ASSIGN_OR_RETURN(checked.search.filter, CheckedFilter(request.search.filter));
-  return found->SearchGroups(checked);
+  return ReadFrom(request.search.collection,
+                  [&](const Collection& found) { return found.SearchGroups(checked); });
 }
 
 absl::StatusOr<FacetResult> EngineImpl::Facet(const FacetRequest& request) {
-  ASSIGN_OR_RETURN(auto found, Find(request.collection));
   FacetRequest checked = request;
   ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
-  return found->Facet(checked);
+  return ReadFrom(request.collection,
+                  [&](const Collection& found) { return found.Facet(checked); });
 }
 
 absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
-  ASSIGN_OR_RETURN(auto found, Find(request.collection));
-  if (!request.filter.empty()) {
-    SearchRequest checked = request;
-    ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
-    return found->Search(checked);
-  }
-  return found->Search(request);
+  const auto search = [](const SearchRequest& checked) {
+    return [&checked](const Collection& found) { return found.Search(checked); };
+  };
+  if (request.filter.empty()) return ReadFrom(request.collection, search(request));
+  SearchRequest checked = request;
+  ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
+  return ReadFrom(request.collection, search(checked));
 }
 
 std::vector<absl::StatusOr<SearchResult>> EngineImpl::SearchEach(
