@@ -291,12 +291,12 @@ size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, siz
 
 std::span<const Slot> CentroidCodes::NextGroups(const LutScanQuery& query, size_t wanted,
                                                 float* nearer, Scratch& scratch) const {
-  const size_t groups = group_begins_.size() - 1;
   LutScanQuery heads = ScanHeads(query, scratch);
   float farthest = std::numeric_limits<float>::infinity();
   const size_t wanted_max = wanted + wanted / 8;
-  if (wanted_max < groups) {
-    heads.count = KeepSmallest(heads.distances, heads.slots, groups, wanted, wanted_max, &farthest);
+  if (wanted_max < heads.count) {
+    heads.count =
+        KeepSmallest(heads.distances, heads.slots, heads.count, wanted, wanted_max, &farthest);
   }
   size_t next = 0;
   for (size_t i = 0; i < heads.count; ++i) {

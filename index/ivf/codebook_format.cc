@@ -13,6 +13,13 @@
 namespace tessera {
 namespace {
 
+// More than vectors of components up to limits::kComponentMax make: centroids are less the origin,
+// radii and residuals are distances.
+constexpr double kCentroidMost = 2.01 * limits::kComponentMax;
+constexpr double kRadiusMost = 1e18;
+constexpr double kResidualSquareMost = 1e37;
+constexpr double kAnyFloat = std::numeric_limits<float>::max();
+
 constexpr std::string_view kMagic = "TESSCBK\n";
 // Each codebook has one form, so that its hash names it: without a rotation; with one; or with what
 // training has measured, and a section for a rotation, empty if there is none.
@@ -138,9 +145,10 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
   return absl::OkStatus();
 }
 
-// The spec has been checked, so that the product of rows and columns cannot overflow.
+// Components may be as large as `largest`. The spec has been checked, so that the product of rows
+// and columns cannot overflow.
 absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t rows, uint64_t cols,
-                        Matrix* matrix) {
+                        double largest, Matrix* matrix) {
   if (payload.size() != rows * cols * sizeof(float)) {
     return Damaged(absl::StrCat(name, " take ", payload.size(), " bytes, not the ",
                                 rows * cols * sizeof(float), " of their counts"));
@@ -151,18 +159,37 @@ absl::Status ReadMatrix(const char* name, std::string_view payload, uint64_t row
     return reader.Truncated(name);
   }
   for (size_t i = 0; i < rows * cols; ++i) {
-    if (!std::isfinite(matrix->data()[i])) {
-      return Damaged(absl::StrCat(name, ": component ", i % cols, " of row ", i / cols,
-                                  " is NaN or infinite"));
+    const float x = matrix->data()[i];
+    if (!std::isfinite(x) || std::abs(x) > largest) {
+      return Damaged(absl::StrCat(name, ": component ", i % cols, " of row ", i / cols, " is ",
+                                  std::isfinite(x) ? "too large" : "NaN or infinite"));
     }
   }
+  return absl::OkStatus();
+}
+
+// The longest residual that codewords can be put together to, squared: with it, distances from
+// whatever codes stand for are finite floats.
+absl::Status CheckCodewords(const Matrix& codewords, size_t subquantizers) {
+  const size_t of_each = codewords.rows() / subquantizers;
+  double squares = 0;
+  for (size_t j = 0; j < subquantizers; ++j) {
+    double longest = 0;
+    for (size_t i = 0; i < of_each; ++i) {
+      double square = 0;
+      for (float x : codewords.row(j * of_each + i)) square += double{x} * x;
+      longest = std::max(longest, square);
+    }
+    squares += longest;
+  }
+  if (squares > kResidualSquareMost) return Damaged("codewords: together they are too long");
   return absl::OkStatus();
 }
 
 absl::Status ReadRadii(std::string_view bytes, ByteReader* reader, CodebookParts* parts) {
   ASSIGN_OR_RETURN(const std::string_view payload, ReadSection(kRadiiTag, bytes, reader));
   Matrix radii;
-  RETURN_IF_ERROR(ReadMatrix("radii", payload, parts->spec.nlist, 1, &radii));
+  RETURN_IF_ERROR(ReadMatrix("radii", payload, parts->spec.nlist, 1, kRadiusMost, &radii));
   parts->radii.assign(radii.data(), radii.data() + radii.rows());
   for (float radius : parts->radii) {
     if (radius < 0) return Damaged("a radius is less than 0");
@@ -229,11 +256,12 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   RETURN_IF_ERROR(ReadSpec(spec, version, &parts));
   ASSIGN_OR_RETURN(const std::string_view origin, ReadSection(kOriginTag, bytes, &reader));
   Matrix origin_row;
-  RETURN_IF_ERROR(ReadMatrix("origin", origin, 1, parts.spec.dimension, &origin_row));
+  RETURN_IF_ERROR(
+      ReadMatrix("origin", origin, 1, parts.spec.dimension, limits::kComponentMax, &origin_row));
   parts.origin.assign(origin_row.data(), origin_row.data() + parts.spec.dimension);
   ASSIGN_OR_RETURN(const std::string_view centroids, ReadSection(kCentroidsTag, bytes, &reader));
-  RETURN_IF_ERROR(
-      ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension, &parts.centroids));
+  RETURN_IF_ERROR(ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension,
+                             kCentroidMost, &parts.centroids));
   if (version == kRadiiVersion) RETURN_IF_ERROR(ReadRadii(bytes, &reader, &parts));
   const uint64_t m = parts.spec.subquantizers;
   uint64_t quantized = parts.spec.dimension;
@@ -247,12 +275,13 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
         quantized * parts.spec.dimension > limits::kRotationFloatsMax) {
       return Damaged("the shape of the rotation");
     }
-    RETURN_IF_ERROR(
-        ReadMatrix("rotation", rotation, quantized, parts.spec.dimension, &parts.rotation));
+    RETURN_IF_ERROR(ReadMatrix("rotation", rotation, quantized, parts.spec.dimension, kAnyFloat,
+                               &parts.rotation));
   }
   ASSIGN_OR_RETURN(const std::string_view codewords, ReadSection(kCodewordsTag, bytes, &reader));
   RETURN_IF_ERROR(ReadMatrix("codewords", codewords, m << parts.spec.nbits, (quantized + m - 1) / m,
-                             &parts.codewords));
+                             kAnyFloat, &parts.codewords));
+  RETURN_IF_ERROR(CheckCodewords(parts.codewords, m));
   RETURN_IF_ERROR(reader.ExpectEnd("codebook"));
   return parts;
 }

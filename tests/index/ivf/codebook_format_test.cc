@@ -269,6 +269,45 @@ TEST(CodebookFields, NonFiniteComponentsAreErrors) {
   }
 }
 
+// Finite floats whose squares are not: what is made of them would be neither near nor far.
+TEST(CodebookFields, NumbersThatNoVectorsMakeAreErrors) {
+  struct Lie {
+    float origin = 0, centroid = 0, radius = 0, codeword = 0;
+  };
+  const auto parse = [](const Lie& lie) {
+    const CodebookSpec spec = {.metric = Metric::kInnerProduct,
+                               .dimension = 4,
+                               .nlist = 512,
+                               .subquantizers = 2,
+                               .nbits = 4};
+    Matrix centroids(spec.nlist, spec.dimension);
+    for (size_t i = 0; i < spec.nlist; ++i) {
+      centroids.row(i)[2] = static_cast<float>(i % 23);
+      centroids.row(i)[3] = static_cast<float>(i);
+    }
+    centroids.row(7)[1] = lie.centroid;
+    Matrix codewords(32, 1), rotation(2, 4);
+    std::fill_n(codewords.data(), 32, lie.codeword);
+    const float half = std::sqrt(0.5f);
+    rotation.row(0)[0] = rotation.row(0)[1] = rotation.row(1)[0] = half;
+    rotation.row(1)[1] = -half;
+    const std::vector<float> origin = {0, 0, lie.origin, 0};
+    std::vector<float> radii;
+    if (lie.radius > 0) radii.assign(spec.nlist, lie.radius);
+    return ParseCode(
+        WriteCodebook(spec, 1'000, 1, 0, {}, origin, centroids, radii, codewords, rotation));
+  };
+  const float largest = static_cast<float>(limits::kComponentMax);
+  EXPECT_EQ(parse({}), absl::StatusCode::kOk);
+  EXPECT_EQ(parse({.origin = largest, .centroid = 2 * largest, .codeword = 1e18f}),
+            absl::StatusCode::kOk);
+  EXPECT_EQ(parse({.radius = 1e17f}), absl::StatusCode::kOk);
+  EXPECT_EQ(parse({.origin = 2 * largest}), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(parse({.centroid = -3 * largest}), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(parse({.radius = 3e38f}), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(parse({.codeword = 3.4e38f}), absl::StatusCode::kDataLoss);
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, CodebookFormat,
                          testing::Values(kPlain, kRotated, kMeasured, kL2Length, kRadii));
 
