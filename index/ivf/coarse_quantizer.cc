@@ -1,6 +1,8 @@
 #include "index/ivf/coarse_quantizer.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -52,24 +54,40 @@ void SortFirst(std::vector<Neighbor>& lists) {
   std::sort(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(sorted));
 }
 
-// Vectors like those in the lists: centroids, and what codes may stand for around them.
+VectorsView AsFloats(MatrixView rows) {
+  return {reinterpret_cast<const std::byte*>(rows.data), ElementType::kFloat32, rows.rows,
+          rows.cols};
+}
+
+// Of one of the rows from the next, squared. `distances` has room for all rows.
+float NextDistance(MatrixView rows, size_t row, float* distances) {
+  const ExactScorer scorer(Metric::kL2, ElementType::kFloat32, rows.row(row));
+  scorer.ScoreContiguous(AsFloats(rows).data, rows.rows, distances);
+  distances[row] = std::numeric_limits<float>::max();
+  return *std::min_element(distances, distances + rows.rows);
+}
+
+// Vectors like those in the lists: centroids, and what codes may stand for around them. Not farther
+// than the next centroid: most codewords may be long ones, that few vectors have.
 Matrix SampleQueries(const Codebook& codebook) {
   Random random(3);
   Matrix queries(kSampleQueries, codebook.dimension());
   std::vector<uint8_t> code(codebook.code_bytes());
   std::vector<float> residual(codebook.dimension());
+  AlignedBuffer<float> distances(codebook.nlist());
   for (size_t q = 0; q < queries.rows(); ++q) {
     for (uint8_t& byte : code) byte = static_cast<uint8_t>(random.Below(256));
     codebook.DecodeResidual(code.data(), residual.data());
-    const auto centroid = codebook.centroids().row(random.Below(codebook.nlist()));
-    for (size_t t = 0; t < residual.size(); ++t) queries.row(q)[t] = centroid[t] + residual[t];
+    const size_t list = random.Below(codebook.nlist());
+    const auto centroid = codebook.centroids().row(list);
+    const float next = NextDistance(codebook.centroids(), list, distances.data());
+    const float length2 = FloatDotProduct(residual.data(), residual.data(), residual.size());
+    const float scale = length2 > next ? std::sqrt(next / length2) : 1.0f;
+    for (size_t t = 0; t < residual.size(); ++t) {
+      queries.row(q)[t] = centroid[t] + scale * residual[t];
+    }
   }
   return queries;
-}
-
-VectorsView AsFloats(MatrixView rows) {
-  return {reinterpret_cast<const std::byte*>(rows.data), ElementType::kFloat32, rows.rows,
-          rows.cols};
 }
 
 // Whether `halves` are the centroids still: not where these are small numbers, or lie much closer
@@ -82,10 +100,7 @@ bool HalvesTellApart(MatrixView centroids, const VectorsView& halves) {
   size_t moved_little = 0;
   for (size_t i = 0; i < samples; ++i) {
     const size_t sample = i * n / samples;
-    const ExactScorer scorer(Metric::kL2, ElementType::kFloat32, centroids.row(sample));
-    scorer.ScoreContiguous(AsFloats(centroids).data, n, distances.data());
-    distances[sample] = std::numeric_limits<float>::max();
-    const float next = *std::min_element(distances.data(), distances.data() + n);
+    const float next = NextDistance(centroids, sample, distances.data());
     const std::byte* row = halves.row(sample);
     float moved = 0;
     ExactScorer(Metric::kL2, halves.type, centroids.row(sample)).Score(&row, 1, &moved);

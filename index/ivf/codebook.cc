@@ -100,14 +100,18 @@ std::vector<float> Codebook::RankTerms() const {
   const float length = query_length();
   if (length == 0) return radii_;
   std::vector<float> norms;
+  // Less what all have in common: where the origin is far away, a float would hold nothing else.
+  double of_origin = 0;
+  for (float o : origin_) of_origin += double{o} * o;
   // Lists whose centroids have moved to vectors of other lengths must not outweigh all else.
-  const float most = kNormsCounted * length * length;
-  std::vector<float> centroid(dimension());
+  const double most = double{kNormsCounted} * length * length - of_origin / 2;
   for (size_t l = 0; l < nlist(); ++l) {
-    const float* prepared = centroids_.row(l).data();
-    for (size_t t = 0; t < centroid.size(); ++t) centroid[t] = prepared[t] + origin_[t];
-    const float square = FloatDotProduct(centroid.data(), centroid.data(), centroid.size());
-    norms.push_back(std::min(most, square / 2));
+    const std::span<const float> centroid = centroids_.row(l);
+    double square = 0;
+    for (size_t t = 0; t < centroid.size(); ++t) {
+      square += double{centroid[t]} * (double{centroid[t]} + 2 * double{origin_[t]});
+    }
+    norms.push_back(static_cast<float>(std::min(most, square / 2)));
   }
   return norms;
 }

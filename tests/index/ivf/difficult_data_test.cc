@@ -66,6 +66,31 @@ Data OfAnyLength() {
   return data;
 }
 
+// Vectors of length one with one component more, which is the same far number for all of them, or
+// for half of them that number less than 0: as coordinates beside an embedding are.
+Data FarFromZero(float far, bool both_sides) {
+  Data data = {Matrix(kVectors, 25), Matrix(kQueries, 25)};
+  const Data near = Structured(24);
+  for (auto [from, to] :
+       {std::pair{&near.vectors, &data.vectors}, {&near.queries, &data.queries}}) {
+    for (size_t i = 0; i < to->rows(); ++i) {
+      std::copy_n(from->row(i).begin(), 24, to->row(i).begin());
+      NormalizeRows(to->row(i).data(), 1, 24);
+      to->row(i)[24] = both_sides && i % 2 == 0 ? -far : far;
+    }
+  }
+  return data;
+}
+
+// Few components that are large, most tiny.
+Data HeavyTailed(size_t dim) {
+  Data data = {test::Noise(kVectors, dim, 1), test::Noise(kQueries, dim, 2)};
+  for (Matrix* matrix : {&data.vectors, &data.queries}) {
+    for (float& x : std::span(matrix->data(), matrix->rows() * dim)) x = std::pow(x, 5.0f);
+  }
+  return data;
+}
+
 struct Case {
   std::string name;
   Metric metric;
@@ -126,6 +151,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"Large", Metric::kL2, [] { return Scaled(Structured(24), 1e12f); }},
                     Case{"TwoFarClusters", Metric::kL2, [] { return InFarClusters(2); }},
                     Case{"FarClusters", Metric::kL2, [] { return InFarClusters(30); }},
+                    Case{"FarFromZero", Metric::kL2, [] { return FarFromZero(1e5f, false); }},
+                    Case{"FarOnBothSides", Metric::kL2, [] { return FarFromZero(1e5f, true); }},
+                    Case{"HeavyTailed4", Metric::kL2, [] { return HeavyTailed(4); }},
+                    Case{"HeavyTailed12", Metric::kL2, [] { return HeavyTailed(12); }},
                     Case{"OneDimension", Metric::kL2, [] { return Structured(1); }},
                     Case{"TwoDimensions", Metric::kL2, [] { return Structured(2); }}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
