@@ -8,8 +8,10 @@
 namespace tessera {
 namespace {
 
-// Candidates located at once: bounds the memory that vectors read from disk take.
+// Candidates located at once, or fewer of long vectors: bounds the memory that vectors read from
+// disk take.
 constexpr size_t kCandidatesAtOnce = 16'384;
+constexpr size_t kBytesAtOnce = size_t{64} << 20;
 
 // Drops the candidates without a row.
 void DropMissing(QueryScan& scan, const std::byte** rows) {
@@ -34,16 +36,41 @@ absl::Status Reranker::Rerank(Metric metric, size_t k, MatrixView queries,
                                      {candidates.slots, candidates.count}, refined);
     }
   }
+  const size_t row_bytes = queries.cols * ElementSize(vectors.element_type());
+  const size_t most = std::clamp<size_t>(kBytesAtOnce / row_bytes, 1, kCandidatesAtOnce);
   for (size_t begin = 0; begin < scans.size();) {
     size_t end = begin, candidates = 0;
-    while (end < scans.size() &&
-           (end == begin || candidates + scans[end].scan.count <= kCandidatesAtOnce)) {
+    while (end < scans.size() && candidates + scans[end].scan.count <= most) {
       candidates += scans[end++].scan.count;
     }
-    RETURN_IF_ERROR(RerankSome(metric, queries.Rows(begin, end - begin), vectors,
-                               scans.subspan(begin, end - begin)));
+    if (end == begin) {
+      RETURN_IF_ERROR(RerankMany(metric, queries.Rows(begin, 1), vectors, most, scans[begin]));
+      ++end;
+    } else {
+      RETURN_IF_ERROR(RerankSome(metric, queries.Rows(begin, end - begin), vectors,
+                                 scans.subspan(begin, end - begin)));
+    }
     begin = end;
   }
+  return absl::OkStatus();
+}
+
+// The candidates of one query, `most` at a time.
+absl::Status Reranker::RerankMany(Metric metric, MatrixView query, const VectorSource& vectors,
+                                  size_t most, QueryScan& scan) {
+  LutScanQuery& all = scan.scan;
+  size_t kept = 0;
+  for (size_t at = 0; at < all.count; at += most) {
+    QueryScan part = scan;
+    part.scan.slots = all.slots + at;
+    part.scan.distances = all.distances + at;
+    part.scan.count = std::min(most, all.count - at);
+    RETURN_IF_ERROR(RerankSome(metric, query, vectors, {&part, 1}));
+    std::copy_n(part.scan.slots, part.scan.count, all.slots + kept);
+    std::copy_n(part.scan.distances, part.scan.count, all.distances + kept);
+    kept += part.scan.count;
+  }
+  all.count = kept;
   return absl::OkStatus();
 }
 
@@ -57,7 +84,7 @@ absl::Status Reranker::RerankSome(Metric metric, MatrixView queries, const Vecto
   size_t at = 0;
   for (const QueryScan& scan : scans) {
     const std::span<const Slot> slots(scan.scan.slots, scan.scan.count);
-    vectors.Locate(slots, &rows_[at]);
+    vectors.Locate(slots, rows_.data() + at);
     for (size_t i = 0; i < slots.size(); ++i) {
       if (rows_[at + i] != nullptr) continue;
       missing_.push_back(slots[i]);
@@ -83,13 +110,13 @@ absl::Status Reranker::RerankSome(Metric metric, MatrixView queries, const Vecto
   at = 0;
   for (size_t q = 0; q < scans.size(); ++q) {
     const size_t located = scans[q].scan.count;
-    if (!missing_.empty()) DropMissing(scans[q], &rows_[at]);
+    if (!missing_.empty()) DropMissing(scans[q], rows_.data() + at);
     if (scorer_ == nullptr) {
       scorer_ = std::make_unique<ExactScorer>(metric, type, queries.row(q));
     } else {
       scorer_->Reset(metric, type, queries.row(q));
     }
-    scorer_->Score(&rows_[at], scans[q].scan.count, scans[q].scan.distances);
+    scorer_->Score(rows_.data() + at, scans[q].scan.count, scans[q].scan.distances);
     at += located;
   }
   return absl::OkStatus();

@@ -33,6 +33,8 @@ class Reranker {
   static void Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result);
 
  private:
+  absl::Status RerankMany(Metric metric, MatrixView query, const VectorSource& vectors, size_t most,
+                          QueryScan& scan);
   absl::Status RerankSome(Metric metric, MatrixView queries, const VectorSource& vectors,
                           std::span<QueryScan> scans);
 

@@ -108,8 +108,10 @@ class Batch {
   static size_t Queries(const ListsSnapshot& lists, const IvfSearchParams& params, size_t left) {
     constexpr size_t kQueriesTogether = 1024;
     constexpr size_t kScratchBytes = size_t{16} << 20;
-    const size_t bytes = lists.tables().shape.tables_bytes() +
-                         QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot));
+    const size_t bytes =
+        lists.tables().shape.tables_bytes() +
+        QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot)) +
+        std::min(params.nprobe, lists.nlist()) * (sizeof(Neighbor) + sizeof(Probe));
     const size_t n = std::min(left, std::clamp<size_t>(kScratchBytes / bytes, 1, kQueriesTogether));
     return SharesLists(lists, params, n) ? n : std::min(n, kQueriesAlone);
   }

@@ -319,6 +319,26 @@ TEST_P(SearcherTest, VectorsOnDiskAreReadOncePerBatch) {
   }
 }
 
+TEST(SearchReadsInSteps, ManyCandidatesOfOneQuery) {
+  constexpr size_t kMany = 40'000;
+  const Matrix vectors = test::RandomVectors(kMany, 2, 1);
+  const auto codebook = test::TrainCodebook(Metric::kL2, vectors, 4, 2, 8);
+  InvertedLists lists(codebook);
+  lists.Append(test::Encode(*codebook, vectors), test::Iota(kMany, 0).data());
+  MatrixSource source(vectors, /*on_disk_every=*/1);
+  for (Slot slot = 0; slot < kMany; slot += 7) source.gone.insert(slot);
+  const Matrix queries = test::RandomVectors(2, 2, 2);
+  std::vector<std::vector<Neighbor>> found(2);
+  const IvfSearchParams params{.k = kMany, .nprobe = 4, .rerank = kMany};
+  const absl::Status status =
+      SearchIvf(*lists.Snapshot(), queries, params, SlotSet(), &source, found, nullptr);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(source.reads, 2 * 3u);  // 16,384 at a time
+  for (size_t q = 0; q < 2; ++q) {
+    EXPECT_EQ(found[q], test::ExactScan(Metric::kL2, vectors, queries.row(q), kMany, source.gone));
+  }
+}
+
 TEST_P(SearcherTest, ScalarCodesLeaveFewVectorsToRead) {
   MatrixSource source(vectors_, /*on_disk_every=*/1);
   const IvfSearchParams params{.k = 10, .nprobe = kLists, .rerank = kVectors};
