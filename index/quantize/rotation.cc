@@ -20,7 +20,8 @@ constexpr int kIterations = 6;
 // A row of which the rows before leave no larger share is one of theirs, but for rounding.
 constexpr double kSpannedShare = 1e-5;
 constexpr double kShortest = 1e-15;
-// Rows of a product that one thread computes at a time.
+// Rows of a product that are computed at a time, however many threads there are: what a product
+// comes out as depends, by its last bits, on how many rows it has.
 constexpr size_t kProductRows = 64;
 // Vectors that stay in the first-level cache while the directions go by. Not a matrix product of
 // the library's: what becomes of a vector must not depend on what is rotated beside it.
@@ -30,7 +31,10 @@ constexpr size_t kVectorsTogether = 8;
 Matrix Product(MatrixView a, MatrixView b, Executor& executor) {
   Matrix out(a.rows, b.rows);
   executor.ParallelFor(a.rows, kProductRows, [&](size_t begin, size_t end) {
-    InnerProducts(a.Rows(begin, end - begin), b, out.row(begin).data(), b.rows);
+    for (size_t i = begin; i < end; i += kProductRows) {
+      const size_t rows = std::min(kProductRows, end - i);
+      InnerProducts(a.Rows(i, rows), b, out.row(i).data(), b.rows);
+    }
   });
   return out;
 }

@@ -13,16 +13,17 @@
 namespace tessera {
 
 // An executor of `parallelism` threads that are started for each loop: for tests and benchmarks.
-// Pieces are one grain long and taken in whatever order the threads come.
+// Pieces are so many grains long and taken in whatever order the threads come.
 class TestExecutor final : public Executor {
  public:
-  explicit TestExecutor(size_t parallelism) : parallelism_(parallelism) {}
+  explicit TestExecutor(size_t parallelism, size_t grains = 1)
+      : parallelism_(parallelism), grains_(grains) {}
 
   size_t Parallelism() const override { return parallelism_; }
 
   void ParallelFor(size_t n, size_t grain,
                    const std::function<void(size_t, size_t)>& body) override {
-    grain = std::max<size_t>(grain, 1);
+    grain = std::max<size_t>(grain, 1) * grains_;
     std::atomic<size_t> next{0};
     const auto work = [&] {
       for (;;) {
@@ -40,6 +41,7 @@ class TestExecutor final : public Executor {
 
  private:
   const size_t parallelism_;
+  const size_t grains_;
 };
 
 }  // namespace tessera

@@ -148,6 +148,12 @@ TEST(Rotation, TheSameWhateverTheParallelism) {
   const Rotation a = Rotation::Train(vectors, 96, 3, one);
   const Rotation b = Rotation::Train(vectors, 96, 3, many);
   EXPECT_EQ(std::memcmp(a.rows().data, b.rows().data, 96 * 160 * sizeof(float)), 0);
+  // However many rows at a time they are given.
+  const Matrix wide = LowRank(2'000, 130, 20, 0.05f, 10);
+  TestExecutor in_large_pieces(3, /*grains=*/3);
+  const Rotation d = Rotation::Train(wide, 96, 3, one);
+  const Rotation e = Rotation::Train(wide, 96, 3, in_large_pieces);
+  EXPECT_EQ(std::memcmp(d.rows().data, e.rows().data, 96 * 130 * sizeof(float)), 0);
   const Rotation c = Rotation::Train(vectors, 96, 4, one);
   EXPECT_NE(std::memcmp(a.rows().data, c.rows().data, 96 * 160 * sizeof(float)), 0);
 }
