@@ -23,6 +23,8 @@ struct Head {
 // are made beside each other, relative to the product of both lengths.
 constexpr double kRoundingOfSum = 1.2e-7;
 constexpr double kSumsBeside = 4;
+// More than underflow can take from a sum of squares.
+constexpr double kTiny = 1e-37;
 
 double Norm2(std::span<const float> v) {
   double sum = 0;
@@ -88,7 +90,7 @@ void ScalarScorer::Bound(const std::byte* const* rows, size_t n, float* lower, f
     // The codes' part of x~ may be far longer than all of it, where the offset takes away the rest.
     const double codes_length =
         std::sqrt(double{head.norm2}) + std::abs(head.offset) * root_dimension_;
-    double off = rounding_ * length_ * codes_length;
+    double off = rounding_ * length_ * codes_length + kTiny;
     if (metric_ == Metric::kL2) {
       const double lengths2 = norm2_ + head.norm2;
       const double of_code2 = lengths2 - 2 * product;

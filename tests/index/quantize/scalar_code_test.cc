@@ -96,6 +96,27 @@ INSTANTIATE_TEST_SUITE_P(
                      testing::Values<size_t>(1, 2, 3, 15, 16, 17, 64, 100, 768)),
     NameOf);
 
+// Squares are so small that floats hold few bits of them, or none.
+TEST(ScalarCode, BoundsSayWhatUnderflowDoes) {
+  for (Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
+    for (float scale : {1e-20f, 1e-22f, 1e-24f}) {
+      Matrix vectors = test::LowRank(200, 33, 20, 0.05f, 3);
+      for (float& x : std::span(vectors.data(), vectors.rows() * vectors.cols())) x *= scale;
+      Rows rows(33);
+      for (size_t i = 0; i < vectors.rows(); ++i) rows.Add(metric, vectors.row(i));
+      for (size_t q = 0; q < 20; ++q) {
+        ScalarScorer scorer(metric, vectors.row(q));
+        const Bounds bounds = BoundsOf(scorer, rows.pointers());
+        const std::vector<float> exact = Exact(metric, vectors.view(), vectors.row(q));
+        for (size_t i = 0; i < exact.size(); ++i) {
+          ASSERT_LE(bounds.lower[i], exact[i]) << scale << ", vector " << i;
+          ASSERT_GE(bounds.upper[i], exact[i]) << scale << ", vector " << i;
+        }
+      }
+    }
+  }
+}
+
 // Sums of squares are a million each where the distances are about one.
 TEST(ScalarCode, BoundsSayWhatRoundingDoes) {
   Matrix vectors = test::LowRank(200, 96, 20, 0.05f, 3);
