@@ -32,8 +32,9 @@ BlockCodes::Kept* BlockCodes::FindOrAdd(const std::shared_ptr<const SlotCodes>& 
     // Nobody can ask for what nobody holds.
     if (!kept->alive.expired()) continue;
     std::fill_n(kept->states.data(), blocks_, uint8_t{kMissing});
-    kept->alive = codes;
+    // In this order: once the old codes are let go of, others may come to lie where they were.
     kept->of.store(codes.get(), std::memory_order_release);
+    kept->alive = codes;
     return kept;
   }
   return nullptr;
