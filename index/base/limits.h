@@ -29,6 +29,7 @@ inline constexpr size_t kFilterConditionsMax = 1'000;  // in one filter, those i
 inline constexpr size_t kFilterValuesMax = 100'000;    // values and ids of all its conditions
 inline constexpr size_t kPayloadIndexesMax = 64;       // of one collection
 inline constexpr size_t kListCodesMax = 8;             // fields that filters read beside the lists
+inline constexpr size_t kCopiedPayloadBytesMax = 1'000;  // longer payloads are read from the store
 
 inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
 inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk

@@ -71,6 +71,7 @@ CollectionInfo Collection::Info() const {
     info.disk_bytes += store_.ApproximateBytes(family, range.begin, range.end);
   }
   if (row_file_ != nullptr) info.disk_bytes += row_file_->disk_bytes();
+  if (const PayloadCopy* copy = payload_copy_.load()) info.disk_bytes += copy->file().disk_bytes();
   const KeyRange index_parts = IndexPartRange(id_);
   info.disk_bytes += store_.ApproximateBytes(Family::kMeta, index_parts.begin, index_parts.end);
   info.codebook_version = now->codebook_version;

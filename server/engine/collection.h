@@ -31,6 +31,7 @@
 #include "server/engine/filter_cache.h"
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
+#include "server/engine/payload_copy.h"
 #include "server/engine/rebalancing.h"
 #include "server/engine/records.h"
 #include "server/engine/recovery_progress.h"
@@ -102,7 +103,8 @@ class Collection {
     // A deletion by filter of more points leaves records to Maintain(), at most
     // kDeletionStepPointsMax.
     size_t deletion_step_points = limits::kDeletionStepPointsMax;
-    // Where there is a copy of vectors on disk; null: nowhere. Must outlive the collection.
+    // Where there are copies of vectors on disk and of payloads; null: nowhere. Must outlive the
+    // collection.
     const RowFiles* row_files = nullptr;
     Executor* search_executor = nullptr;  // as EngineOptions has it
   };
@@ -177,7 +179,7 @@ class Collection {
   // called now and then: writes free views too.
   void ReleaseOldViews();
   // Does a small step of background work: compacts some lists, splits long ones, removes some of
-  // the records that large deletions have left, fills the row file, makes scalar codes. Searches go
+  // the records that large deletions have left, fills row files, makes scalar codes. Searches go
   // on, writes wait for a part of the step. False if nothing is left to do; after a failure it is
   // left for a while (IsSplitDue). One thread at a time.
   bool Maintain(absl::Time now);
@@ -194,10 +196,10 @@ class Collection {
   // Rewrites what is on disk without such records, beside searches and writes. Long.
   absl::Status CompactDisk(std::atomic<bool>* cancelled);
 
-  // Opens the row file, if vectors are on disk; Recover() does it too.
-  void OpenRowFile();
-  // After the last write: the next start need not make the file anew.
-  void CloseRowFile();
+  // Opens the row files; Recover() does it too.
+  void OpenRowFiles();
+  // After the last write: the next start need not make the files anew.
+  void CloseRowFiles();
 
   // Writes what the payload indexes hold into the store, beside searches and writes, so that a
   // start need not read payloads, if that is worth its work: an index has come or gone, or many
@@ -357,10 +359,15 @@ class Collection {
   // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
   // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  // Where vectors are read from the row file.
+  // Of a search that reads row files.
   SearchPace PaceOnDisk() const;
   // As ReadRows without waiting for the disk; MustWaitError() if that cannot be.
   absl::Status ReadCachedRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
+  // From memory or the row file; found[i] is false for what is not there. False if it may not wait,
+  // and would have to.
+  bool CopyVectors(std::span<const Slot> slots, bool may_wait, std::byte* out, bool* found) const;
+  // MustWaitError(), and for a while other searches are not tried without waiting.
+  absl::Status MustWait() const;
   absl::Status ReadAbsentRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
   absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                               const RowVisitor& visitor) const;
@@ -369,18 +376,38 @@ class Collection {
   absl::Status ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                                 const RowVisitor& visitor) const;
 
-  // The copy of vectors on disk (collection_row_file.cc).
-  // Before the commit that makes them points; a kill then leaves no point without its row.
-  void CopyRows(std::span<PendingWrite* const> group, uint64_t sequence,
-                std::span<const Slot> new_slots);
-  bool FillRowFile();
-  absl::Status FillSomeRows();
+  // The copies of vectors on disk and of payloads (collection_row_files.cc).
+  void OpenPayloadCopy(size_t row_bytes);
+  void AwaitFilling(RowFile& file) const;
+  // Before each commit: it goes to this sequence.
+  void BeginCommitOfCopies(uint64_t sequence);
+  // Before the commit that makes them points; a kill then leaves no point without its rows.
+  void CopyRows(std::span<PendingWrite* const> group, std::span<const Slot> new_slots);
   struct StoredRows {
     std::vector<Slot> slots;
-    std::vector<std::byte> vectors;  // one after the other
-    bool last = false;               // there are no more behind them
+    std::vector<std::byte> vectors;     // one after the other
+    std::vector<std::string> payloads;  // if they were asked for
+    bool last = false;                  // there are no more behind them
   };
-  absl::StatusOr<StoredRows> ReadStoredRows(Slot begin) const;
+  absl::StatusOr<StoredRows> ReadStoredRows(Slot begin, bool payloads) const;
+  bool FillRowFile();
+  absl::Status FillSomeRows();
+  bool FillPayloadCopy();
+  absl::Status FillSomePayloads();
+
+  // What searches answer with beside ids and scores (collection_hit_fields.cc).
+  bool IsPayloadCopyDue() const;
+  absl::Status MakePayloadCopy();
+  // Whether these are not in memory, and then, whether the copies have them.
+  bool FillsFromDisk(const PointFields& fields) const;
+  bool HasCopiesOf(const PointFields& fields) const;
+  // Fills in what memory and the copies have; the hits of which only the store has all.
+  absl::StatusOr<std::vector<Hit*>> FillFromCopies(const PointFields& fields, bool may_wait,
+                                                   std::span<Hit* const> hits) const;
+  absl::Status FillFromStore(const PointFields& fields, std::span<Hit* const> hits) const;
+  // Of hits in a view that the caller holds. If it may not wait, MustWaitError() where it would.
+  absl::Status FillFields(const PointFields& fields, bool may_wait,
+                          std::span<std::vector<Hit>> rows) const;
 
   // Scalar codes in memory (collection_scalar_codes.cc).
   std::vector<std::byte> ScalarCodesOf(const std::byte* vectors, size_t n) const;
@@ -525,8 +552,6 @@ class Collection {
   ScoreBounds BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
               bool exact, std::span<const CodeBounds> by_code, SearchResult* result) const;
-  // Of hits in a view that the caller holds.
-  absl::Status FillFields(const PointFields& fields, std::span<std::vector<Hit>> rows) const;
 
   // Range searches (collection_range.cc).
   class RangePage;
@@ -684,6 +709,11 @@ class Collection {
   const VectorPlacement placement_;  // a change of settings comes with the next start
   SlotTable table_;
   std::unique_ptr<RowFile> row_file_;  // null where there is none; never changes once open
+  // Made when searches have asked for so many payloads; payload_copy_ is its one owner's pointer,
+  // null before, and never changes again.
+  std::unique_ptr<PayloadCopy> owned_payload_copy_;
+  std::atomic<PayloadCopy*> payload_copy_{nullptr};
+  mutable std::atomic<size_t> payloads_from_store_{0};  // that searches have asked for
   // So many searches more are let wait for the disk, since one had to.
   mutable std::atomic<int> searches_to_wait_{0};
   std::atomic<uint64_t> points_{0};
@@ -728,6 +758,8 @@ class Collection {
   absl::Time sweep_not_before_ = absl::InfinitePast();
 
   Slot fill_from_ = 0;  // the row file has the rows of the slots before
+  Slot fill_payloads_from_ = 0;
+  bool payload_copy_refused_ = false;  // until the next start
   // Scalar codes of the slots from here on are to be made; none: all are there.
   std::optional<Slot> scalar_from_;
 

@@ -46,7 +46,7 @@ absl::Status Collection::CommitDeletion(PendingWrite& write, std::vector<Slot> s
   EncodeCounter(counter_key, {write.result.sequence, slots_.end()}, &counter);
   batch->Put(Family::kMeta, counter_key, counter);
   newest_commit_.store(write.result.sequence);
-  if (row_file_ != nullptr) row_file_->BeginCommit(sequence_.load(), write.result.sequence);
+  BeginCommitOfCopies(write.result.sequence);
   RETURN_IF_ERROR(store_.Commit(*batch, write.durability));
   ApplyDeletion(slots);
   ApplyLedger(group);

@@ -31,8 +31,9 @@ bool Collection::Maintain(absl::Time now) {
   const bool splits = Rebalance(long_lists, now);
   const bool sweeps = SweepDeletions(now);
   const bool fills = FillRowFile();
+  const bool copies = FillPayloadCopy();
   const bool codes = FillScalarCodes();
-  return more || splits || sweeps || fills || codes;
+  return more || splits || sweeps || fills || copies || codes;
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {
@@ -75,6 +76,7 @@ void Collection::ReclaimSlots() {
   if (!table_.Shrink(slots_.end())) return;
   if (lists_ != nullptr) lists_->ShrinkSlots(slots_.end());
   if (row_file_ != nullptr) row_file_->Shrink(slots_.end());
+  if (owned_payload_copy_ != nullptr) owned_payload_copy_->file().Shrink(slots_.end());
 }
 
 // More slots than that are to be given up where nothing is in the way.

@@ -138,7 +138,7 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
         EncodeRangeCursor(id_, checksum, {found.back().distance, result.hits.back().id});
   }
   report.search_us = stopwatch.LapUs();
-  RETURN_IF_ERROR(FillFields(request.fields, {&result.hits, 1}));
+  RETURN_IF_ERROR(FillFields(request.fields, /*may_wait=*/true, {&result.hits, 1}));
   report.fetch_us = stopwatch.LapUs();
   if (request.explain) Explain(*now, &report);
   return result;

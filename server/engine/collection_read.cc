@@ -116,25 +116,32 @@ absl::Status Collection::ReadPoints(
 }
 
 absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const {
-  const size_t row_bytes = vector_bytes();
-  if (vectors_in_memory()) {
-    for (size_t i = 0; i < slots.size(); ++i) {
-      std::copy_n(table_.row(slots[i]), row_bytes, out + i * row_bytes);
-      found[i] = true;
-    }
-    return absl::OkStatus();
-  }
-  if (row_file_ != nullptr) {
-    row_file_->Read(slots, out, found);
-  } else {
-    std::fill_n(found, slots.size(), false);
-  }
+  CopyVectors(slots, /*may_wait=*/true, out, found);
   return ReadAbsentRows(slots, out, found);
 }
 
 absl::Status Collection::ReadCachedRows(std::span<const Slot> slots, std::byte* out,
                                         bool* found) const {
-  if (row_file_ != nullptr && row_file_->ReadCached(slots, out, found)) return absl::OkStatus();
+  return CopyVectors(slots, /*may_wait=*/false, out, found) ? absl::OkStatus() : MustWait();
+}
+
+bool Collection::CopyVectors(std::span<const Slot> slots, bool may_wait, std::byte* out,
+                             bool* found) const {
+  if (vectors_in_memory()) {
+    for (size_t i = 0; i < slots.size(); ++i) {
+      std::copy_n(table_.row(slots[i]), vector_bytes(), out + i * vector_bytes());
+      found[i] = true;
+    }
+    return true;
+  }
+  std::fill_n(found, slots.size(), false);
+  if (row_file_ == nullptr) return may_wait;
+  if (!may_wait) return row_file_->ReadCached(slots, out, found);
+  row_file_->Read(slots, out, found);
+  return true;
+}
+
+absl::Status Collection::MustWait() const {
   searches_to_wait_.store(kSearchesToWait, std::memory_order_relaxed);
   return MustWaitError();
 }

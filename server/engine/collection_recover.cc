@@ -70,7 +70,7 @@ absl::Status Collection::Recover(RecoveryProgress& progress) {
   // Else the disk of a server that is often restarted would never be compacted.
   const KeyRange all = CollectionRange(id_);
   dead_records_.store(store_.ApproximateDeletions(Family::kPoints, all.begin, all.end));
-  OpenRowFile();
+  OpenRowFiles();
   if (has_scalar_codes() && !read_points && points() > 0) {
     scalar_from_ = 0;
     hooks_.lists_need_work();

@@ -28,8 +28,6 @@ constexpr size_t kCompareRows = 128;
 constexpr size_t kQuickBytes = size_t{2} << 20;
 // A vector that is read from the page cache takes as long as so many bytes of them.
 constexpr size_t kCachedRowBytes = size_t{8} << 10;
-// And a point that is read from the store.
-constexpr size_t kStoredPointBytes = size_t{40} << 10;
 
 // What the request says, else what the collection says, else what the server has chosen.
 uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
@@ -52,8 +50,7 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
 }
 
 SearchPace Collection::PaceOf(const SearchRequest& request) const {
-  const bool reads_store = !request.ids.empty() || !request.positive.empty() ||
-                           request.fields.payload.enabled || request.fields.vector;
+  const bool reads_store = !request.ids.empty() || !request.positive.empty();
   if (reads_store || !request.filter.empty()) return SearchPace::kSlow;
   const std::shared_ptr<const CollectionView> now = view();
   if (request.target_recall.has_value()) return PaceIn(*now, WithDepth(*now, request));
@@ -63,8 +60,15 @@ SearchPace Collection::PaceOf(const SearchRequest& request) const {
 SearchPace Collection::PaceIn(const CollectionView& view, const SearchRequest& request) const {
   if (request.exact || view.codebook == nullptr) return SearchPace::kSlow;
   const IvfSearchParams params = SearchParams(request, view, request.offset + request.limit);
-  if (request.vectors.rows * BytesOfQuery(view, params) > kQuickBytes) return SearchPace::kSlow;
-  return vectors_in_memory() || params.rerank == 0 ? SearchPace::kQuick : PaceOnDisk();
+  const bool fills_from_disk = FillsFromDisk(request.fields);
+  const size_t bytes =
+      BytesOfQuery(view, params) + (fills_from_disk ? params.k * kCachedRowBytes : 0);
+  if (request.vectors.rows * bytes > kQuickBytes) return SearchPace::kSlow;
+  const bool reranks_on_disk = !vectors_in_memory() && params.rerank > 0;
+  if (!reranks_on_disk && !fills_from_disk) return SearchPace::kQuick;
+  if (reranks_on_disk && row_file_ == nullptr) return SearchPace::kSlow;
+  if (fills_from_disk && !HasCopiesOf(request.fields)) return SearchPace::kSlow;
+  return PaceOnDisk();
 }
 
 size_t Collection::BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const {
@@ -82,7 +86,6 @@ size_t Collection::BytesOfRow() const {
 }
 
 SearchPace Collection::PaceOnDisk() const {
-  if (row_file_ == nullptr) return SearchPace::kSlow;
   if (searches_to_wait_.load(std::memory_order_relaxed) <= 0) return SearchPace::kQuickIfCached;
   searches_to_wait_.fetch_sub(1, std::memory_order_relaxed);
   return SearchPace::kSlow;
@@ -132,7 +135,7 @@ absl::StatusOr<SearchResult> Collection::SearchView(const CollectionView& view,
     by_code.emplace_back(*view.lists, queries.row(q));
   }
   ToHits(request, found, !from_codes, by_code, &result);
-  RETURN_IF_ERROR(FillFields(request.fields, result.hits));
+  RETURN_IF_ERROR(FillFields(request.fields, request.may_wait, result.hits));
   report.fetch_us = stopwatch.LapUs();
   if (request.explain) Explain(view, &report);
   return result;
@@ -302,35 +305,6 @@ void Collection::ToHits(const SearchRequest& request,
                hits.begin() + static_cast<std::ptrdiff_t>(std::min(request.offset, hits.size())));
     if (hits.size() > request.limit) hits.resize(request.limit);
   }
-}
-
-absl::Status Collection::FillFields(const PointFields& fields,
-                                    std::span<std::vector<Hit>> rows) const {
-  if (!fields.payload.enabled && !fields.vector) return absl::OkStatus();
-  std::vector<Hit*> hits;
-  std::vector<Slot> slots;
-  for (std::vector<Hit>& row : rows) {
-    for (Hit& hit : row) {
-      hits.push_back(&hit);
-      slots.push_back(hit.slot);
-    }
-  }
-  // A point replaced meanwhile answers with what it holds now, one deleted without fields.
-  const auto fill = [&](size_t begin, size_t end) -> absl::Status {
-    absl::Status damage;
-    const auto some = std::span(slots).subspan(begin, end - begin);
-    RETURN_IF_ERROR(ReadSlotsOrIds(some, [&](size_t i, const PointRecordView& record) {
-      Hit& hit = *hits[begin + i];
-      if (record.id != ViewOf(hit.id)) {
-        damage = WrongPoint(hit.id, hit.slot, record);
-        return;
-      }
-      hit.payload = SelectPayload(record.payload, fields.payload);
-      if (fields.vector) hit.vector = std::string(record.vector);
-    }));
-    return damage;
-  };
-  return ForEachPart(search_executor_, slots.size(), kStoredPointBytes, fill);
 }
 
 }  // namespace tessera

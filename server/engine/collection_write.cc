@@ -391,7 +391,8 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   newest_commit_.store(plan.sequence);
   absl::Status status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
   if (status.ok()) {
-    CopyRows(group, plan.sequence, plan.new_slots);
+    BeginCommitOfCopies(plan.sequence);
+    CopyRows(group, plan.new_slots);
     status = store_.Commit(*plan.batch, durability);
   }
   if (!status.ok()) {
@@ -493,6 +494,7 @@ absl::Status Collection::Drop(std::unique_ptr<StoreBatch> batch,
     dropped();
     dropped_.store(true);
     if (row_file_ != nullptr) row_file_->Remove();
+    if (owned_payload_copy_ != nullptr) owned_payload_copy_->file().Remove();
     return absl::OkStatus();
   });
 }

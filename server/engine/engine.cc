@@ -346,7 +346,7 @@ absl::Status EngineImpl::Close() {
   const auto collections = collections_.load();
   for (const auto& [name, collection] : *collections) {
     collection->KeepIndexContents(absl::InfiniteFuture(), [&] { return absl::Now() < deadline; });
-    collection->CloseRowFile();
+    collection->CloseRowFiles();
   }
   return store_->Close();
 }
@@ -374,7 +374,7 @@ absl::StatusOr<CollectionInfo> EngineImpl::CreateCollection(const CollectionSpec
 
   ++next_collection_id_;
   auto collection = NewCollection(record);
-  collection->OpenRowFile();
+  collection->OpenRowFiles();
   auto next = std::make_shared<CollectionMap>(*collections);
   (*next)[spec.name] = collection;
   collections_.store(std::move(next));

@@ -65,14 +65,17 @@ absl::StatusOr<std::unique_ptr<RowFile>> RowFile::Open(const RowFileOptions& opt
   posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 
   absl::MutexLock lock(&file->mutex_);
-  Head& head = file->head_;
+  const std::optional<Head> head = ReadHead(fd);
   // While the kernel lives, it has what was written; later, only what is on disk counts. A store
   // that has been taken back to an older state, or written to without this file, has another
   // sequence.
-  const bool good = file->ReadHead(&head) && head.complete && head.before <= sequence &&
-                    sequence <= head.after &&
-                    (head.clean || (!complete.boot_id.empty() && head.boot_id == complete.boot_id));
+  const bool good =
+      head.has_value() && head->collection == options.collection &&
+      head->create_time_ms == options.create_time_ms && head->row_bytes == options.row_bytes &&
+      head->complete && head->before <= sequence && sequence <= head->after &&
+      (head->clean || (!complete.boot_id.empty() && head->boot_id == complete.boot_id));
   if (good) {
+    file->head_ = *head;
     file->complete_.store(true, std::memory_order_release);
   } else {
     RETURN_IF_ERROR(file->StartAnew(sequence));
@@ -82,38 +85,46 @@ absl::StatusOr<std::unique_ptr<RowFile>> RowFile::Open(const RowFileOptions& opt
 
 RowFile::~RowFile() { close(fd_); }
 
-bool RowFile::ReadHead(Head* head) const {
+std::optional<size_t> RowFile::RowBytesOf(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  const std::optional<Head> head = ReadHead(fd);
+  close(fd);
+  if (!head.has_value()) return std::nullopt;
+  return head->row_bytes;
+}
+
+std::optional<RowFile::Head> RowFile::ReadHead(int fd) {
   char bytes[kHeadBytes];
-  if (pread(fd_, bytes, kHeadBytes, 0) != static_cast<ssize_t>(kHeadBytes)) return false;
+  if (pread(fd, bytes, kHeadBytes, 0) != static_cast<ssize_t>(kHeadBytes)) return std::nullopt;
   const std::string_view view(bytes, kHeadBytes);
   ByteReader reader(view);
   std::string_view magic;
   std::string_view boot_id;
-  uint32_t version = 0, collection = 0, row_bytes = 0, flags = 0, checksum = 0;
-  int64_t create_time_ms = 0;
+  uint32_t version = 0, flags = 0, checksum = 0;
+  Head head;
   const bool whole = reader.ReadBytes(kMagic.size(), &magic) && reader.ReadU32(&version) &&
-                     reader.ReadU32(&collection) && reader.ReadI64(&create_time_ms) &&
-                     reader.ReadU32(&row_bytes) && reader.ReadU32(&flags) &&
-                     reader.ReadBytes(kBootIdBytes, &boot_id) && reader.ReadU64(&head->before) &&
-                     reader.ReadU64(&head->after) && reader.ReadU32(&checksum);
+                     reader.ReadU32(&head.collection) && reader.ReadI64(&head.create_time_ms) &&
+                     reader.ReadU32(&head.row_bytes) && reader.ReadU32(&flags) &&
+                     reader.ReadBytes(kBootIdBytes, &boot_id) && reader.ReadU64(&head.before) &&
+                     reader.ReadU64(&head.after) && reader.ReadU32(&checksum);
   if (!whole || magic != kMagic || version != kVersion ||
       checksum != Crc32c(view.substr(0, kHeadBytes - sizeof(checksum)))) {
-    return false;
+    return std::nullopt;
   }
-  head->boot_id = boot_id;
-  head->complete = (flags & kComplete) != 0;
-  head->clean = (flags & kClean) != 0;
-  return collection == options_.collection && create_time_ms == options_.create_time_ms &&
-         row_bytes == options_.row_bytes;
+  head.boot_id = boot_id;
+  head.complete = (flags & kComplete) != 0;
+  head.clean = (flags & kClean) != 0;
+  return head;
 }
 
 bool RowFile::WriteHead() {
   ByteWriter writer;
   writer.WriteBytes(kMagic);
   writer.WriteU32(kVersion);
-  writer.WriteU32(options_.collection);
-  writer.WriteI64(options_.create_time_ms);
-  writer.WriteU32(static_cast<uint32_t>(options_.row_bytes));
+  writer.WriteU32(head_.collection);
+  writer.WriteI64(head_.create_time_ms);
+  writer.WriteU32(head_.row_bytes);
   writer.WriteU32((head_.complete ? kComplete : 0) | (head_.clean ? kClean : 0));
   std::string boot_id = options_.boot_id;
   boot_id.resize(kBootIdBytes);
@@ -125,7 +136,12 @@ bool RowFile::WriteHead() {
 }
 
 absl::Status RowFile::StartAnew(uint64_t sequence) {
-  head_ = {.boot_id = options_.boot_id, .before = sequence, .after = sequence};
+  head_ = {.collection = options_.collection,
+           .create_time_ms = options_.create_time_ms,
+           .row_bytes = static_cast<uint32_t>(options_.row_bytes),
+           .boot_id = options_.boot_id,
+           .before = sequence,
+           .after = sequence};
   // On disk before anything else is: an old head must not come back over new rows.
   if (ftruncate(fd_, 0) != 0 || !WriteHead() || !SyncData(fd_)) {
     return FileError("write", FileNameOf(options_.path), errno);
@@ -281,8 +297,7 @@ void RowFile::GiveUp(std::string_view reason) {
 }
 
 void RowFile::GiveUpLocked(std::string_view reason) {
-  Log(absl::StrCat("the copy of vectors ", FileNameOf(options_.path),
-                   " is given up: ", std::string(reason)));
+  Log(absl::StrCat("the copy ", FileNameOf(options_.path), " is given up: ", std::string(reason)));
   RemoveLocked();
 }
 

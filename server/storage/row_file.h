@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,10 +22,10 @@ namespace tessera {
 
 struct RowFileOptions {
   std::string path;
-  // Whose vectors: ids of collections are given once, but a data directory may be made anew.
+  // Whose points: ids of collections are given once, but a data directory may be made anew.
   uint32_t collection = 0;
   int64_t create_time_ms = 0;
-  size_t row_bytes = 0;  // of one vector
+  size_t row_bytes = 0;  // of one point
   // The file does without more room where less than twice that would be left on the disk.
   uint64_t free_disk_bytes_min = 0;
   std::string boot_id;                                // empty: the system's
@@ -32,8 +33,9 @@ struct RowFileOptions {
   std::function<void(std::string_view message)> log;  // may be empty
 };
 
-// A copy of a collection's vectors, row by row at a place that their slot gives: the store needs
-// some microseconds to find one of many vectors, a read of this file one. README.md has the format.
+// A copy of something that a collection has of each point, its vector or its payload, row by row at
+// a place that the slot gives: the store needs some microseconds to find one of many records, a
+// read of this file one. README.md has the format.
 //
 // It is only a copy. Each row has a checksum, the head says for which state of the store the rows
 // are, and what is not there or not whole is the store's to answer. A file that fails (a full disk)
@@ -50,6 +52,9 @@ class RowFile {
   ~RowFile();
   RowFile(const RowFile&) = delete;
   RowFile& operator=(const RowFile&) = delete;
+
+  // What the head of a file says of its rows; none if there is no file, or no whole head.
+  static std::optional<size_t> RowBytesOf(const std::string& path);
 
   // The kernel's name for the time since it was started; "" if it has none.
   static std::string SystemBootId();
@@ -88,6 +93,9 @@ class RowFile {
 
  private:
   struct Head {
+    uint32_t collection = 0;
+    int64_t create_time_ms = 0;
+    uint32_t row_bytes = 0;
     bool complete = false;
     bool clean = false;  // all of it is on disk
     std::string boot_id;
@@ -105,7 +113,7 @@ class RowFile {
   // Whether the row comes whole from the file, into `out`.
   bool ReadRow(Slot slot, std::byte* out) const;
 
-  bool ReadHead(Head* head) const;
+  static std::optional<Head> ReadHead(int fd);
   bool WriteHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status StartAnew(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteRows(std::span<const Slot> slots, const std::byte* rows)

@@ -10,17 +10,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-}  // namespace
-
-std::string RowFiles::NameOf(uint32_t collection) const {
-  return absl::StrCat(collection, ".rows");
+std::string NameOf(RowKind kind, uint32_t collection) {
+  return absl::StrCat(collection, kind == RowKind::kVector ? ".rows" : ".payloads");
 }
 
-std::unique_ptr<RowFile> RowFiles::Open(uint32_t collection, int64_t create_time_ms,
+}  // namespace
+
+std::string RowFiles::PathOf(RowKind kind, uint32_t collection) const {
+  return fs::path(options_.directory) / NameOf(kind, collection);
+}
+
+std::optional<size_t> RowFiles::RowBytesOf(RowKind kind, uint32_t collection) const {
+  return RowFile::RowBytesOf(PathOf(kind, collection));
+}
+
+std::unique_ptr<RowFile> RowFiles::Open(RowKind kind, uint32_t collection, int64_t create_time_ms,
                                         size_t row_bytes, uint64_t sequence) const {
   std::error_code ignored;  // the file will say it
   fs::create_directories(options_.directory, ignored);
-  auto file = RowFile::Open({.path = fs::path(options_.directory) / NameOf(collection),
+  auto file = RowFile::Open({.path = PathOf(kind, collection),
                              .collection = collection,
                              .create_time_ms = create_time_ms,
                              .row_bytes = row_bytes,
@@ -30,15 +38,19 @@ std::unique_ptr<RowFile> RowFiles::Open(uint32_t collection, int64_t create_time
                             sequence);
   if (file.ok()) return *std::move(file);
   if (options_.log) {
-    options_.log(absl::StrCat("no copy of the vectors of collection ", collection, ": ",
-                              file.status().ToString()));
+    options_.log(
+        absl::StrCat("no copy ", NameOf(kind, collection), ": ", file.status().ToString()));
   }
   return nullptr;
 }
 
 void RowFiles::RemoveOthers(const std::set<uint32_t>& collections) const {
   std::set<std::string> names;
-  for (uint32_t collection : collections) names.insert(NameOf(collection));
+  for (uint32_t collection : collections) {
+    for (RowKind kind : {RowKind::kVector, RowKind::kPayload}) {
+      names.insert(NameOf(kind, collection));
+    }
+  }
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
     std::error_code ignored;  // it is in nobody's way

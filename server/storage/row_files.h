@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,19 +21,24 @@ struct RowFilesOptions {
   std::function<void(std::string_view message)> log;
 };
 
-// The folder of the row files, one for each collection with its vectors on disk. Thread-safe.
+// What is copied of each point.
+enum class RowKind { kVector, kPayload };
+
+// The folder of the row files, at most one for each collection and kind. Thread-safe.
 class RowFiles {
  public:
   explicit RowFiles(const RowFilesOptions& options) : options_(options) {}
 
   // As RowFile::Open. Null if there is none to be had; the log says why.
-  std::unique_ptr<RowFile> Open(uint32_t collection, int64_t create_time_ms, size_t row_bytes,
-                                uint64_t sequence) const;
+  std::unique_ptr<RowFile> Open(RowKind kind, uint32_t collection, int64_t create_time_ms,
+                                size_t row_bytes, uint64_t sequence) const;
+  // As RowFile::RowBytesOf.
+  std::optional<size_t> RowBytesOf(RowKind kind, uint32_t collection) const;
   // Removes those of all other collections.
   void RemoveOthers(const std::set<uint32_t>& collections) const;
 
  private:
-  std::string NameOf(uint32_t collection) const;
+  std::string PathOf(RowKind kind, uint32_t collection) const;
 
   const RowFilesOptions options_;
   const std::shared_ptr<CachedReader> reader_ = std::make_shared<CachedReader>();

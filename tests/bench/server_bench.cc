@@ -47,6 +47,7 @@ struct Flags {
   size_t batch = 100;
   double seconds = 4;
   size_t rounds = 3;
+  bool payloads = false;
   std::vector<std::string> only;
 };
 
@@ -206,6 +207,7 @@ class Remote {
     v1::SearchRequest request;
     request.set_collection_name(flags_.collection);
     request.set_limit(limit);
+    if (flags_.payloads) request.mutable_with_payload()->set_enable(true);
     request.mutable_params()->set_nprobe(flags_.nprobe);
     request.mutable_params()->set_rerank(flags_.rerank);
     const MatrixView rows = data_.queries.view().Rows(first, batch);
@@ -327,6 +329,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", flags.batch, "Queries in a request of many");
   app.add_option("--seconds", flags.seconds, "Of each measurement");
   app.add_option("--rounds", flags.rounds, "Rounds; the best of each counts");
+  app.add_flag("--payloads", flags.payloads, "Answers hold the points' payloads");
   app.add_option("--only", flags.only, "Rows of the table")
       ->check(CLI::IsMember({"empty", "empties", "one", "batch", "calls", "apart", "stream"}));
   CLI11_PARSE(app, argc, argv);

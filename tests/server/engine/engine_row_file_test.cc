@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/engine/errors.h"
+#include "tests/server/engine/counting_store.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/store_wrapper.h"
 #include "tests/server/storage/page_cache.h"
 
 namespace tessera {
@@ -20,22 +20,6 @@ namespace {
 constexpr size_t kDimension = 16;
 constexpr size_t kPoints = 1'000;
 constexpr size_t kLimit = 10;
-
-// Counts the point records that are read one by one.
-class CountingStore : public StoreWrapper {
- public:
-  CountingStore(std::unique_ptr<Store> store, std::atomic<size_t>& reads)
-      : StoreWrapper(std::move(store)), reads_(reads) {}
-
-  absl::Status MultiGet(Family family, std::span<const std::string> keys,
-                        std::vector<std::optional<std::string>>* values) override {
-    if (family == Family::kPoints) reads_ += keys.size();
-    return StoreWrapper::MultiGet(family, keys, values);
-  }
-
- private:
-  std::atomic<size_t>& reads_;
-};
 
 class EngineRowFile : public EngineFixture {
  protected:

@@ -297,7 +297,7 @@ TEST_F(RowFileTest, GivesUpWhereTheDiskIsNearlyFull) {
   EXPECT_FALSE(std::filesystem::exists(options_.path));
   EXPECT_EQ(file->disk_bytes(), 0u);
   ASSERT_EQ(logged_.size(), 1u);
-  EXPECT_EQ(logged_[0], "the copy of vectors 7.rows is given up: the disk is nearly full");
+  EXPECT_EQ(logged_[0], "the copy 7.rows is given up: the disk is nearly full");
   // Whoever goes on writing need not know.
   file->BeginCommit(1, 2);
   WriteRows(*file, {3}, 1);

@@ -1,0 +1,139 @@
+// Payloads and vectors of the points that a search has found: from memory and the copies beside the
+// store, and what those do not have from the store.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "index/base/status_macros.h"
+#include "server/engine/collection.h"
+#include "server/engine/draw_evenly.h"
+#include "server/engine/errors.h"
+#include "server/engine/search_parts.h"
+#include "server/filter/payload_edit.h"
+
+namespace tessera {
+namespace {
+
+// A point that is read from the store takes as long as so many bytes of codes.
+constexpr size_t kStoredPointBytes = size_t{40} << 10;
+// As many payloads that searches have read from the store make a copy worth its room.
+constexpr size_t kPayloadsForCopy = 1'000;
+// Points whose payloads say how long they are.
+constexpr size_t kSampledPayloads = 1'000;
+
+}  // namespace
+
+bool Collection::FillsFromDisk(const PointFields& fields) const {
+  return fields.payload.enabled || (fields.vector && !vectors_in_memory());
+}
+
+bool Collection::HasCopiesOf(const PointFields& fields) const {
+  const PayloadCopy* const copy = payload_copy_.load();
+  const bool payloads = copy != nullptr && copy->file().is_usable();
+  return (!fields.payload.enabled || payloads) &&
+         (!fields.vector || vectors_in_memory() || row_file_ != nullptr);
+}
+
+bool Collection::IsPayloadCopyDue() const {
+  return row_files_ != nullptr && owned_payload_copy_ == nullptr && !payload_copy_refused_ &&
+         payloads_from_store_.load(std::memory_order_relaxed) >= kPayloadsForCopy;
+}
+
+absl::Status Collection::MakePayloadCopy() {
+  payload_copy_refused_ = true;
+  const auto now = view();
+  std::vector<size_t> lengths;
+  RETURN_IF_ERROR(ReadPoints(
+      DrawEvenly(now->LiveSlots(now->slot_end), kSampledPayloads),
+      [&](size_t, const PointRecordView& record) { lengths.push_back(record.payload.size()); }));
+  const std::optional<size_t> row_bytes = PayloadCopy::RowBytesFor(std::move(lengths));
+  if (!row_bytes.has_value()) return absl::OkStatus();
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    OpenPayloadCopy(*row_bytes);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Collection::FillFields(const PointFields& fields, bool may_wait,
+                                    std::span<std::vector<Hit>> rows) const {
+  if (!fields.payload.enabled && !fields.vector) return absl::OkStatus();
+  std::vector<Hit*> hits;
+  for (std::vector<Hit>& row : rows) {
+    for (Hit& hit : row) hits.push_back(&hit);
+  }
+  const auto fill = [&](size_t begin, size_t end) -> absl::Status {
+    const auto some = std::span<Hit* const>(hits).subspan(begin, end - begin);
+    ASSIGN_OR_RETURN(const std::vector<Hit*> left, FillFromCopies(fields, may_wait, some));
+    if (left.empty()) return absl::OkStatus();
+    if (!may_wait) return MustWait();
+    return FillFromStore(fields, left);
+  };
+  return ForEachPart(search_executor_, hits.size(), kStoredPointBytes, fill);
+}
+
+absl::StatusOr<std::vector<Hit*>> Collection::FillFromCopies(const PointFields& fields,
+                                                             bool may_wait,
+                                                             std::span<Hit* const> hits) const {
+  std::vector<Slot> slots;
+  slots.reserve(hits.size());
+  for (const Hit* hit : hits) slots.push_back(hit->slot);
+  std::vector<bool> filled(hits.size(), true);
+  if (fields.payload.enabled) {
+    filled.assign(hits.size(), false);
+    const PayloadCopy* const copy = payload_copy_.load();
+    const auto found = [&](size_t i, std::string_view payload) {
+      hits[i]->payload = SelectPayload(payload, fields.payload);
+      filled[i] = true;
+    };
+    if (copy != nullptr && !copy->Read(slots, may_wait, found)) return MustWait();
+  }
+  if (fields.vector && (vectors_in_memory() || row_file_ != nullptr)) {
+    const size_t row_bytes = vector_bytes();
+    std::string vectors(slots.size() * row_bytes, '\0');
+    auto* const out = reinterpret_cast<std::byte*>(vectors.data());
+    const auto there = std::make_unique<bool[]>(slots.size());
+    if (!CopyVectors(slots, may_wait, out, there.get())) return MustWait();
+    for (size_t i = 0; i < hits.size(); ++i) {
+      hits[i]->vector = vectors.substr(i * row_bytes, row_bytes);
+      filled[i] = filled[i] && there[i];
+    }
+  } else if (fields.vector) {
+    filled.assign(hits.size(), false);
+  }
+  std::vector<Hit*> left;
+  for (size_t i = 0; i < hits.size(); ++i) {
+    if (!filled[i]) left.push_back(hits[i]);
+  }
+  return left;
+}
+
+// A point replaced meanwhile answers with what it holds now, one deleted without fields.
+absl::Status Collection::FillFromStore(const PointFields& fields,
+                                       std::span<Hit* const> hits) const {
+  std::vector<Slot> slots;
+  slots.reserve(hits.size());
+  for (const Hit* hit : hits) slots.push_back(hit->slot);
+  absl::Status damage;
+  size_t payloads = 0;
+  RETURN_IF_ERROR(ReadSlotsOrIds(slots, [&](size_t i, const PointRecordView& record) {
+    Hit& hit = *hits[i];
+    if (record.id != ViewOf(hit.id)) {
+      damage = WrongPoint(hit.id, hit.slot, record);
+      return;
+    }
+    payloads += record.payload.empty() ? 0 : 1;
+    hit.payload = SelectPayload(record.payload, fields.payload);
+    if (fields.vector) hit.vector = std::string(record.vector);
+  }));
+  RETURN_IF_ERROR(damage);
+  if (fields.payload.enabled && payload_copy_.load() == nullptr) {
+    const size_t before = payloads_from_store_.fetch_add(payloads, std::memory_order_relaxed);
+    if (before < kPayloadsForCopy && before + payloads >= kPayloadsForCopy) {
+      hooks_.lists_need_work();
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tessera
