@@ -1,6 +1,7 @@
 // The copies of vectors on disk and of payloads: what is written goes there too, and a file that
 // has been made anew is filled from the store in the background.
-#include <algorithm>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -20,9 +21,8 @@ constexpr size_t kRecordHeadBytes = 64;
 void Collection::OpenRowFiles() {
   if (row_files_ == nullptr) return;
   // There is one if searches have asked for payloads before.
-  if (const auto row_bytes = row_files_->RowBytesOf(RowKind::kPayload, id_)) {
-    OpenPayloadCopy(*row_bytes);
-  }
+  const std::optional<size_t> row_bytes = row_files_->RowBytesOf(RowKind::kPayload, id_);
+  if (row_bytes.has_value() && PayloadCopy::IsRowBytes(*row_bytes)) OpenPayloadCopy(*row_bytes);
   if (vectors_in_memory()) return;
   row_file_ =
       row_files_->Open(RowKind::kVector, id_, create_time_ms_, vector_bytes(), sequence_.load());

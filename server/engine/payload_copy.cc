@@ -35,6 +35,10 @@ std::optional<size_t> PayloadCopy::RowBytesFor(std::vector<size_t> lengths) {
   return (taken + kRowUnit - 1) / kRowUnit * kRowUnit - kChecksumBytes;
 }
 
+bool PayloadCopy::IsRowBytes(size_t row_bytes) {
+  return row_bytes > sizeof(Length) && row_bytes < limits::kCopiedPayloadBytesMax + kRowUnit;
+}
+
 std::vector<std::byte> PayloadCopy::RowsOf(size_t n, std::span<const std::string> payloads) const {
   std::vector<std::byte> rows(n * row_bytes_);  // zeros: no payload
   for (size_t i = 0; i < payloads.size(); ++i) {

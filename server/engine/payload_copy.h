@@ -28,6 +28,9 @@ class PayloadCopy {
   // the rows would take much more room than the payloads.
   static std::optional<size_t> RowBytesFor(std::vector<size_t> lengths);
 
+  // Whether it may have given so many.
+  static bool IsRowBytes(size_t row_bytes);
+
   explicit PayloadCopy(std::unique_ptr<RowFile> file, size_t row_bytes)
       : file_(std::move(file)), row_bytes_(row_bytes) {}
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "index/base/limits.h"
+#include "server/storage/row_file.h"
 #include "tests/server/engine/counting_store.h"
 #include "tests/server/engine/engine_fixture.h"
 #include "tests/server/storage/page_cache.h"
@@ -291,6 +292,21 @@ TEST_F(EnginePayloadCopy, TheStoreAnswersForDamagedRows) {
   }
   Open();
   EXPECT_GT(CheckedSearches(2), 0u);
+}
+
+TEST_F(EnginePayloadCopy, AFileOfRowsThatCannotBeIsLeftAlone) {
+  CreateTrained();
+  Close();
+  {
+    RowFileOptions options;
+    options.path = File();
+    options.collection = 1;
+    options.row_bytes = 1;
+    ASSERT_TRUE(RowFile::Open(options, /*sequence=*/0).ok());
+  }
+  Open();
+  EXPECT_GT(CheckedSearches(2), 0u);
+  AwaitCopy();
 }
 
 TEST_F(EnginePayloadCopy, GoesWithItsCollection) {

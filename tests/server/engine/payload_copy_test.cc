@@ -24,6 +24,15 @@ TEST(PayloadCopyRows, HoldNearlyAllPayloads) {
   EXPECT_EQ(PayloadCopy::RowBytesFor(lengths), 124u);
 }
 
+TEST(PayloadCopyRows, OfAnotherSizeAreNone) {
+  for (size_t length : {size_t{1}, limits::kCopiedPayloadBytesMax}) {
+    EXPECT_TRUE(PayloadCopy::IsRowBytes(*PayloadCopy::RowBytesFor({length}))) << length;
+  }
+  EXPECT_FALSE(PayloadCopy::IsRowBytes(0));
+  EXPECT_FALSE(PayloadCopy::IsRowBytes(2));
+  EXPECT_FALSE(PayloadCopy::IsRowBytes(size_t{1} << 31));
+}
+
 TEST(PayloadCopyRows, AreNotMadeWhereTheyDoNotServe) {
   EXPECT_EQ(PayloadCopy::RowBytesFor({}), std::nullopt);
   EXPECT_EQ(PayloadCopy::RowBytesFor({0, 0, 0}), std::nullopt);
