@@ -157,11 +157,18 @@ class LogFileSystem final : public rocksdb::FileSystemWrapper {
   IOStatus NewWritableFile(const std::string& name, const FileOptions& options,
                            std::unique_ptr<FSWritableFile>* result,
                            IODebugContext* debug) override {
-    IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
     // The copies of logs in a checkpoint lie elsewhere.
     const std::filesystem::path path = Normal(name);
-    if (!status.ok() || path.extension() != ".log" || path.parent_path() != root_) return status;
-    status = OpenDirectory(debug);
+    if (path.extension() != ".log" || path.parent_path() != root_) {
+      return FileSystemWrapper::NewWritableFile(name, options, result, debug);
+    }
+    // A recovery takes the missing end of a log for its end and replays the next one. So what is in
+    // the older logs has to be on disk before anything comes into a newer one. If it cannot be, the
+    // first write to that one says so: told here, RocksDB would keep references to the families
+    // that it meant to flush, and end the process when it is closed.
+    watch_->Sync().PermitUncheckedError();
+    IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+    if (status.ok()) status = OpenDirectory(debug);
     if (!status.ok()) return status;
     const auto log = std::make_shared<LogWatch::Log>(std::move(*result));
     watch_->Add(log);

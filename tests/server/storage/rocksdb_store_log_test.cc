@@ -104,10 +104,13 @@ class GatedFileSystem final : public rocksdb::FileSystemWrapper {
 
 class RocksDbStoreLogTest : public testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { Open(size_t{8} << 10); }
+
+  void Open(size_t write_buffer_bytes) {
     who = Who::kTest;
+    store_ = nullptr;
     auto store = OpenRocksDbStoreOn({.path = dir_.path() + "/data",
-                                     .write_buffer_bytes = size_t{8} << 10,
+                                     .write_buffer_bytes = write_buffer_bytes,
                                      .free_disk_bytes_min = 0},
                                     env_.get());
     ASSERT_TRUE(store.ok()) << store.status();
@@ -117,6 +120,7 @@ class RocksDbStoreLogTest : public testing::Test {
 
   absl::Status Commit(Durability durability) {
     const auto batch = store_->NewBatch();
+    batch->Put(Family::kIds, "key", "a family that is flushed with the one that is full");
     batch->Put(Family::kPoints, "key", std::string(500, 'v'));
     return store_->Commit(*batch, durability);
   }
@@ -188,6 +192,19 @@ TEST_F(RocksDbStoreLogTest, ACommitWaitsForALogThatASyncCannotSync) {
   EXPECT_FALSE(StatusOf([&] { return Commit(Durability::kSync); }).ok());
   sync.join();
   EXPECT_FALSE(synced.ok());
+  ExpectNoMoreWrites();
+}
+
+TEST_F(RocksDbStoreLogTest, ALogIsBegunWhenTheOlderOneIsOnDisk) {
+  constexpr int kCommitsOfSeveralLogs = 1'000;
+  // So large that a log is begun because one family is full, and not because all together are: that
+  // is when RocksDB would not let go of the others.
+  Open(size_t{128} << 10);
+  gate_.StopsAt(Who::kTest);
+  gate_.Open();
+  int taken = 0;
+  while (taken < kCommitsOfSeveralLogs && Commit(Durability::kAsync).ok()) ++taken;
+  EXPECT_LT(taken, kCommitsOfSeveralLogs) << "no commit synced the log before its own";
   ExpectNoMoreWrites();
 }
 
