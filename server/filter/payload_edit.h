@@ -20,7 +20,8 @@ struct PayloadSelection {
 };
 
 // Payloads are texts of JSON objects, or "" for none, and keep the order of their members. What was
-// stored is valid; what comes from outside is checked by the caller.
+// stored is valid; what comes from outside is checked by the caller. Values that nobody asked to
+// change stay as they are written, to the byte.
 
 // The parts that are selected; "" if `enabled` is false.
 std::string SelectPayload(std::string_view payload, const PayloadSelection& selection);
