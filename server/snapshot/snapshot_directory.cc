@@ -164,16 +164,24 @@ absl::StatusOr<std::vector<std::string>> SnapshotDirectory::List() const {
   return names;
 }
 
+// A snapshot that another thread removes meanwhile is not there, and not one that lacks files.
+absl::Status SnapshotDirectory::UnlessGone(const std::string& id, const absl::Status& error) const {
+  return Has(id) ? error : Unknown(id);
+}
+
 absl::StatusOr<Folder> SnapshotDirectory::OpenSnapshot(const std::string& id) const {
   if (!Has(id)) return Unknown(id);
-  return root_.OpenFolder(id);
+  absl::StatusOr<Folder> snapshot = root_.OpenFolder(id);
+  if (!snapshot.ok()) return UnlessGone(id, snapshot.status());
+  return snapshot;
 }
 
 absl::StatusOr<SnapshotManifest> SnapshotDirectory::ReadManifest(const std::string& id) const {
   ASSIGN_OR_RETURN(const Folder snapshot, OpenSnapshot(id));
-  ASSIGN_OR_RETURN(const std::string bytes,
-                   snapshot.ReadFile(kManifest, limits::kSnapshotManifestBytesMax));
-  return DecodeSnapshotManifest(bytes);
+  const absl::StatusOr<std::string> bytes =
+      snapshot.ReadFile(kManifest, limits::kSnapshotManifestBytesMax);
+  if (!bytes.ok()) return UnlessGone(id, bytes.status());
+  return DecodeSnapshotManifest(*bytes);
 }
 
 absl::Status SnapshotDirectory::Verify(const std::string& id, const SnapshotManifest& manifest,

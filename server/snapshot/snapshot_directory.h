@@ -22,7 +22,7 @@ using SnapshotProgress = std::function<bool(uint64_t done, uint64_t total)>;
 // is in the files is the engine's matter. README.md has the layout.
 //
 // A snapshot comes into being, and goes, by a rename: it is there whole or not at all. Thread-safe;
-// that nobody removes a snapshot that another thread reads is the caller's part.
+// that nobody removes a snapshot whose files another thread reads is the caller's part.
 //
 // Errors are those of Folder, and NOT_FOUND for an id that is well-formed and unknown.
 class SnapshotDirectory {
@@ -59,6 +59,7 @@ class SnapshotDirectory {
 
   absl::Status Sweep() const;
   bool Has(const std::string& id) const { return IsId(id) && root_.Has(id); }
+  absl::Status UnlessGone(const std::string& id, const absl::Status& error) const;
   absl::StatusOr<Folder> OpenSnapshot(const std::string& id) const;
 
   const std::string path_;

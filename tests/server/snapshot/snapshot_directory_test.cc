@@ -4,11 +4,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
 #include "index/base/limits.h"
 #include "tests/server/storage/temp_dir.h"
 
@@ -99,6 +104,36 @@ TEST_F(SnapshotDirectoryTest, RemovedSnapshotIsGone) {
   EXPECT_TRUE(fs::is_empty(root()));
   EXPECT_TRUE(absl::IsNotFound(directory_->Remove(id)));
   EXPECT_TRUE(absl::IsNotFound(directory_->ReadManifest(id).status()));
+}
+
+TEST_F(SnapshotDirectoryTest, WhatIsBeingRemovedIsGoneAndNotDamaged) {
+  constexpr int kSnapshots = 300;
+  const std::string manifest = root() + "/" + Make() + "/MANIFEST";
+  std::vector<std::string> ids;
+  for (int i = 0; i < kSnapshots; ++i) {
+    ids.push_back(absl::StrFormat("20231114-221320-124-%04x", i));
+    fs::create_directory(root() + "/" + ids.back());
+    fs::create_hard_link(manifest, root() + "/" + ids.back() + "/MANIFEST");
+  }
+  std::atomic<int> read = -1;
+  // As Remove does, without its syncs, while it is read.
+  std::thread remover([&] {
+    for (int i = 0; i < kSnapshots; ++i) {
+      while (read < i) std::this_thread::yield();
+      const std::string folder = root() + "/" + ids[i];
+      fs::rename(folder, folder + ".tmp");
+      fs::remove_all(folder + ".tmp");
+    }
+  });
+  for (int i = 0; i < kSnapshots; ++i) {
+    absl::Status status;
+    while (status.ok()) {
+      status = directory_->ReadManifest(ids[i]).status();
+      read = i;
+    }
+    EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  }
+  remover.join();
 }
 
 TEST_F(SnapshotDirectoryTest, NothingButAnIdIsMadeIntoAName) {
