@@ -265,23 +265,32 @@ void SearchGatherer::HandOver(Engine& engine) {
 }
 
 bool SearchGatherer::StartWorker(Engine& engine) {
-  if (!env_.search_pool.Submit(0, [this, &engine] { RunWaiting(engine); })) return false;
+  if (!SubmitTurn(engine)) return false;
   ++workers_;
   return true;
 }
 
-void SearchGatherer::RunWaiting(Engine& engine) {
-  while (true) {
-    std::vector<PendingSearch*> searches = TakeShare();
-    if (searches.empty()) return;
-    RunShare(engine, std::move(searches));
-  }
+bool SearchGatherer::SubmitTurn(Engine& engine) {
+  return env_.search_pool.Submit(0, [this, &engine] { RunWaiting(engine); });
 }
 
-// Nothing, and one worker less, if nothing waits.
+void SearchGatherer::RunWaiting(Engine& engine) {
+  do {
+    RunShare(engine, TakeShare());
+  } while (!EndTurn(engine));
+}
+
+// A worker that stayed for as long as searches wait would hold its thread while they keep coming,
+// and the reads in the pool's queue would get none.
+bool SearchGatherer::EndTurn(Engine& engine) {
+  absl::MutexLock lock(&mutex_);
+  if (!waiting_.empty()) return SubmitTurn(engine);
+  --workers_;
+  return true;
+}
+
 std::vector<PendingSearch*> SearchGatherer::TakeShare() {
   absl::MutexLock lock(&mutex_);
-  if (waiting_.empty()) --workers_;
   const size_t workers = env_.search_pool.threads();
   const size_t share =
       std::min((waiting_.size() + workers - 1) / workers, limits::kGatheredSearchesMax);

@@ -41,7 +41,8 @@ class PendingSearch {
 // do: at once if there is no other, else in a turn of that thread after all that it has received.
 // A lone one that would be quick if it need not wait for the disk is tried there.
 // What is too much for one turn goes to the workers, and so do the other searches; a worker that
-// becomes free takes its share of all that wait. Thread-safe; outlives the searches.
+// becomes free takes its share of all that wait, and then lets the reads go first that have come
+// to the pool meanwhile. Thread-safe; outlives the searches.
 class SearchGatherer {
  public:
   explicit SearchGatherer(const ServiceEnv& env);
@@ -72,8 +73,12 @@ class SearchGatherer {
   // The turn of a polling thread.
   void RunQuick() ABSL_LOCKS_EXCLUDED(mutex_);
   void HandOver(Engine& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // A worker's turn: until nothing waits.
+  bool SubmitTurn(Engine& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A worker's turn: one share of what waits.
   void RunWaiting(Engine& engine) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The worker's next turn comes behind what is in the pool; the last has been if nothing waits.
+  // False if the pool takes no more: the worker goes on then.
+  bool EndTurn(Engine& engine) ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<PendingSearch*> TakeShare() ABSL_LOCKS_EXCLUDED(mutex_);
   static void RunShare(Engine& engine, std::vector<PendingSearch*> searches);
   static void RunTogether(Engine& engine, std::vector<PendingSearch*> searches);

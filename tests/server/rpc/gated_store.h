@@ -25,10 +25,20 @@ class Gate {
     absl::MutexLock lock(&mutex_);
     open_ = true;
   }
+  // Has one more pass a closed gate.
+  void LetOneThrough() {
+    absl::MutexLock lock(&mutex_);
+    ++let_through_;
+  }
   void Pass() {
     absl::MutexLock lock(&mutex_);
     ++arrived_;
-    mutex_.Await(absl::Condition(&open_));
+    const auto may_pass = [this] {
+      mutex_.AssertReaderHeld();  // Await holds it
+      return open_ || let_through_ > 0;
+    };
+    mutex_.Await(absl::Condition(&may_pass));
+    if (!open_) --let_through_;
   }
   // Everyone that has come so far, whether they passed or wait.
   int arrived() {
@@ -47,6 +57,7 @@ class Gate {
  private:
   absl::Mutex mutex_;
   bool open_ ABSL_GUARDED_BY(mutex_) = true;
+  int let_through_ ABSL_GUARDED_BY(mutex_) = 0;
   int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -126,6 +126,40 @@ TEST_F(OverloadTest, ExpiredAndCancelledCallsAreNotComputed) {
   EXPECT_EQ(gate_.arrived(), base_ + 2);
 }
 
+// Each search takes its time, and each that is answered is followed by another.
+TEST_F(OverloadTest, AReadGetsItsTurnWhileSearchesKeepComing) {
+  constexpr int kCallers = 8;
+  constexpr int kPassesMost = 200;
+  v1::SearchRequest search;
+  search.set_collection_name("words");
+  search.set_limit(1);
+  search.mutable_ids()->add_num(1);  // by id: they do not run together, and each is held up
+  std::atomic<bool> stop{false}, answered{false};
+  gate_.Close();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kCallers; ++i) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        v1::SearchResponse response;
+        EXPECT_TRUE(Call(*points_, &v1::Points::Stub::Search, search, &response).ok());
+      }
+    });
+  }
+  gate_.AwaitArrived(base_ + 1);
+  threads.emplace_back([&] {
+    EXPECT_TRUE(Get().ok());
+    answered = true;
+  });
+  for (int i = 0; i < kPassesMost && !answered; ++i) {
+    gate_.LetOneThrough();
+    absl::SleepFor(absl::Milliseconds(3));
+  }
+  EXPECT_TRUE(answered);
+  stop = true;
+  gate_.Open();
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_F(OverloadTest, ShutdownWaitsForRunningCalls) {
   gate_.Close();
   std::atomic<bool> answered{false};
