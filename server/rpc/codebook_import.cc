@@ -19,9 +19,10 @@
 namespace tessera {
 namespace {
 
-// Reads until the client has sent all, then submits once. Stop and cancellation may come at any
-// time; who ends the call first, under the lock, is the one that calls Finish. Once the engine has
-// the bytes, nobody else ends it.
+// Reads until the client has sent all, then has a worker submit once. Stop and cancellation may
+// come at any time; who ends the call first, under the lock, is the one that calls Finish. While a
+// worker has the call queued, it is the worker that ends it; once the engine has the bytes, nobody
+// else does.
 class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
                              public StoppableStream {
  public:
@@ -42,7 +43,9 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
 
   void OnReadDone(bool ok) override {
     if (!ok) {
-      Submit();
+      // All is read, or the call is broken: only what is sent to the client tells which.
+      absl::MutexLock lock(&mutex_);
+      if (phase_ == Phase::kReading) StartSendInitialMetadata();
       return;
     }
     const absl::Status status = RunGuarded([this] { return TakeChunk(); });
@@ -54,6 +57,14 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     if (phase_ == Phase::kReading) StartRead(&incoming_);
   }
 
+  void OnSendInitialMetadataDone(bool ok) override {
+    if (ok) {
+      Submit();
+    } else {
+      End(absl::CancelledError("the client has gone"));
+    }
+  }
+
   void OnCancel() override { End(absl::CancelledError("the client has cancelled the call")); }
   void Stop() override { End(ServerStoppingError()); }
   void OnDone() override {
@@ -62,7 +73,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   }
 
  private:
-  enum class Phase { kReading, kImporting, kEnded };
+  enum class Phase { kReading, kQueued, kImporting, kEnded };
 
   absl::Status TakeChunk() {
     v1::ImportCodebookRequest message;
@@ -84,22 +95,32 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     return absl::OkStatus();
   }
 
-  // All is read: from here on only the import's own result ends the call.
+  // All is read.
   void Submit() {
     {
       absl::MutexLock lock(&mutex_);
       if (phase_ != Phase::kReading) return;
+      if (env_.write_pool.Submit(0, [this] { ImportUnlessEnded(); })) {
+        phase_ = Phase::kQueued;
+        return;
+      }
+    }
+    End(ServerBusyError());
+  }
+
+  // On a worker's thread. From here on only the import's own result ends the call.
+  void ImportUnlessEnded() {
+    absl::Status status;
+    {
+      absl::MutexLock lock(&mutex_);
       phase_ = Phase::kImporting;
+      status = end_;
     }
-    if (bytes_.empty()) {
-      FinishWith(InvalidField("chunk", "is empty"));
-    } else if (!env_.write_pool.Submit(
-                   0, [this] { FinishWith(RunGuarded([this] { return Import(); })); })) {
-      FinishWith(ServerBusyError());
-    }
+    FinishWith(status.ok() ? RunGuarded([this] { return Import(); }) : status);
   }
 
   absl::Status Import() {
+    if (bytes_.empty()) return InvalidField("chunk", "is empty");
     ASSIGN_OR_RETURN(const OperationInfo info,
                      engine_->ImportCodebook(collection_, std::move(bytes_)));
     v1::Operation operation;
@@ -107,10 +128,12 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     return SerializeResponse(operation, response_);
   }
 
-  // Ends the call unless the engine has it or it has ended.
+  // Ends the call, or has the worker end it that has it queued, unless the engine has it or it has
+  // ended.
   void End(const absl::Status& status) {
     {
       absl::MutexLock lock(&mutex_);
+      if (phase_ == Phase::kQueued && end_.ok()) end_ = status;
       if (phase_ != Phase::kReading) return;
       phase_ = Phase::kEnded;
     }
@@ -135,6 +158,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
 
   absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kReading;
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);  // not OK: how the worker is to end the call
 };
 
 }  // namespace

@@ -165,6 +165,35 @@ TEST_F(CodebooksServiceTest, AnExportedCodebookCanBeImported) {
   EXPECT_EQ(Export("other", &status), bytes);
 }
 
+// What has come is a whole codebook, but the client has not said that it is all.
+TEST_F(CodebooksServiceTest, ABrokenImportIsNone) {
+  TrainByCall();
+  grpc::Status status;
+  v1::ImportCodebookRequest book;
+  book.set_collection_name("words");
+  book.set_chunk(Export("words", &status));
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  for (int i = 0; i < 100; ++i) {
+    const bool expires = i % 4 == 0;
+    grpc::ClientContext context;
+    if (expires)
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(20));
+    v1::Operation operation;
+    const auto stream = codebooks_->Import(&context, &operation);
+    stream->Write(book);
+    if (!expires) {
+      absl::SleepFor(absl::Milliseconds(i % 7));
+      context.TryCancel();
+    }
+    EXPECT_FALSE(stream->Finish().ok());
+  }
+  server_->Shutdown(absl::Seconds(60));  // once it has done with all of them
+  for (const OperationInfo& operation : engine_->ListOperations("")) {
+    EXPECT_NE(operation.kind, "import_codebook");
+  }
+  EXPECT_EQ(engine_->GetCollection("words")->codebook_version, 1u);
+}
+
 TEST_F(CodebooksServiceTest, RefusesBadImports) {
   TrainByCall();
   grpc::Status status;
