@@ -158,7 +158,7 @@ grpc::ServerUnaryReactor* SearchGatherer::Start(const RawCall& raw) {
     return call;
   }
   if (!IsSmall(*call)) {
-    RunLarge(**engine, call);
+    if (!RunLarge(**engine, call)) call->Answer(ServerBusyError());
   } else if (call->Parse(**engine)) {
     Run(**engine, call, calls_.load(std::memory_order_relaxed) == 1);
   }
@@ -169,11 +169,10 @@ bool SearchGatherer::IsSmall(const PendingSearch& search) {
   return search.request_bytes() <= limits::kGatheredSearchBytesMax;
 }
 
-void SearchGatherer::RunLarge(Engine& engine, PendingSearch* search) {
-  const auto run = [search, &engine] {
+bool SearchGatherer::RunLarge(Engine& engine, PendingSearch* search) {
+  return env_.search_pool.Submit(search->request_bytes(), [search, &engine] {
     if (search->StillWanted() && search->Parse(engine)) RunAlone(engine, search);
-  };
-  if (!env_.search_pool.Submit(search->request_bytes(), run)) search->Answer(ServerBusyError());
+  });
 }
 
 void SearchGatherer::Run(Engine& engine, PendingSearch* search, bool alone) {

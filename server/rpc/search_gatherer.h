@@ -53,7 +53,8 @@ class SearchGatherer {
   // Whether a search is small enough to be parsed in the thread that received it; others are for
   // RunLarge, which has a worker parse them.
   static bool IsSmall(const PendingSearch& search);
-  void RunLarge(Engine& engine, PendingSearch* search);
+  // False, and not answered, if the workers take no more.
+  [[nodiscard]] bool RunLarge(Engine& engine, PendingSearch* search);
   // Runs a search that has been parsed, with others that wait; SERVER_BUSY if too many do.
   // `alone`: it is the only one of its stream, or the only call.
   void Run(Engine& engine, PendingSearch* search, bool alone) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -1,6 +1,9 @@
 #include "server/rpc/search_stream.h"
 
+#include <grpcpp/support/proto_buffer_reader.h>
+
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
@@ -9,6 +12,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "google/protobuf/arena.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/rpc/convert_points.h"
@@ -20,6 +25,45 @@
 
 namespace tessera {
 namespace {
+
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+
+// Reads a search's message up to the end that `input` is limited to. False if it is damaged.
+bool ReadCollection(CodedInputStream& input, std::string* collection) {
+  constexpr uint32_t kName = WireFormatLite::MakeTag(v1::SearchRequest::kCollectionNameFieldNumber,
+                                                     WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  while (const uint32_t key = input.ReadTag()) {
+    const bool read = key == kName ? WireFormatLite::ReadString(&input, collection)
+                                   : WireFormatLite::SkipField(&input, key);
+    if (!read) return false;
+  }
+  return true;
+}
+
+// The tag and the collection's name of a message that is not to be parsed: the rest may be large.
+void ReadHead(grpc::ByteBuffer* bytes, uint64_t* tag, std::string* collection) {
+  constexpr uint32_t kTag = WireFormatLite::MakeTag(v1::SearchStreamRequest::kTagFieldNumber,
+                                                    WireFormatLite::WIRETYPE_VARINT);
+  constexpr uint32_t kSearch = WireFormatLite::MakeTag(v1::SearchStreamRequest::kSearchFieldNumber,
+                                                       WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  grpc::ProtoBufferReader reader(bytes);
+  if (!reader.status().ok()) return;
+  CodedInputStream input(&reader);
+  while (const uint32_t key = input.ReadTag()) {
+    bool read = false;
+    if (key == kTag) {
+      read = input.ReadVarint64(tag);
+    } else if (key == kSearch) {
+      const auto limit = input.ReadLengthAndPushLimit();
+      read =
+          ReadCollection(input, collection) && input.CheckEntireMessageConsumedAndPopLimit(limit);
+    } else {
+      read = WireFormatLite::SkipField(&input, key);
+    }
+    if (!read) return;
+  }
+}
 
 // Items are in items_ from when they are read until their answers have left, in the order in which
 // they came. Every event ends in Advance, which decides under the lock what comes next. The stream
@@ -70,7 +114,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     if (item == nullptr) {
       Advance(nullptr);
     } else if (!SearchGatherer::IsSmall(*item)) {
-      gatherer_.RunLarge(*engine_, item);
+      if (!gatherer_.RunLarge(*engine_, item)) item->RefuseUnparsed();
     } else if (item->Parse(*engine_)) {
       gatherer_.Run(*engine_, item, only_one);
     }
@@ -149,6 +193,21 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
         });
       }).IgnoreError();
       stream_.Advance(this);
+    }
+
+    // The answer still has the tag, and the collection's name is left to the message after it.
+    void RefuseUnparsed() {
+      const absl::Status status = RunGuarded([&] {
+        uint64_t tag = 0;
+        std::string collection;
+        ReadHead(&bytes_, &tag, &collection);
+        request_.set_tag(tag);
+        // What is no name would fail when the message is parsed, and be left to none.
+        const bool is_name = ValidUtf8Prefix(collection) == collection.size();
+        if (is_name && !collection.empty()) stream_.collection_ = std::move(collection);
+        return ServerBusyError();
+      });
+      Answer(status);
     }
 
     const grpc::ByteBuffer* answer() const { return &answer_; }

@@ -47,41 +47,60 @@ class OverloadTest : public ServerFixture {
   v1::GetPointsRequest request_;
 };
 
-TEST_F(OverloadTest, WhatDoesNotFitTheQueueIsRefusedAtOnce) {
-  // Over several connections, because each has a limit of its own.
-  constexpr int kConnections = 15;
-  constexpr int kCalls = 90;
-  constexpr int kHeld = 1 + static_cast<int>(limits::kSearchQueueMax);
-  constexpr int kRefused = kConnections * kCalls - kHeld;
-  static_assert(kCalls <= static_cast<int>(limits::kStreamsPerConnectionMax) && kRefused > 0);
+// Over several connections, because each has a limit of its own.
+constexpr int kConnections = 15;
+constexpr int kCallsEach = 90;
+constexpr int kCalls = kConnections * kCallsEach;
+// One of all is with the thread.
+constexpr int kQueued = static_cast<int>(limits::kSearchQueueMax);
+static_assert(kCallsEach <= static_cast<int>(limits::kStreamsPerConnectionMax));
+static_assert(kCalls > kQueued);
+
+// Many calls of Get beside one that is held up at the gate: the queue is full.
+class FullQueueTest : public OverloadTest {
+ protected:
+  void SetUp() override {
+    OverloadTest::SetUp();
+    gate_.Close();
+    first_ = std::thread([&] { EXPECT_TRUE(Get().ok()); });
+    gate_.AwaitArrived(base_ + 1);
+    for (int c = 0; c < kConnections; ++c) {
+      grpc::ChannelArguments arguments;
+      arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+      stubs_.push_back(v1::Points::NewStub(
+          grpc::CreateCustomChannel(Address(), grpc::InsecureChannelCredentials(), arguments)));
+      for (int i = 0; i < kCallsEach; ++i) {
+        Pending& call = calls_[static_cast<size_t>(c * kCallsEach + i)];
+        stubs_.back()->async()->Get(&call.context, &request_, &call.response, [&](grpc::Status s) {
+          const CallError error(s);
+          const bool busy = error.code == grpc::StatusCode::RESOURCE_EXHAUSTED &&
+                            error.reason == "SERVER_BUSY" && error.retry;
+          ++(s.ok() ? served_ : busy ? refused_ : other_);
+        });
+      }
+    }
+    // The queue is full and nothing is served, and yet these are answered.
+    while (refused_ + other_ < kCalls - kQueued) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_EQ(served_, 0);
+  }
+
+  void OpenGate() {
+    gate_.Open();
+    first_.join();
+    while (served_ + refused_ + other_ < kCalls) absl::SleepFor(absl::Milliseconds(1));
+  }
+
   struct Pending {
     grpc::ClientContext context;
     v1::GetPointsResponse response;
   };
-  std::atomic<int> served{0}, refused{0}, other{0};
-  std::vector<Pending> calls(kConnections * kCalls);
-  std::vector<std::unique_ptr<v1::Points::Stub>> stubs;
-  gate_.Close();
-  std::thread first([&] { EXPECT_TRUE(Get().ok()); });
-  gate_.AwaitArrived(base_ + 1);
-  for (int c = 0; c < kConnections; ++c) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    stubs.push_back(v1::Points::NewStub(
-        grpc::CreateCustomChannel(Address(), grpc::InsecureChannelCredentials(), arguments)));
-    for (int i = 0; i < kCalls; ++i) {
-      Pending& call = calls[static_cast<size_t>(c * kCalls + i)];
-      stubs.back()->async()->Get(&call.context, &request_, &call.response, [&](grpc::Status s) {
-        const CallError error(s);
-        const bool busy = error.code == grpc::StatusCode::RESOURCE_EXHAUSTED &&
-                          error.reason == "SERVER_BUSY" && error.retry;
-        ++(s.ok() ? served : busy ? refused : other);
-      });
-    }
-  }
-  // The queue is full and nothing is served, and yet these are answered.
-  while (refused + other < kRefused + 1) absl::SleepFor(absl::Milliseconds(1));
-  EXPECT_EQ(served, 0);
+  std::atomic<int> served_{0}, refused_{0}, other_{0};
+  std::vector<Pending> calls_ = std::vector<Pending>(kCalls);
+  std::vector<std::unique_ptr<v1::Points::Stub>> stubs_;
+  std::thread first_;
+};
+
+TEST_F(FullQueueTest, WhatDoesNotFitIsRefusedAtOnce) {
   v1::GetCollectionRequest get;
   get.set_collection_name("words");
   v1::Collection info;
@@ -89,12 +108,39 @@ TEST_F(OverloadTest, WhatDoesNotFitTheQueueIsRefusedAtOnce) {
   v1::UpsertResponse written;
   EXPECT_TRUE(
       Call(*points_, &v1::Points::Stub::Upsert, Points("words", 50, 1, kDimension), &written).ok());
-  gate_.Open();
-  first.join();
-  while (served + refused + other < kConnections * kCalls) absl::SleepFor(absl::Milliseconds(1));
-  EXPECT_EQ(other, 0);
-  EXPECT_EQ(refused, kRefused + 1);
-  EXPECT_EQ(served, kHeld - 1);
+  OpenGate();
+  EXPECT_EQ(other_, 0);
+  EXPECT_EQ(refused_, kCalls - kQueued);
+  EXPECT_EQ(served_, kQueued);
+}
+
+TEST_F(FullQueueTest, ALargeSearchThatIsRefusedHasItsTagAndLeavesItsCollection) {
+  grpc::ClientContext context;
+  const auto stream = points_->SearchStream(&context);
+  v1::SearchStreamRequest request;
+  request.mutable_search()->set_collection_name("words");
+  request.mutable_search()->set_limit(1);
+  const auto write_large = [&](uint64_t tag) {
+    request.set_tag(tag);
+    request.mutable_search()->mutable_vectors()->mutable_values()->Resize(kDimension * 9'000, 1);
+    ASSERT_GT(request.ByteSizeLong(), limits::kGatheredSearchBytesMax);
+    ASSERT_TRUE(stream->Write(request));
+    request.mutable_search()->clear_collection_name();
+  };
+  v1::SearchStreamResponse response;
+  for (uint64_t tag = 71; tag < 73; ++tag) {
+    write_large(tag);
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.tag(), tag);
+    EXPECT_EQ(response.error().code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  }
+  OpenGate();
+  write_large(73);
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.tag(), 73u);
+  EXPECT_EQ(response.response().results_size(), 9'000) << response.error().message();
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(OverloadTest, ExpiredAndCancelledCallsAreNotComputed) {
