@@ -32,10 +32,10 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok || cancelled_.load(std::memory_order_relaxed)) {
+    if (!ok) {
       End(absl::CancelledError("the client has gone"));
-    } else if (env_.engine.stopping()) {
-      End(ServerStoppingError());
+    } else if (absl::Status status = MayGoOn(); !status.ok()) {
+      End(status);
     } else if (sent_ == bytes_.size()) {
       End(absl::OkStatus());
     } else {
@@ -47,8 +47,16 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   void OnDone() override { delete this; }
 
  private:
+  absl::Status MayGoOn() const {
+    if (cancelled_.load(std::memory_order_relaxed)) {
+      return absl::CancelledError("the client has cancelled the call");
+    }
+    return env_.engine.stopping() ? ServerStoppingError() : absl::OkStatus();
+  }
+
   void Read(Engine& engine) {
     const absl::Status status = RunGuarded([&]() -> absl::Status {
+      RETURN_IF_ERROR(MayGoOn());
       v1::ExportCodebookRequest request;
       // The buffer is this call's alone: parsing may free it.
       RETURN_IF_ERROR(ParseRequest(const_cast<grpc::ByteBuffer*>(request_), &request));

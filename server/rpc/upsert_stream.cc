@@ -116,7 +116,8 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   // On a worker's thread. While busy_, the chunk and the answer belong to it.
   void WriteChunk() {
-    const absl::Status status = RunGuarded([this] { return Upsert(); });
+    absl::Status status = End();  // while the chunk was waiting
+    if (status.ok()) status = RunGuarded([this] { return Upsert(); });
     {
       absl::MutexLock lock(&mutex_);
       if (status.ok() && !finished_) {
@@ -127,6 +128,11 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       if (end_.ok()) end_ = status;
     }
     Advance();
+  }
+
+  absl::Status End() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return end_;
   }
 
   absl::Status Upsert() {

@@ -1,5 +1,10 @@
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 
 #include "tests/server/rpc/server_fixture.h"
 
@@ -9,6 +14,22 @@ namespace {
 constexpr int kDimension = 16;
 constexpr size_t kPoints = 2'000;
 
+// A store that counts how often codebooks are read.
+class CodebookReadsStore final : public StoreWrapper {
+ public:
+  CodebookReadsStore(std::unique_ptr<Store> store, std::atomic<int>& reads)
+      : StoreWrapper(std::move(store)), reads_(reads) {}
+
+  std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
+                                      bool bulk) override {
+    if (family == Family::kCodebooks) ++reads_;
+    return StoreWrapper::Scan(family, begin, end, bulk);
+  }
+
+ private:
+  std::atomic<int>& reads_;
+};
+
 class CodebooksServiceTest : public ServerFixture {
  protected:
   void SetUp() override {
@@ -16,6 +37,10 @@ class CodebooksServiceTest : public ServerFixture {
     Create("words", kDimension);
     rows_ = ClusteredRows(kPoints, kDimension, 1);
     ASSERT_TRUE(UpsertRows("words", 0, rows_).ok());
+  }
+
+  std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
+    return std::make_unique<CodebookReadsStore>(std::move(store), codebook_reads_);
   }
 
   // Follows the operation to its end.
@@ -70,6 +95,7 @@ class CodebooksServiceTest : public ServerFixture {
   }
 
   Matrix rows_;
+  std::atomic<int> codebook_reads_{0};
 };
 
 TEST_F(CodebooksServiceTest, TrainsAndTellsOfIt) {
@@ -192,6 +218,56 @@ TEST_F(CodebooksServiceTest, ABrokenImportIsNone) {
     EXPECT_NE(operation.kind, "import_codebook");
   }
   EXPECT_EQ(engine_->GetCollection("words")->codebook_version, 1u);
+}
+
+// All has come, but no thread has had the time to look at it.
+TEST_F(CodebooksServiceTest, AnImportThatIsCancelledWhileItWaitsIsNone) {
+  TrainByCall();
+  grpc::Status status;
+  v1::ImportCodebookRequest book;
+  book.set_collection_name("words");
+  book.set_chunk(Export("words", &status));
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  Gate gate;
+  ServeThroughGate(gate);
+  Create("words", kDimension);
+  ASSERT_TRUE(UpsertRows("words", 0, rows_).ok());
+  std::thread write = HoldUpWrites(gate, "words", 0);
+  grpc::ClientContext context;
+  v1::Operation operation;
+  const auto stream = codebooks_->Import(&context, &operation);
+  ASSERT_TRUE(stream->Write(book));
+  ASSERT_TRUE(stream->WritesDone());
+  absl::SleepFor(absl::Milliseconds(300));  // until it waits for the thread
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  absl::SleepFor(absl::Milliseconds(300));  // until the server has heard of it too
+  gate.Open();
+  write.join();
+  server_->Shutdown(absl::Seconds(60));
+  EXPECT_TRUE(engine_->ListOperations("").empty());
+}
+
+TEST_F(CodebooksServiceTest, AnExportThatIsCancelledWhileItWaitsReadsNothing) {
+  Gate gate;
+  ServeThroughGate(gate);
+  Create("words", kDimension);
+  ASSERT_TRUE(UpsertRows("words", 0, rows_).ok());
+  TrainByCall();
+  std::thread write = HoldUpWrites(gate, "words", 0);
+  const int reads = codebook_reads_;
+  grpc::ClientContext context;
+  v1::ExportCodebookRequest request;
+  request.set_collection_name("words");
+  const auto stream = codebooks_->Export(&context, request);
+  absl::SleepFor(absl::Milliseconds(300));  // until it waits for the thread
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  absl::SleepFor(absl::Milliseconds(300));  // until the server has heard of it too
+  gate.Open();
+  write.join();
+  server_->Shutdown(absl::Seconds(60));
+  EXPECT_EQ(codebook_reads_, reads);
 }
 
 TEST_F(CodebooksServiceTest, RefusesBadImports) {

@@ -7,6 +7,8 @@
 
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
@@ -60,10 +62,11 @@ class ServerFixture : public EngineFixture {
   }
 
   // Listens, without an engine yet.
-  void StartServer(size_t search_threads = 2) {
+  void StartServer(size_t search_threads = 2, size_t write_threads = 4) {
     RpcServerOptions options;
     options.listen = "127.0.0.1:0";
     options.search_threads = search_threads;
+    options.write_threads = write_threads;
     auto server = RpcServer::Start(options);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -77,8 +80,8 @@ class ServerFixture : public EngineFixture {
     operations_ = v1::Operations::NewStub(channel_);
   }
 
-  // Serves another, empty engine instead, with one search thread; its reads of points wait at
-  // `gate`.
+  // Serves another, empty engine instead, with one thread for searches and one for writes; its
+  // reads of points wait at `gate`.
   void ServeThroughGate(Gate& gate) {
     server_.reset();
     engine_.reset();
@@ -86,11 +89,11 @@ class ServerFixture : public EngineFixture {
     options.path = directory_ + "/gated";
     auto store = OpenRocksDbStore(options);
     ASSERT_TRUE(store.ok()) << store.status();
-    auto engine =
-        Engine::Open(std::make_unique<GatedStore>(*std::move(store), gate), executor_, {});
+    auto gated = std::make_unique<GatedStore>(*std::move(store), gate);
+    auto engine = Engine::Open(Wrapped(std::move(gated)), executor_, {});
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
-    StartServer(/*search_threads=*/1);
+    StartServer(/*search_threads=*/1, /*write_threads=*/1);
     server_->Serve(*engine_);
   }
 
@@ -116,6 +119,21 @@ class ServerFixture : public EngineFixture {
       }
     }
     return request;
+  }
+
+  // Has the thread for writes wait at the gate, once this returns, with the payload of a point.
+  std::thread HoldUpWrites(Gate& gate, const std::string& collection, uint64_t id) {
+    const int arrived = gate.arrived();
+    gate.Close();
+    std::thread write([this, collection, id] {
+      v1::ClearPayloadRequest request;
+      request.set_collection_name(collection);
+      request.mutable_points()->mutable_ids()->add_num(id);
+      v1::UpsertResponse response;
+      EXPECT_TRUE(Call(*points_, &v1::Points::Stub::ClearPayload, request, &response).ok());
+    });
+    gate.AwaitArrived(arrived + 1);
+    return write;
   }
 
   uint64_t Count(const std::string& collection) {

@@ -138,5 +138,56 @@ TEST_F(UpsertStreamTest, WhatWasAnsweredBeforeAStopIsWritten) {
   EXPECT_EQ(Count("words"), static_cast<uint64_t>(answers.load() * kChunk));
 }
 
+// One thread for writes, which is held up.
+class QueuedUpsertStreamTest : public UpsertStreamTest {
+ protected:
+  void SetUp() override {
+    ServerFixture::SetUp();
+    ServeThroughGate(gate_);
+    Create("words", kDimension);
+    v1::UpsertResponse written;
+    ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Upsert, Chunk(0), &written).ok());
+    write_ = HoldUpWrites(gate_, "words", 0);
+  }
+
+  // Has the server read a chunk, which then waits for the thread.
+  void QueueChunk(grpc::ClientReaderWriter<v1::UpsertRequest, v1::UpsertResponse>& stream) {
+    ASSERT_TRUE(stream.Write(Chunk(1)));
+    absl::SleepFor(absl::Milliseconds(300));
+  }
+  void LetWritesGoOn() {
+    absl::SleepFor(absl::Milliseconds(300));  // until the server has heard of what was done
+    gate_.Open();
+    write_.join();
+  }
+
+  Gate gate_;
+  std::thread write_;
+};
+
+TEST_F(QueuedUpsertStreamTest, NothingIsWrittenOfAStreamThatWasCancelled) {
+  grpc::ClientContext context;
+  const auto stream = points_->UpsertStream(&context);
+  QueueChunk(*stream);
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  LetWritesGoOn();
+  server_->Shutdown(absl::Seconds(60));  // once it has done with the stream
+  EXPECT_EQ(Count("words"), uint64_t{kChunk});
+}
+
+TEST_F(QueuedUpsertStreamTest, NothingIsWrittenOfAStreamThatWasStopped) {
+  grpc::ClientContext context;
+  const auto stream = points_->UpsertStream(&context);
+  QueueChunk(*stream);
+  std::thread stopper([&] { server_->Shutdown(absl::Minutes(2)); });
+  LetWritesGoOn();
+  v1::UpsertResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(CallError(stream->Finish()).reason, "SERVER_STOPPING");
+  stopper.join();
+  EXPECT_EQ(Count("words"), uint64_t{kChunk});
+}
+
 }  // namespace
 }  // namespace tessera
