@@ -14,7 +14,29 @@
 namespace tessera {
 namespace {
 
-absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& path, size_t depth);
+// What a whole filter has had so far. The engine checks it too, but what a message brings beyond
+// the limits may be a thousand times as much, and is not converted for that.
+class Tally {
+ public:
+  absl::Status AddCondition(const std::string& path) {
+    if (++conditions_ <= limits::kFilterConditionsMax) return absl::OkStatus();
+    return InvalidField(path, absl::StrCat("is one condition too many; a filter has at most ",
+                                           limits::kFilterConditionsMax));
+  }
+  absl::Status AddValues(int values, const std::string& path) {
+    values_ += static_cast<size_t>(values);
+    if (values_ <= limits::kFilterValuesMax) return absl::OkStatus();
+    return InvalidField(path, absl::StrCat("brings the values and ids of the filter to ", values_,
+                                           "; at most ", limits::kFilterValuesMax, " are allowed"));
+  }
+
+ private:
+  size_t conditions_ = 0;
+  size_t values_ = 0;
+};
+
+absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& path, size_t depth,
+                                  Tally& tally);
 
 // What this server does not know may have narrowed the filter: without it, more would be found, or
 // deleted, than is meant.
@@ -62,14 +84,20 @@ absl::StatusOr<FieldTest> ToBoundsTest(const Message& message, const std::string
   return out;
 }
 
-template <class Values>
-auto ToVector(const Values& values) {
-  return std::vector<typename Values::value_type>(values.begin(), values.end());
+template <class Values, class T>
+absl::Status ReadValues(const Values& values, const std::string& path, Tally& tally,
+                        std::vector<T>* out) {
+  RETURN_IF_ERROR(tally.AddValues(values.size(), path));
+  out->assign(values.begin(), values.end());
+  return absl::OkStatus();
 }
 
-absl::StatusOr<FieldTest> ToMatch(const v1::Match& match, const std::string& path) {
+absl::StatusOr<FieldTest> ToMatch(const v1::Match& match, const std::string& path, Tally& tally) {
   RETURN_IF_ERROR(RefuseUnknown(match, path));
   Match out;
+  const auto read = [&](const auto& values, auto* list) {
+    return ReadValues(values, path, tally, list);
+  };
   switch (match.match_value_case()) {
     case v1::Match::kKeyword:
       out.keywords = {match.keyword()};
@@ -81,17 +109,17 @@ absl::StatusOr<FieldTest> ToMatch(const v1::Match& match, const std::string& pat
       out.bools = {match.boolean()};
       break;
     case v1::Match::kKeywords:
-      out.keywords = ToVector(match.keywords().strings());
+      RETURN_IF_ERROR(read(match.keywords().strings(), &out.keywords));
       break;
     case v1::Match::kIntegers:
-      out.integers = ToVector(match.integers().integers());
+      RETURN_IF_ERROR(read(match.integers().integers(), &out.integers));
       break;
     case v1::Match::kExceptKeywords:
-      out.keywords = ToVector(match.except_keywords().strings());
+      RETURN_IF_ERROR(read(match.except_keywords().strings(), &out.keywords));
       out.except = true;
       break;
     case v1::Match::kExceptIntegers:
-      out.integers = ToVector(match.except_integers().integers());
+      RETURN_IF_ERROR(read(match.except_integers().integers(), &out.integers));
       out.except = true;
       break;
     case v1::Match::MATCH_VALUE_NOT_SET:
@@ -105,10 +133,11 @@ absl::StatusOr<FieldTest> ToPresence(bool asked, Presence presence, const std::s
   return InvalidField(path, "must be true; must_not says the opposite");
 }
 
-absl::StatusOr<FieldTest> ToFieldTest(const v1::Condition& condition, const std::string& path) {
+absl::StatusOr<FieldTest> ToFieldTest(const v1::Condition& condition, const std::string& path,
+                                      Tally& tally) {
   switch (condition.test_case()) {
     case v1::Condition::kMatch:
-      return ToMatch(condition.match(), path + ".match");
+      return ToMatch(condition.match(), path + ".match", tally);
     case v1::Condition::kRange:
       return ToBoundsTest<NumberRange, Number>(condition.range(), path + ".range");
     case v1::Condition::kIntegerRange:
@@ -131,7 +160,8 @@ absl::StatusOr<FieldTest> ToFieldTest(const v1::Condition& condition, const std:
 }
 
 absl::StatusOr<Condition> ToCondition(const v1::Condition& condition, const std::string& path,
-                                      size_t depth) {
+                                      size_t depth, Tally& tally) {
+  RETURN_IF_ERROR(tally.AddCondition(path));
   RETURN_IF_ERROR(RefuseUnknown(condition, path));
   Condition out;
   if (condition.has_filter() || condition.has_has_id()) {
@@ -140,22 +170,25 @@ absl::StatusOr<Condition> ToCondition(const v1::Condition& condition, const std:
     }
   }
   if (condition.has_filter()) {
-    ASSIGN_OR_RETURN(out.kind, ToFilterAt(condition.filter(), path + ".filter", depth + 1));
+    ASSIGN_OR_RETURN(out.kind, ToFilterAt(condition.filter(), path + ".filter", depth + 1, tally));
   } else if (condition.has_has_id()) {
+    const v1::PointIds& ids = condition.has_id();
     HasId has_id;
-    ASSIGN_OR_RETURN(has_id.ids,
-                     ToPointIds(condition.has_id(), path + ".has_id", limits::kFilterValuesMax));
+    RETURN_IF_ERROR(tally.AddValues(ids.num_size(), path + ".has_id"));
+    RETURN_IF_ERROR(tally.AddValues(ids.str_size(), path + ".has_id"));
+    ASSIGN_OR_RETURN(has_id.ids, ToPointIds(ids, path + ".has_id", limits::kFilterValuesMax));
     out.kind = std::move(has_id);
   } else {
     FieldCondition field;
     field.key = FieldPath(condition.key());
-    ASSIGN_OR_RETURN(field.test, ToFieldTest(condition, path));
+    ASSIGN_OR_RETURN(field.test, ToFieldTest(condition, path, tally));
     out.kind = std::move(field);
   }
   return out;
 }
 
-absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& path, size_t depth) {
+absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& path, size_t depth,
+                                  Tally& tally) {
   if (depth > limits::kFilterDepthMax) {
     return InvalidField(path, absl::StrCat("is nested deeper than ", limits::kFilterDepthMax,
                                            " levels of filters"));
@@ -165,8 +198,9 @@ absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& p
   const auto read = [&](const auto& messages, const char* name,
                         std::vector<Condition>* clause) -> absl::Status {
     for (int i = 0; i < messages.size(); ++i) {
-      ASSIGN_OR_RETURN(Condition condition,
-                       ToCondition(messages[i], absl::StrCat(path, ".", name, "[", i, "]"), depth));
+      ASSIGN_OR_RETURN(
+          Condition condition,
+          ToCondition(messages[i], absl::StrCat(path, ".", name, "[", i, "]"), depth, tally));
       clause->push_back(std::move(condition));
     }
     return absl::OkStatus();
@@ -180,7 +214,8 @@ absl::StatusOr<Filter> ToFilterAt(const v1::Filter& filter, const std::string& p
 }  // namespace
 
 absl::StatusOr<Filter> ToFilter(const v1::Filter& filter, const std::string& field) {
-  return ToFilterAt(filter, field, 1);
+  Tally tally;
+  return ToFilterAt(filter, field, 1, tally);
 }
 
 absl::StatusOr<std::vector<FieldPath>> ToFieldPaths(

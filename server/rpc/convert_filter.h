@@ -11,7 +11,8 @@
 namespace tessera {
 
 // What a message alone can be at fault for is INVALID_ARGUMENT with the path of the field, which
-// begins with `field`: "filter.must[2].datetime_range.gte". The engine checks the rest.
+// begins with `field`: "filter.must[2].datetime_range.gte". So is the first condition or value over
+// the limits, counted as they were sent. The engine checks the rest.
 absl::StatusOr<Filter> ToFilter(const v1::Filter& filter, const std::string& field);
 
 // At most limits::kPayloadSelectorFieldsMax keys.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "server/engine/errors.h"
@@ -214,6 +215,87 @@ TEST(FilterMessages, NameTheFilterThatIsTooDeep) {
       EXPECT_EQ(filters, limits::kFilterDepthMax + 1) << field;
     }
   }
+}
+
+constexpr int kConditionsMost = static_cast<int>(limits::kFilterConditionsMax);
+constexpr int kValuesMost = static_cast<int>(limits::kFilterValuesMax);
+
+v1::Filter Conditions(int count) {
+  v1::Filter filter;
+  for (int i = 0; i < count; ++i) {
+    v1::Condition* condition = filter.add_must();
+    condition->set_key("a");
+    condition->mutable_match()->set_integer(i);
+  }
+  return filter;
+}
+
+// That ToFilter itself refuses it for `field`, and says what the engine says.
+void ExpectRefused(const v1::Filter& message, const std::string& field, Filter* same) {
+  const auto filter = ToFilter(message, "filter");
+  ASSERT_FALSE(filter.ok());
+  EXPECT_EQ(GetStatusDetails(filter.status()).field, field);
+  const auto violation = CheckFilter(same);
+  ASSERT_TRUE(violation.has_value());
+  EXPECT_EQ(field, absl::StrCat("filter.", violation->field));
+  EXPECT_TRUE(absl::EndsWith(filter.status().message(), violation->description))
+      << filter.status().message();
+}
+
+TEST(FilterMessages, AreNotConvertedBeyondTheMostConditions) {
+  v1::Filter message = Conditions(kConditionsMost);
+  Filter filter = *ToFilter(message, "filter");
+  EXPECT_FALSE(CheckFilter(&filter).has_value());
+  message.add_should()->set_exists(true);
+  message.mutable_should(0)->set_key("a");
+  filter.should.push_back(filter.must.front());
+  ExpectRefused(message, "filter.should[0]", &filter);
+
+  // Those inside are counted too.
+  v1::Filter outer = Conditions(2);
+  *outer.add_must()->mutable_filter() = Conditions(kConditionsMost);
+  Filter same = *ToFilter(Conditions(2), "filter");
+  filter.should.clear();
+  same.must.push_back({filter});
+  ExpectRefused(outer, absl::StrCat("filter.must[2].filter.must[", kConditionsMost - 3, "]"),
+                &same);
+}
+
+TEST(FilterMessages, AreNotConvertedBeyondTheMostValues) {
+  v1::Filter message;
+  Filter same;
+  const auto add = [&](int count) {
+    const int first = message.must_size() * kValuesMost;
+    v1::Filter one;
+    one.add_must()->set_key("a");
+    for (int i = 0; i < count; ++i) {
+      one.mutable_must(0)->mutable_match()->mutable_integers()->add_integers(first + i);
+    }
+    *message.add_must() = one.must(0);
+    same.must.push_back(ToFilter(one, "filter")->must.front());
+  };
+  add(kValuesMost - 1);
+  add(1);
+  Filter filter = *ToFilter(message, "filter");
+  EXPECT_FALSE(CheckFilter(&filter).has_value());
+  add(2);
+  ExpectRefused(message, "filter.must[2].match", &same);
+
+  v1::Condition* has_id = message.mutable_must(2);
+  has_id->Clear();
+  has_id->mutable_has_id()->add_num(1);
+  same.must[2].kind = HasId{{PointId(uint64_t{1})}};
+  ExpectRefused(message, "filter.must[2].has_id", &same);
+
+  // Of many values that are the same, too: they are refused before they are looked at.
+  v1::Filter alike;
+  alike.add_must()->set_key("a");
+  const std::string value = "a";
+  for (int i = 0; i <= kValuesMost; ++i) {
+    alike.mutable_must(0)->mutable_match()->mutable_except_keywords()->add_strings(value);
+  }
+  const auto refused = ToFilter(alike, "filter");
+  EXPECT_EQ(GetStatusDetails(refused.status()).field, "filter.must[0].match");
 }
 
 }  // namespace
