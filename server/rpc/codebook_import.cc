@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "index/base/limits.h"
@@ -19,10 +20,10 @@
 namespace tessera {
 namespace {
 
-// Reads until the client has sent all, then has a worker submit once. Stop and cancellation may
-// come at any time; who ends the call first, under the lock, is the one that calls Finish. While a
-// worker has the call queued, it is the worker that ends it; once the engine has the bytes, nobody
-// else does.
+// Reads a chunk and has a worker take it, one after the other until the client has sent all, and
+// then has a worker import the whole. Stop and cancellation may come at any time; who ends the call
+// first, under the lock, is the one that calls Finish. While a worker has the call, it is the
+// worker that ends it; once the engine has the bytes, nobody else does.
 class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
                              public StoppableStream {
  public:
@@ -42,24 +43,18 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) {
-      // All is read, or the call is broken: only what is sent to the client tells which.
-      absl::MutexLock lock(&mutex_);
-      if (phase_ == Phase::kReading) StartSendInitialMetadata();
+    if (ok) {
+      HandOver(incoming_.Length(), &CodebookImport::TakeChunkUnlessEnded);
       return;
     }
-    const absl::Status status = RunGuarded([this] { return TakeChunk(); });
-    if (!status.ok()) {
-      End(status);
-      return;
-    }
+    // All is read, or the call is broken: only what is sent to the client tells which.
     absl::MutexLock lock(&mutex_);
-    if (phase_ == Phase::kReading) StartRead(&incoming_);
+    if (phase_ == Phase::kReading) StartSendInitialMetadata();
   }
 
   void OnSendInitialMetadataDone(bool ok) override {
     if (ok) {
-      Submit();
+      HandOver(0, &CodebookImport::ImportUnlessEnded);
     } else {
       End(absl::CancelledError("the client has gone"));
     }
@@ -73,7 +68,42 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   }
 
  private:
-  enum class Phase { kReading, kQueued, kImporting, kEnded };
+  enum class Phase { kReading, kWithWorker, kImporting, kEnded };
+
+  // Has a worker do a step, unless the call has ended.
+  void HandOver(size_t bytes, void (CodebookImport::*step)()) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (phase_ != Phase::kReading) return;
+      if (env_.write_pool.Submit(bytes, [this, step] { (this->*step)(); })) {
+        phase_ = Phase::kWithWorker;
+        return;
+      }
+    }
+    End(ServerBusyError());
+  }
+
+  // On a worker's thread, as ImportUnlessEnded: a chunk is up to 64 MiB.
+  void TakeChunkUnlessEnded() {
+    absl::Status status = EndSoFar();
+    if (status.ok()) status = RunGuarded([this] { return TakeChunk(); });
+    {
+      absl::MutexLock lock(&mutex_);
+      if (status.ok()) status = end_;
+      if (status.ok()) {
+        phase_ = Phase::kReading;
+        StartRead(&incoming_);
+        return;
+      }
+      phase_ = Phase::kEnded;
+    }
+    FinishWith(status);
+  }
+
+  absl::Status EndSoFar() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return end_;
+  }
 
   absl::Status TakeChunk() {
     v1::ImportCodebookRequest message;
@@ -85,30 +115,17 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
       return InvalidField("collection_name", "differs from that of the first message");
     }
     const size_t length = message.chunk().size();
-    if (bytes_.size() + length > limits::kCodebookBytesMax) {
+    if (book_.size() + length > limits::kCodebookBytesMax) {
       return InvalidField("chunk", absl::StrCat("the codebook is over the limit of ",
                                                 limits::kCodebookBytesMax, " bytes"));
     }
     if (!budget_.Take(length)) return ServerBusyError();
     held_ += length;
-    bytes_.append(message.chunk());
+    book_.Append(std::move(*message.mutable_chunk()));
     return absl::OkStatus();
   }
 
-  // All is read.
-  void Submit() {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (phase_ != Phase::kReading) return;
-      if (env_.write_pool.Submit(0, [this] { ImportUnlessEnded(); })) {
-        phase_ = Phase::kQueued;
-        return;
-      }
-    }
-    End(ServerBusyError());
-  }
-
-  // On a worker's thread. From here on only the import's own result ends the call.
+  // All is read: from here on only the import's own result ends the call.
   void ImportUnlessEnded() {
     absl::Status status;
     {
@@ -120,20 +137,21 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   }
 
   absl::Status Import() {
-    if (bytes_.empty()) return InvalidField("chunk", "is empty");
+    if (book_.empty()) return InvalidField("chunk", "is empty");
+    std::string bytes(book_);
+    book_.Clear();
     ASSIGN_OR_RETURN(const OperationInfo info,
-                     engine_->ImportCodebook(collection_, std::move(bytes_)));
+                     engine_->ImportCodebook(collection_, std::move(bytes)));
     v1::Operation operation;
     FromOperationInfo(info, &operation);
     return SerializeResponse(operation, response_);
   }
 
-  // Ends the call, or has the worker end it that has it queued, unless the engine has it or it has
-  // ended.
+  // Ends the call, or has the worker end it that has it, unless the engine has it or it has ended.
   void End(const absl::Status& status) {
     {
       absl::MutexLock lock(&mutex_);
-      if (phase_ == Phase::kQueued && end_.ok()) end_ = status;
+      if (phase_ == Phase::kWithWorker && end_.ok()) end_ = status;
       if (phase_ != Phase::kReading) return;
       phase_ = Phase::kEnded;
     }
@@ -153,7 +171,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   // Of the reading, then of the import.
   grpc::ByteBuffer incoming_;
   std::string collection_;
-  std::string bytes_;
+  absl::Cord book_;  // so that a chunk is copied once, when there are all
   size_t held_ = 0;
 
   absl::Mutex mutex_;

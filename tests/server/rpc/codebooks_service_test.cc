@@ -248,6 +248,32 @@ TEST_F(CodebooksServiceTest, AnImportThatIsCancelledWhileItWaitsIsNone) {
   EXPECT_TRUE(engine_->ListOperations("").empty());
 }
 
+// The thread that receives chunks receives everything else too.
+TEST_F(CodebooksServiceTest, ChunksOfAnImportAreTakenByThreadsForWrites) {
+  Gate gate;
+  ServeThroughGate(gate);
+  Create("words", kDimension);
+  ASSERT_TRUE(UpsertRows("words", 0, rows_).ok());
+  std::thread write = HoldUpWrites(gate, "words", 0);
+  v1::ImportCodebookRequest nameless;
+  nameless.set_chunk("a");
+  std::atomic<bool> answered{false};
+  std::thread import([&] {
+    grpc::ClientContext context;
+    v1::Operation operation;
+    const auto stream = codebooks_->Import(&context, &operation);
+    EXPECT_TRUE(stream->Write(nameless));
+    const CallError error(stream->Finish());
+    answered = true;
+    EXPECT_EQ(error.field, "collection_name");
+  });
+  absl::SleepFor(absl::Milliseconds(300));
+  EXPECT_FALSE(answered);
+  gate.Open();
+  write.join();
+  import.join();
+}
+
 TEST_F(CodebooksServiceTest, AnExportThatIsCancelledWhileItWaitsReadsNothing) {
   Gate gate;
   ServeThroughGate(gate);
