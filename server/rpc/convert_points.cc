@@ -164,11 +164,7 @@ absl::StatusOr<RangeRequest> ToRangeRequest(const v1::SearchRangeRequest& reques
     if (request.has_vector()) {
       return InvalidField("vector", "is there beside id, must be one of the two");
     }
-    v1::PointIds ids;
-    if (request.id().kind_case() == v1::PointId::kNum) ids.add_num(request.id().num());
-    if (request.id().kind_case() == v1::PointId::kStr) ids.add_str(request.id().str());
-    ASSIGN_OR_RETURN(std::vector<PointId> id, ToPointIds(ids, "id", 1));
-    range.id = std::move(id.front());
+    ASSIGN_OR_RETURN(range.id, ToPointId(request.id(), "id"));
     return range;
   }
   ASSIGN_OR_RETURN(range.vector,

@@ -14,11 +14,13 @@ std::string Path(std::string_view field, std::string_view member) {
   return path;
 }
 
-absl::Status CheckStringId(const std::string& id, std::string_view field, int index) {
-  if (!id.empty() && id.size() <= limits::kStringIdBytesMax) return absl::OkStatus();
+bool IsStringId(const std::string& id) {
+  return !id.empty() && id.size() <= limits::kStringIdBytesMax;
+}
+
+absl::Status NoStringId(const std::string& id, const std::string& path) {
   return InvalidField(
-      Path(field, absl::StrCat("str[", index, "]")),
-      absl::StrCat("is ", id.size(), " bytes, must be 1 to ", limits::kStringIdBytesMax));
+      path, absl::StrCat("is ", id.size(), " bytes, must be 1 to ", limits::kStringIdBytesMax));
 }
 
 // The message's vectors as one row of unknown shape.
@@ -157,10 +159,25 @@ absl::StatusOr<std::vector<PointId>> ToPointIds(const v1::PointIds& ids, std::st
   out.reserve(count);
   for (const uint64_t num : ids.num()) out.emplace_back(num);
   for (int i = 0; i < ids.str_size(); ++i) {
-    RETURN_IF_ERROR(CheckStringId(ids.str(i), field, i));
+    if (!IsStringId(ids.str(i))) {
+      return NoStringId(ids.str(i), Path(field, absl::StrCat("str[", i, "]")));
+    }
     out.emplace_back(ids.str(i));
   }
   return out;
+}
+
+absl::StatusOr<PointId> ToPointId(const v1::PointId& id, std::string_view field) {
+  switch (id.kind_case()) {
+    case v1::PointId::kNum:
+      return PointId(id.num());
+    case v1::PointId::kStr:
+      if (!IsStringId(id.str())) return NoStringId(id.str(), Path(field, "str"));
+      return PointId(id.str());
+    case v1::PointId::KIND_NOT_SET:
+      break;
+  }
+  return InvalidField(field, "is empty");
 }
 
 void FromPointId(const PointId& id, v1::PointId* out) {

@@ -43,6 +43,7 @@ absl::StatusOr<std::optional<Durability>> ToDurability(v1::Durability value,
 // 1 to `ids_max` ids, in their order.
 absl::StatusOr<std::vector<PointId>> ToPointIds(const v1::PointIds& ids, std::string_view field,
                                                 size_t ids_max);
+absl::StatusOr<PointId> ToPointId(const v1::PointId& id, std::string_view field);
 void FromPointId(const PointId& id, v1::PointId* out);
 
 // A view into the message's own memory, as rows of `dimension`: exactly `rows` of them if given,

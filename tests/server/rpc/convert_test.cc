@@ -274,6 +274,22 @@ TEST(ConvertPointsTest, SearchParameters) {
   EXPECT_TRUE(search->fields.payload.enabled && search->fields.vector);
 }
 
+TEST(ConvertPointsTest, TheIdOfARangeSearch) {
+  v1::SearchRangeRequest request;
+  request.set_collection_name("words");
+  request.set_radius(1);
+  request.mutable_id();
+  EXPECT_EQ(FieldOf(ToRangeRequest(request, Spec(3))), "id");
+  request.mutable_id()->set_str("");
+  EXPECT_EQ(FieldOf(ToRangeRequest(request, Spec(3))), "id.str");
+  request.mutable_id()->set_str(std::string(limits::kStringIdBytesMax + 1, 'a'));
+  EXPECT_EQ(FieldOf(ToRangeRequest(request, Spec(3))), "id.str");
+  request.mutable_id()->set_str(std::string(limits::kStringIdBytesMax, 'a'));
+  EXPECT_EQ(ToRangeRequest(request, Spec(3))->id, PointId(request.id().str()));
+  request.mutable_id()->set_num(0);
+  EXPECT_EQ(ToRangeRequest(request, Spec(3))->id, PointId(uint64_t{0}));
+}
+
 TEST(ConvertPointsTest, SearchResults) {
   SearchResult result;
   result.element_type = ElementType::kInt8;
