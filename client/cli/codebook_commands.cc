@@ -9,6 +9,7 @@
 #include "client/cli/files/raw_file.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
+#include "client/cli/number_option.h"
 #include "client/cli/operation_output.h"
 #include "client/cli/output_file.h"
 #include "client/cli/table.h"
@@ -163,11 +164,11 @@ void AddCodebookCommands(CLI::App& app, Command& selected) {
   add("list", "List the codebooks of a collection", "  tessera codebook list words", RunList);
   const auto [get, get_options] =
       add("get", "Show one codebook", "  tessera codebook get words --version 2", RunGet);
-  get->add_option("--version", get_options->version, "Default: the current one");
+  AddNumber(get, "--version", get_options->version, "Default: the current one");
   const auto [save, save_options] = add("export", "Write a codebook to a file",
                                         "  tessera codebook export words words.tcb", RunExport);
   save->add_option("file", save_options->file, "File to write")->required();
-  save->add_option("--version", save_options->version, "Default: the current one");
+  AddNumber(save, "--version", save_options->version, "Default: the current one");
   const auto [load, load_options] =
       add("import", "Install a codebook from a file and encode the points with it",
           "  tessera codebook import other words.tcb --wait", RunImport);
@@ -176,13 +177,13 @@ void AddCodebookCommands(CLI::App& app, Command& selected) {
   const auto [activate, activate_options] =
       add("activate", "Encode the points with a kept codebook and switch to it",
           "  tessera codebook activate words 1 --wait", RunActivate);
-  activate->add_option("version", activate_options->version, "As list shows it")->required();
+  AddNumber(activate, "version", activate_options->version, "As list shows it")->required();
   activate->add_flag("--wait", activate_options->wait,
                      "Show progress and return when it has ended");
   const auto [remove, remove_options] =
       add("delete", "Delete a codebook that is not the current one",
           "  tessera codebook delete words 1", RunDelete);
-  remove->add_option("version", remove_options->version, "As list shows it")->required();
+  AddNumber(remove, "version", remove_options->version, "As list shows it")->required();
 }
 
 }  // namespace tessera::cli

@@ -11,6 +11,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
+#include "client/cli/number_option.h"
 #include "client/cli/table.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -143,9 +144,9 @@ void AddCreate(CLI::App& group, Command& selected) {
       "  tessera collection create photos --dimension 128 --metric l2 --element-type uint8 "
       "--vectors disk");
   create->add_option("name", options->name, "Name of the collection")->required();
-  create->add_option("--dimension", options->dimension, "Components of each vector")
-      ->required()
-      ->check(CLI::Range(uint32_t{1}, limits::kDimensionMax));
+  AddNumber(create, "--dimension", options->dimension, "Components of each vector", 1,
+            limits::kDimensionMax)
+      ->required();
   create->add_option("--metric", options->metric, "l2, ip or cosine; default: cosine")
       ->check(CLI::IsMember({"l2", "ip", "cosine"}));
   create
@@ -157,20 +158,20 @@ void AddCreate(CLI::App& group, Command& selected) {
                    "Where reranking reads full vectors from: memory (fast), disk (small), or "
                    "disk_sq8: disk, with 8 bits a component in memory (nearly as fast)")
       ->check(CLI::IsMember({"memory", "disk", "disk_sq8"}));
-  create->add_option("--nlist", options->nlist, "Inverted lists; default: chosen at training");
-  create->add_option("--subquantizers", options->subquantizers,
-                     "Parts a vector is cut into for product quantization; default: chosen at "
-                     "training");
-  create->add_option("--nbits", options->nbits, "Bits of each part's code")
+  AddNumber(create, "--nlist", options->nlist, "Inverted lists; default: chosen at training");
+  AddNumber(create, "--subquantizers", options->subquantizers,
+            "Parts a vector is cut into for product quantization; default: chosen at "
+            "training");
+  AddNumber(create, "--nbits", options->nbits, "Bits of each part's code")
       ->check(CLI::IsMember({"4", "8"}));
-  create->add_option("--seed", options->seed, "Of training: same seed and data, same codebook");
-  create->add_option("--iterations", options->iterations, "Of k-means");
-  create->add_option("--training-vectors-per-list", options->training_vectors_per_list,
-                     "Vectors sampled for k-means");
-  create->add_option("--default-nprobe", options->default_nprobe,
-                     "Lists that a search probes if it does not say");
-  create->add_option("--default-rerank", options->default_rerank,
-                     "Candidates that a search reranks if it does not say");
+  AddNumber(create, "--seed", options->seed, "Of training: same seed and data, same codebook");
+  AddNumber(create, "--iterations", options->iterations, "Of k-means");
+  AddNumber(create, "--training-vectors-per-list", options->training_vectors_per_list,
+            "Vectors sampled for k-means");
+  AddNumber(create, "--default-nprobe", options->default_nprobe,
+            "Lists that a search probes if it does not say");
+  AddNumber(create, "--default-rerank", options->default_rerank,
+            "Candidates that a search reranks if it does not say");
   create->add_option("--durability", options->durability, "Of writes that name none")
       ->check(CLI::IsMember({"sync", "async"}));
   create->add_option("--metadata", options->metadata, "A JSON object for the collection's users");

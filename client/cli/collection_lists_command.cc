@@ -7,6 +7,7 @@
 #include "client/cli/collection_commands.h"
 #include "client/cli/commands.h"
 #include "client/cli/format.h"
+#include "client/cli/number_option.h"
 #include "client/cli/table.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -84,8 +85,7 @@ void AddCollectionLists(CLI::App& group, Command& selected) {
   CLI::App* lists = AddCommand(group, "lists", "Show how full the inverted lists are",
                                "  tessera collection lists words");
   lists->add_option("name", options->name, "Name of the collection")->required();
-  lists->add_option("--page-size", options->page_size, "Lists a page")
-      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
+  AddNumber(lists, "--page-size", options->page_size, "Lists a page", 1, limits::kPageSizeMax)
       ->capture_default_str();
   lists->add_option("--page-token", options->page_token, "From the page before");
   lists->add_flag("--all", options->all, "Go on to the last page");

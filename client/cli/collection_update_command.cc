@@ -9,6 +9,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/messages.h"
+#include "client/cli/number_option.h"
 #include "index/base/status_macros.h"
 
 namespace tessera::cli {
@@ -64,15 +65,15 @@ absl::Status RunUpdate(Context& context, const UpdateOptions& options) {
 
 void AddTrainingOptions(CLI::App* update, UpdateOptions& options) {
   const std::string training = " (from the next training on)";
-  update->add_option("--nlist", options.nlist, "Inverted lists; 0: chosen" + training);
-  update->add_option("--subquantizers", options.subquantizers,
-                     "Parts a vector is cut into; 0: chosen" + training);
-  update->add_option("--nbits", options.nbits, "Bits of each part's code" + training)
+  AddNumber(update, "--nlist", options.nlist, "Inverted lists; 0: chosen" + training);
+  AddNumber(update, "--subquantizers", options.subquantizers,
+            "Parts a vector is cut into; 0: chosen" + training);
+  AddNumber(update, "--nbits", options.nbits, "Bits of each part's code" + training)
       ->check(CLI::IsMember({"4", "8"}));
-  update->add_option("--seed", options.seed, "Of training" + training);
-  update->add_option("--iterations", options.iterations, "Of k-means" + training);
-  update->add_option("--training-vectors-per-list", options.training_vectors_per_list,
-                     "Vectors sampled for k-means" + training);
+  AddNumber(update, "--seed", options.seed, "Of training" + training);
+  AddNumber(update, "--iterations", options.iterations, "Of k-means" + training);
+  AddNumber(update, "--training-vectors-per-list", options.training_vectors_per_list,
+            "Vectors sampled for k-means" + training);
 }
 
 }  // namespace
@@ -85,10 +86,10 @@ void AddCollectionUpdate(CLI::App& group, Command& selected) {
       "  tessera collection update words --metadata '{\"owner\":\"search team\"}' "
       "--expected-revision 1");
   update->add_option("name", options->name, "Name of the collection")->required();
-  update->add_option("--default-nprobe", options->default_nprobe,
-                     "Lists that a search probes if it does not say; 0: chosen at training");
-  update->add_option("--default-rerank", options->default_rerank,
-                     "Candidates that a search reranks if it does not say; 0: chosen by each");
+  AddNumber(update, "--default-nprobe", options->default_nprobe,
+            "Lists that a search probes if it does not say; 0: chosen at training");
+  AddNumber(update, "--default-rerank", options->default_rerank,
+            "Candidates that a search reranks if it does not say; 0: chosen by each");
   update->add_option("--durability", options->durability, "Of writes that name none")
       ->check(CLI::IsMember({"sync", "async"}));
   update->add_option("--metadata", options->metadata,
@@ -99,8 +100,8 @@ void AddCollectionUpdate(CLI::App& group, Command& selected) {
                    "server's next start on)")
       ->check(CLI::IsMember({"memory", "disk", "disk_sq8"}));
   AddTrainingOptions(update, *options);
-  update->add_option("--expected-revision", options->expected_revision,
-                     "Change nothing unless the collection has this revision");
+  AddNumber(update, "--expected-revision", options->expected_revision,
+            "Change nothing unless the collection has this revision");
   Select(update, selected, options, RunUpdate);
 }
 

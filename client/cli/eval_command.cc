@@ -13,6 +13,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/files/id_source.h"
 #include "client/cli/format.h"
+#include "client/cli/number_option.h"
 #include "client/cli/progress.h"
 #include "client/cli/table.h"
 #include "index/base/limits.h"
@@ -205,16 +206,14 @@ void AddEvalCommand(CLI::App& app, Command& selected) {
       ->delimiter(',')
       ->allow_extra_args(false);
   eval->add_flag("--exact", options->exact, "Add a row that compares with every vector");
-  eval->add_option("--limit", options->limit, "Neighbours asked for")
-      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kSearchLimitMax}))
+  AddNumber(eval, "--limit", options->limit, "Neighbours asked for", 1, limits::kSearchLimitMax)
       ->capture_default_str();
-  eval->add_option("--rerank", options->rerank,
-                   "Candidates whose full vectors are compared; default: the server's");
+  AddNumber(eval, "--rerank", options->rerank,
+            "Candidates whose full vectors are compared; default: the server's");
   eval->add_flag("--no-rerank", options->no_rerank, "Score by the codes alone");
-  eval->add_option("--batch", options->batch, "Also measure with this many queries a request")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{limits::kSearchQueriesMax}));
-  eval->add_option("--threads", options->threads, "Requests at the same time")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{256}))
+  AddNumber(eval, "--batch", options->batch, "Also measure with this many queries a request", 1,
+            limits::kSearchQueriesMax);
+  AddNumber(eval, "--threads", options->threads, "Requests at the same time", 1, 256)
       ->capture_default_str();
   Select(eval, selected, options, RunEval);
 }

@@ -7,6 +7,7 @@
 #include "client/cli/filter_expression.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
+#include "client/cli/number_option.h"
 #include "client/cli/operation_output.h"
 #include "client/cli/table.h"
 #include "index/base/limits.h"
@@ -121,8 +122,8 @@ void AddIndexCommands(CLI::App& app, Command& selected) {
   facet->add_option("collection", facet_options->collection, "Collection")->required();
   facet->add_option("key", facet_options->key, "Field")->required();
   facet->add_option("--filter", facet_options->filter, "Only points that match");
-  facet->add_option("--limit", facet_options->limit, "Values a page, the most frequent first")
-      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
+  AddNumber(facet, "--limit", facet_options->limit, "Values a page, the most frequent first", 1,
+            limits::kPageSizeMax)
       ->capture_default_str();
   facet->add_option("--page-token", facet_options->page_token, "From the page before");
   facet->add_flag("--all", facet_options->all, "Go on to the last page");

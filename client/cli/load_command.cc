@@ -12,6 +12,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/format.h"
 #include "client/cli/interrupt.h"
+#include "client/cli/number_option.h"
 #include "client/cli/progress.h"
 #include "client/cli/query_source.h"
 #include "client/cli/write_flags.h"
@@ -189,14 +190,13 @@ void AddLoadCommand(CLI::App& app, Command& selected) {
                    "JSON Lines file: an object a line per vector, an empty line for none");
   load->add_option("--format", options->format, "Format of FILE, if its extension does not say")
       ->check(CLI::IsMember({"npy", "fvecs", "bvecs", "fbin", "u8bin", "i8bin"}));
-  load->add_option("--batch", options->batch, "Points a message at most; fewer if they are large")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{limits::kUpsertPointsMax}))
+  AddNumber(load, "--batch", options->batch, "Points a message at most; fewer if they are large", 1,
+            limits::kUpsertPointsMax)
       ->capture_default_str();
-  load->add_option("--in-flight", options->in_flight, "Messages sent ahead of their answers")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{64}))
+  AddNumber(load, "--in-flight", options->in_flight, "Messages sent ahead of their answers", 1, 64)
       ->capture_default_str();
-  load->add_option("--start-row", options->start_row, "First row to load")->capture_default_str();
-  load->add_option("--limit", options->limit, "Rows to load at most");
+  AddNumber(load, "--start-row", options->start_row, "First row to load")->capture_default_str();
+  AddNumber(load, "--limit", options->limit, "Rows to load at most");
   AddWriteFlags(load, options->write,
                 "A load repeated with the same id, file and batch writes no chunk twice");
   load->add_flag("--allow-truncated", options->allow_truncated,

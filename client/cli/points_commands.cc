@@ -11,6 +11,7 @@
 #include "client/cli/filter_expression.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
+#include "client/cli/number_option.h"
 #include "client/cli/table.h"
 #include "client/cli/write_flags.h"
 #include "index/base/limits.h"
@@ -202,9 +203,7 @@ CLI::App* AddPoints(CLI::App& group, const std::string& name, const std::string&
 }
 
 void AddIdOptions(CLI::App* command, PointsOptions& options) {
-  command->add_option("--id", options.ids, "Numbers of points, e.g. 7,8")
-      ->allow_extra_args(false)
-      ->delimiter(',');
+  AddNumbers(command, "--id", options.ids, "Numbers of points, e.g. 7,8");
   command->add_option("--id-str", options.string_ids, "String id of a point; may be repeated")
       ->allow_extra_args(false);
 }
@@ -259,8 +258,8 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
                 "  tessera points scroll words --page-size 5\n"
                 "  tessera points scroll words --order-by senses --descending",
                 *scroll_options);
-  scroll->add_option("--page-size", scroll_options->page_size, "Points a page")
-      ->check(CLI::Range(uint32_t{1}, uint32_t{limits::kPageSizeMax}))
+  AddNumber(scroll, "--page-size", scroll_options->page_size, "Points a page", 1,
+            limits::kPageSizeMax)
       ->capture_default_str();
   scroll->add_option("--page-token", scroll_options->page_token, "From the page before");
   scroll->add_option("--order-by", scroll_options->order_by,

@@ -12,6 +12,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/filter_expression.h"
 #include "client/cli/messages.h"
+#include "client/cli/number_option.h"
 #include "client/cli/query_source.h"
 #include "client/cli/search_results.h"
 #include "client/cpp/vectors.h"
@@ -285,15 +286,12 @@ absl::Status RunSearch(Context& context, const SearchOptions& options) {
 }
 
 void AddExamples(CLI::App* search, SearchOptions& options) {
-  const auto numbers = [&](const char* name, std::vector<uint64_t>& ids, const char* what) {
-    search->add_option(name, ids, what)->delimiter(',')->allow_extra_args(false);
-  };
   const auto strings = [&](const char* name, std::vector<std::string>& ids, const char* what) {
     search->add_option(name, ids, what)->allow_extra_args(false);
   };
-  numbers("--positive", options.positive, "Stored points to be near to, e.g. 7,8");
+  AddNumbers(search, "--positive", options.positive, "Stored points to be near to, e.g. 7,8");
   strings("--positive-str", options.positive_strings, "The same by string id; may be repeated");
-  numbers("--negative", options.negative, "Stored points to be far from");
+  AddNumbers(search, "--negative", options.negative, "Stored points to be far from");
   strings("--negative-str", options.negative_strings, "The same by string id; may be repeated");
 }
 
@@ -317,18 +315,17 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
   search->add_option("--vector", options->vector, "Query vector, e.g. 0.1,-0.2,0.3");
   search->add_option("--queries", options->queries, "File of query vectors");
   search->add_option("--rows", options->rows, "Rows of the file, e.g. 0:10, 5: or 7");
-  search->add_option("--id", options->ids, "Number of a stored point; may be repeated")
-      ->allow_extra_args(false);
+  AddNumbers(search, "--id", options->ids, "Numbers of stored points, e.g. 7,8");
   search
       ->add_option("--id-str", options->string_ids, "String id of a stored point; may be repeated")
       ->allow_extra_args(false);
   AddExamples(search, *options);
-  search->add_option("--limit", options->limit,
-                     "Neighbours of each query; default: 10, and all with --radius");
+  AddNumber(search, "--limit", options->limit,
+            "Neighbours of each query; default: 10, and all with --radius");
   search->add_option("--group-by", options->group_by,
                      "The nearest of each value of a field; --limit is of values");
-  search->add_option("--group-size", options->group_size, "Neighbours of each value; default: 3");
-  search->add_option("--offset", options->offset, "Neighbours to leave out from the front");
+  AddNumber(search, "--group-size", options->group_size, "Neighbours of each value; default: 3");
+  AddNumber(search, "--offset", options->offset, "Neighbours to leave out from the front");
   search->add_option("--score-threshold", options->score_threshold,
                      "Only neighbours at least as near as this score");
   search->add_option("--radius", options->radius,
@@ -342,11 +339,10 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
   search->add_option("--recall", options->recall,
                      "The share of the true neighbours to find on average, e.g. 0.95: the server "
                      "chooses how many lists and candidates that takes");
-  search->add_option("--nprobe", options->nprobe,
-                     "Inverted lists to search; default: the server's");
+  AddNumber(search, "--nprobe", options->nprobe, "Inverted lists to search; default: the server's");
   search->add_flag("--exact", options->exact, "Compare with every vector");
-  search->add_option("--rerank", options->rerank,
-                     "Candidates whose full vectors are compared; default: the server's");
+  AddNumber(search, "--rerank", options->rerank,
+            "Candidates whose full vectors are compared; default: the server's");
   search->add_flag("--no-rerank", options->no_rerank, "Score by the codes alone");
   search->add_flag("--with-payload", options->with_payload, "Show payloads");
   search->add_option("--fields", options->fields, "Members of the payload to show as columns")

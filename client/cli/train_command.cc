@@ -3,6 +3,7 @@
 
 #include "CLI/CLI.hpp"
 #include "client/cli/commands.h"
+#include "client/cli/number_option.h"
 #include "client/cli/operation_output.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
@@ -42,11 +43,10 @@ void AddTrainCommand(CLI::App& app, Command& selected) {
                  "  tessera train photos --nlist 4096 --seed 7");
   train->add_option("collection", options->collection, "Collection to train")->required();
   train->add_flag("--wait", options->wait, "Show progress and return when it has ended");
-  train
-      ->add_option("--nlist", options->nlist,
-                   "Inverted lists; default: as the collection says, or chosen from its size")
-      ->check(CLI::Range(uint32_t{1}, limits::kListsMax));
-  train->add_option("--seed", options->seed, "Of training; default: as the collection says");
+  AddNumber(train, "--nlist", options->nlist,
+            "Inverted lists; default: as the collection says, or chosen from its size", 1,
+            limits::kListsMax);
+  AddNumber(train, "--seed", options->seed, "Of training; default: as the collection says");
   Select(train, selected, options, RunTrain);
 }
 

@@ -105,6 +105,53 @@ TEST(CommandLine, WrongOnesReturnTwo) {
   }
 }
 
+// All that take numbers, by the help of every command: CLI11 by itself takes each of these texts.
+TEST(CommandLine, NumbersAreDecimalAndFit) {
+  const std::vector<std::vector<std::string>> commands = {{"collection", "create"},
+                                                          {"collection", "update"},
+                                                          {"collection", "lists"},
+                                                          {"load"},
+                                                          {"train"},
+                                                          {"search"},
+                                                          {"eval"},
+                                                          {"points", "get"},
+                                                          {"points", "delete"},
+                                                          {"points", "scroll"},
+                                                          {"facet"},
+                                                          {"codebook", "get"},
+                                                          {"codebook", "export"}};
+  size_t options = 0;
+  for (const std::vector<std::string>& command : commands) {
+    std::vector<std::string> help = command;
+    help.push_back("--help");
+    std::istringstream lines(RunLine(help).out);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string name, type;
+      words >> name >> type;
+      if (!name.starts_with("--") || !type.starts_with("UINT")) continue;
+      ++options;
+      for (const char* value : {"", "-1", "0x10", "1e3", "1 ", "99999999999999999999"}) {
+        std::vector<std::string> arguments = command;
+        arguments.insert(arguments.end(), {name, value});
+        const Outcome outcome = RunLine(arguments);
+        EXPECT_EQ(outcome.code, 2) << ::testing::PrintToString(arguments);
+        EXPECT_THAT(outcome.err, HasSubstr("tessera: " + name + ": '" + value +
+                                           "' is not a decimal number from "));
+      }
+    }
+  }
+  EXPECT_GE(options, 38u);
+  EXPECT_THAT(RunLine({"search", "x", "--limit", "4294967296"}).err,
+              HasSubstr("'4294967296' is not a decimal number from 0 to 4294967295"));
+  EXPECT_THAT(RunLine({"points", "scroll", "x", "--page-size", "0"}).err,
+              HasSubstr("'0' is not a decimal number from 1 to 10000"));
+  EXPECT_THAT(RunLine({"points", "delete", "x", "--id", "7,-8"}).err,
+              HasSubstr("--id: '-8' is not"));
+  EXPECT_THAT(RunLine({"codebook", "activate", "x", "0x1"}).err,
+              HasSubstr("version: '0x1' is not"));
+}
+
 TEST(CommandLine, AnUnknownCommandIsNamed) {
   EXPECT_THAT(RunLine({"collections"}).err, HasSubstr("unknown command 'collections'"));
   EXPECT_THAT(RunLine({"collection", "make"}).err, HasSubstr("unknown command 'make'"));
