@@ -118,11 +118,9 @@ class TextIds : public IdSource {
       RETURN_IF_ERROR(NextLine(&line));
       if (line.empty()) return lines_.Error("the id is empty");
       uint64_t number = 0;
-      const bool is_number = ParseUint64(line, &number);
-      if (kind_ == IdKind::kAuto) kind_ = is_number ? IdKind::kNumber : IdKind::kString;
       if (kind_ == IdKind::kString) {
         out->strings.emplace_back(line);
-      } else if (is_number) {
+      } else if (ParseUint64(line, &number)) {
         out->numbers.push_back(number);
       } else {
         return lines_.Error(
@@ -153,10 +151,17 @@ class TextIds : public IdSource {
  private:
   absl::Status NextLine(std::string_view* line) {
     ASSIGN_OR_RETURN(const bool more, lines_.Next(line));
-    if (more) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(lines_.file().path(), ", line ", lines_.line_number() + 1, ": only ",
-                     lines_.line_number(), " ids, but there are more rows"));
+    if (!more) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(lines_.file().path(), ", line ", lines_.line_number() + 1, ": only ",
+                       lines_.line_number(), " ids, but there are more rows"));
+    }
+    // By the first line of the file, which may be skipped: a load that goes on must not change it.
+    uint64_t number = 0;
+    if (kind_ == IdKind::kAuto) {
+      kind_ = ParseUint64(*line, &number) ? IdKind::kNumber : IdKind::kString;
+    }
+    return absl::OkStatus();
   }
 
   LineReader lines_;

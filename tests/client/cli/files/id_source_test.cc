@@ -45,6 +45,18 @@ TEST(TextIds, TheFirstLineDecidesTheirKind) {
   EXPECT_THAT(batch.strings, ElementsAre("7", "x"));
 }
 
+TEST(TextIds, TheFirstLineDecidesEvenIfItIsSkipped) {
+  const TempDir dir;
+  IdBatch batch;
+  auto source = Open(dir.Write("a.txt", "x\n7\n"));
+  ASSERT_TRUE(source->Skip(1).ok());
+  ASSERT_TRUE(source->Next(1, &batch).ok());
+  EXPECT_THAT(batch.strings, ElementsAre("7"));
+  source = Open(dir.Write("b.txt", "7\nx\n"));
+  ASSERT_TRUE(source->Skip(1).ok());
+  EXPECT_THAT(MessageOf(source->Next(1, &batch)), HasSubstr("b.txt, line 2: not a number"));
+}
+
 TEST(TextIds, NamesTheLineThatIsWrong) {
   const TempDir dir;
   IdBatch batch;
