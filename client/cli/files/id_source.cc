@@ -11,6 +11,7 @@
 #include "client/cli/files/row_reader.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "nlohmann/json.hpp"
 
 namespace tessera::cli {
 namespace {
@@ -105,6 +106,17 @@ class NpyIds : public IdSource {
   std::string bytes_;
 };
 
+// Messages carry no other strings.
+bool IsUtf8(std::string_view text) {
+  // What the parser of JSON takes as a string; all but these characters stand for themselves there.
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const bool special = c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+    quoted += special ? ' ' : c;
+  }
+  return nlohmann::json::accept(quoted + "\"");
+}
+
 class TextIds : public IdSource {
  public:
   TextIds(std::unique_ptr<RawFile> file, IdKind kind)
@@ -119,6 +131,7 @@ class TextIds : public IdSource {
       if (line.empty()) return lines_.Error("the id is empty");
       uint64_t number = 0;
       if (kind_ == IdKind::kString) {
+        if (!IsUtf8(line)) return lines_.Error("the id is not valid UTF-8");
         out->strings.emplace_back(line);
       } else if (ParseUint64(line, &number)) {
         out->numbers.push_back(number);

@@ -57,6 +57,18 @@ TEST(TextIds, TheFirstLineDecidesEvenIfItIsSkipped) {
   EXPECT_THAT(MessageOf(source->Next(1, &batch)), HasSubstr("b.txt, line 2: not a number"));
 }
 
+TEST(TextIds, MustBeUtf8) {
+  const TempDir dir;
+  IdBatch batch;
+  ASSERT_TRUE(Open(dir.Write("a.txt", "\"\\\t\xC3\xA9\xF0\x9F\x8E\xBB\n"))->Next(1, &batch).ok());
+  EXPECT_THAT(batch.strings, ElementsAre("\"\\\t\xC3\xA9\xF0\x9F\x8E\xBB"));
+  for (const char* wrong : {"\xFF", "\xC3", "\xC0\xAF", "\xED\xA0\x80"}) {
+    EXPECT_THAT(
+        MessageOf(Open(dir.Write("a.txt", std::string("x\ny") + wrong + "\n"))->Next(2, &batch)),
+        HasSubstr("a.txt, line 2: the id is not valid UTF-8"));
+  }
+}
+
 TEST(TextIds, NamesTheLineThatIsWrong) {
   const TempDir dir;
   IdBatch batch;
