@@ -89,7 +89,9 @@ absl::Status SendAll(Context& context, const LoadOptions& options,
   const absl::Time begin = absl::Now();
   ProgressBar progress(context.err(), context.columns());
   std::unique_ptr<BulkUpserter> upserter = context.client().StartBulkUpsert(
-      {.collection_name = options.collection, .chunks_in_flight_max = options.in_flight});
+      {.collection_name = options.collection,
+       .chunks_in_flight_max = options.in_flight,
+       .acknowledgement_timeout = context.client().options().timeout});
   const std::string label = absl::StrCat("load ", options.collection);
   absl::Status status;
   uint64_t row = first_row;

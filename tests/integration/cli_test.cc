@@ -1,4 +1,6 @@
 // The CLI's binary against a real server: what it prints, what it exits with, what it leaves there.
+#include <signal.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -322,6 +324,29 @@ TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
   EXPECT_EQ(rest["points"], 300);
   ASSERT_OK_AND_ASSIGN(const uint64_t all, client().CountPoints("words"));
   EXPECT_EQ(all, 700u);
+}
+
+TEST_F(CliTest, AServerThatStopsAnsweringIsNotWaitedForLonger) {
+  Create("words");
+  // So many round trips that the load is still on its way when the server stops.
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<Subprocess> load,
+      Subprocess::Start({.arguments = {CliBinary(), "load", "words", WordNetFile("vectors.npy"),
+                                       "--batch", "5", "--in-flight", "1", "--timeout", "1"},
+                         .environment = {{"TESSERA_SERVER", server_->address()}},
+                         .stdout_path = folder_.File("out"),
+                         .stderr_path = folder_.File("err")}));
+  for (uint64_t points = 0; points == 0;) {
+    ASSERT_FALSE(load->Poll().has_value()) << ReadWholeFile(folder_.File("err"));
+    ASSERT_OK_AND_ASSIGN(points, client().CountPoints("words"));
+  }
+  server_->Signal(SIGSTOP);
+  ASSERT_OK_AND_ASSIGN(const int exit_code, load->Wait(absl::Seconds(60)));
+  EXPECT_EQ(exit_code, kUnavailable);
+  EXPECT_THAT(ReadWholeFile(folder_.File("err")),
+              AllOf(HasSubstr("did not acknowledge anything within 1s"),
+                    HasSubstr("to go on: --start-row ")));
+  server_->Signal(SIGCONT);
 }
 
 TEST_F(CliTest, CodebooksMoveThroughFiles) {

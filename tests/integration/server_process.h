@@ -42,6 +42,8 @@ class ServerProcess {
   absl::StatusOr<int> Terminate(absl::Duration timeout = absl::Seconds(30));
   // SIGKILL; returns when the process is gone.
   void Kill();
+  // SIGSTOP and SIGCONT: a server that does not answer for a while.
+  void Signal(int signal) { process_->Signal(signal); }
   bool running() { return !process_->Poll().has_value(); }
 
   std::string Log() const { return ReadWholeFile(log_.File("log")); }

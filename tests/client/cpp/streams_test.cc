@@ -36,6 +36,7 @@ class ScriptedPoints : public v1::Points::Service {
       }
       if (chunk == close_at) return grpc::Status::OK;
       while (received_then_hold && !release) absl::SleepFor(absl::Milliseconds(1));
+      absl::SleepFor(pause);
       v1::UpsertResponse response;
       response.set_points(static_cast<uint64_t>(request.ids().num_size()));
       stream->Write(response);
@@ -67,6 +68,7 @@ class ScriptedPoints : public v1::Points::Service {
   int close_at = -1;
   bool received_then_hold = false;  // nothing is answered before `release`
   std::atomic<bool> release = false;
+  absl::Duration pause = absl::ZeroDuration();  // before each answer
   std::atomic<int> received = 0;
   std::vector<std::string> names;
 };
@@ -231,6 +233,39 @@ TEST_F(StreamsTest, BulkUpsertHonoursItsDeadline) {
   EXPECT_EQ(upserter->Finish().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(upserter->acknowledged_points(), 0u);
   points_.release = true;
+}
+
+TEST_F(StreamsTest, BulkUpsertDoesNotWaitForeverForAnAcknowledgement) {
+  points_.received_then_hold = true;
+  for (const size_t payload_bytes : {size_t{1}, size_t{3} << 20}) {
+    auto upserter = client_->StartBulkUpsert({.collection_name = "words",
+                                              .chunks_in_flight_max = 20,
+                                              .acknowledgement_timeout = absl::Milliseconds(200)});
+    absl::Status status;
+    for (int i = 0; i < 12 && status.ok(); ++i) {
+      v1::UpsertRequest chunk = Chunk(1);
+      chunk.add_payloads(std::string(payload_bytes, 'x'));
+      status = upserter->Write(std::move(chunk));
+    }
+    // The large ones do not fit what the connection holds: it is Write that waits.
+    EXPECT_EQ(status.ok(), payload_bytes == 1) << status;
+    status = upserter->Finish();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+    EXPECT_EQ(status.message(), "the server did not acknowledge anything within 200ms");
+    EXPECT_EQ(upserter->Write(Chunk(1)), status);
+    EXPECT_EQ(upserter->acknowledged_chunks(), 0u);
+  }
+  points_.release = true;
+}
+
+TEST_F(StreamsTest, AnAcknowledgementBeginsTheWaitAnew) {
+  points_.pause = absl::Milliseconds(300);
+  auto upserter = client_->StartBulkUpsert({.collection_name = "words",
+                                            .chunks_in_flight_max = 5,
+                                            .acknowledgement_timeout = absl::Seconds(1)});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(upserter->Write(Chunk(1)).ok());
+  EXPECT_TRUE(upserter->Finish().ok());
+  EXPECT_EQ(upserter->acknowledged_chunks(), 5u);
 }
 
 TEST_F(StreamsTest, DroppingABulkUpsertCancelsIt) {
