@@ -11,6 +11,8 @@
 namespace tessera::cli {
 namespace {
 
+constexpr absl::Duration kShortestCheck = absl::Milliseconds(100);
+
 struct HealthOptions {
   std::string service;
   double wait_s = 0;
@@ -22,12 +24,18 @@ absl::Status RunHealth(Context& context, const HealthOptions& options) {
   const absl::Time deadline = absl::Now() + absl::Seconds(options.wait_s);
   // Between calls nothing drives a connection that is being made, so wait for that first.
   if (options.wait_s > 0) context.client().WaitForConnected(absl::Seconds(options.wait_s));
+  // The last one may be short, but long enough to say what is wrong.
+  const auto check = [&] {
+    return context.client().CheckHealth(
+        options.service, options.wait_s > 0 ? std::max(deadline - absl::Now(), kShortestCheck)
+                                            : absl::InfiniteDuration());
+  };
   absl::Time begin = absl::Now();
-  absl::Status status = context.client().CheckHealth(options.service);
+  absl::Status status = check();
   while (!status.ok() && absl::Now() < deadline) {
     absl::SleepFor(std::min(absl::Milliseconds(100), deadline - absl::Now()));
     begin = absl::Now();
-    status = context.client().CheckHealth(options.service);
+    status = check();
   }
   if (!status.ok()) return status;
   const double milliseconds = absl::ToDoubleMilliseconds(absl::Now() - begin);
@@ -59,7 +67,8 @@ void AddHealthCommands(CLI::App& app, Command& selected) {
                                 "  tessera health\n"
                                 "  tessera health --wait 30");
   health->add_option("--service", options->service, "gRPC service; default: the whole server");
-  health->add_option("--wait", options->wait_s, "Seconds to wait until it is");
+  health->add_option("--wait", options->wait_s, "Seconds to wait until it is")
+      ->check(CLI::Range(0.0, 1e9));
   Select(health, selected, options, RunHealth);
 
   CLI::App* version = AddCommand(app, "version", "Print the version of this program",

@@ -1,5 +1,6 @@
 #include "client/cpp/client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -295,12 +296,12 @@ bool Client::WaitForConnected(absl::Duration timeout) {
   return stubs_->channel->WaitForConnected(absl::ToChronoTime(absl::Now() + timeout));
 }
 
-absl::Status Client::CheckHealth(std::string_view service) {
+absl::Status Client::CheckHealth(std::string_view service, absl::Duration timeout) {
   using grpc::health::v1::HealthCheckResponse;
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(std::string(service));
-  auto response =
-      Call(*stubs_->health, &grpc::health::v1::Health::Stub::Check, request, options_.timeout);
+  auto response = Call(*stubs_->health, &grpc::health::v1::Health::Stub::Check, request,
+                       std::min(timeout, options_.timeout));
   if (!response.ok()) return response.status();
   if (response->status() != HealthCheckResponse::SERVING) {
     return absl::UnavailableError(absl::StrCat(

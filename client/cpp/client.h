@@ -123,8 +123,10 @@ class Client {
                                               absl::Duration timeout = absl::InfiniteDuration());
 
   // grpc.health.v1. OK: the service (empty: the server) is serving; UNAVAILABLE: it is not, or
-  // cannot be reached; NOT_FOUND: the server does not know the service.
-  absl::Status CheckHealth(std::string_view service = "");
+  // cannot be reached; NOT_FOUND: the server does not know the service. `timeout` shortens that of
+  // the options.
+  absl::Status CheckHealth(std::string_view service = "",
+                           absl::Duration timeout = absl::InfiniteDuration());
 
   // Waits at most `timeout` until the server can be reached. False: it cannot yet.
   bool WaitForConnected(absl::Duration timeout);

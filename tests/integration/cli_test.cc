@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "index/base/status_macros.h"
@@ -346,6 +347,10 @@ TEST_F(CliTest, AServerThatStopsAnsweringIsNotWaitedForLonger) {
   EXPECT_THAT(ReadWholeFile(folder_.File("err")),
               AllOf(HasSubstr("did not acknowledge anything within 1s"),
                     HasSubstr("to go on: --start-row ")));
+  const absl::Time begin = absl::Now();
+  ASSERT_OK_AND_ASSIGN(const CommandResult health, Run({"health", "--wait", "1"}));
+  EXPECT_EQ(health.exit_code, kUnavailable);
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(30));  // --timeout is 60
   server_->Signal(SIGCONT);
 }
 

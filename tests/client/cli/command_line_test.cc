@@ -96,6 +96,7 @@ TEST(CommandLine, WrongOnesReturnTwo) {
       {"index", "create", "x", "a", "--type", "text"},
       {"operation", "get"},
       {"health", "--output", "xml"},
+      {"health", "--wait", "-2"},
       {"health", "--no-such-option"}};
   for (const auto& arguments : wrong) {
     const Outcome outcome = RunLine(arguments);
