@@ -90,6 +90,31 @@ void PrintError(Context& context, const absl::Status& status) {
   }
 }
 
+// Prints an error, if it is one, and sees to it that everything printed has arrived.
+int End(Context& context, absl::Status status) {
+  if (!status.ok()) PrintError(context, status);
+  context.out().flush();
+  if (!context.out().good()) {
+    const absl::Status lost = absl::UnknownError("cannot write to standard output");
+    PrintError(context, lost);
+    if (status.ok()) status = lost;
+  }
+  return static_cast<int>(ExitCodeOf(status));
+}
+
+// Ends a command line that did not parse, or that asks for --help.
+int EndParse(const CLI::App& app, const CLI::ParseError& error, Context& context) {
+  if (error.get_exit_code() == 0) {
+    app.exit(error, context.out(), context.err());
+    return End(context, absl::OkStatus());
+  }
+  absl::Status status = UnknownCommand(app);
+  if (status.ok()) status = UsageError(error.what());
+  const int code = End(context, status);
+  if (!context.json()) context.err() << "Run with --help for more information.\n";
+  return code;
+}
+
 }  // namespace
 
 CLI::App* AddCommand(CLI::App& parent, const std::string& name, const std::string& description,
@@ -126,20 +151,12 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
     // CLI11 takes the arguments last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error, out, err);  // --help
-    absl::Status status = UnknownCommand(app);
-    if (status.ok()) status = UsageError(error.what());
     options.output = WantsJson(arguments) ? "json" : "table";
     Context context(options, out, err, columns);
-    PrintError(context, status);
-    if (!context.json()) err << "Run with --help for more information.\n";
-    return static_cast<int>(ExitCode::kUsage);
+    return EndParse(app, error, context);
   }
   Context context(options, out, err, columns);
-  const absl::Status status = selected(context);
-  if (!status.ok()) PrintError(context, status);
-  out.flush();
-  return static_cast<int>(ExitCodeOf(status));
+  return End(context, selected(context));
 }
 
 }  // namespace tessera::cli

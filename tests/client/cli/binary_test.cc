@@ -51,6 +51,14 @@ TEST(Binary, KeepsStandardOutputForResults) {
   EXPECT_EQ(nlohmann::json::parse(json.out)["error"]["code"], "UNAVAILABLE");
 }
 
+TEST(Binary, FailsIfItsOutputCannotBeWritten) {
+  for (const char* arguments : {"version", "version --output json", "--help"}) {
+    EXPECT_EQ(RunProgram(std::string(arguments) + " 2>/dev/null >/dev/full").code, 1) << arguments;
+  }
+  EXPECT_THAT(RunProgram("version 2>&1 >/dev/full").out,
+              HasSubstr("tessera: cannot write to standard output"));
+}
+
 TEST(Binary, TakesTheServerFromTheEnvironmentAndTheOptionFirst) {
   EXPECT_THAT(RunProgram("health 2>&1", "TESSERA_SERVER=127.0.0.1:1").out,
               HasSubstr("127.0.0.1:1)"));
