@@ -35,14 +35,24 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
       ->capture_default_str();
 }
 
-// An unknown sub-command would otherwise be reported as a missing one.
-absl::Status UnknownCommand(const CLI::App& app) {
-  for (const std::string& word : app.remaining(/*recurse=*/true)) {
-    if (!word.empty() && word.front() != '-') {
-      return UsageError(absl::StrCat("unknown command '", word, "'; tessera --help lists them"));
-    }
+// What of the command line nothing has taken. An unknown sub-command would otherwise be reported as
+// a missing one.
+absl::Status CheckNothingRemains(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining(/*recurse=*/true);
+  if (words.empty()) return absl::OkStatus();
+  const auto is_option = [](const std::string& word) { return word.starts_with('-'); };
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  const bool is_group = !command->get_subcommands([](const CLI::App*) { return true; }).empty();
+  // The options of a command that does not exist are no less right than it is.
+  if (is_group && !is_option(words.front())) {
+    return UsageError(
+        absl::StrCat("unknown command '", words.front(), "'; tessera --help lists them"));
   }
-  return absl::OkStatus();
+  // What follows an unknown option may be its value.
+  const auto option = std::find_if(words.begin(), words.end(), is_option);
+  if (option != words.end()) return UsageError(absl::StrCat("unknown option '", *option, "'"));
+  return UsageError(absl::StrCat("unexpected argument '", words.front(), "'"));
 }
 
 // Whether the output is to be JSON, for a command line that did not parse.
@@ -108,7 +118,7 @@ int EndParse(const CLI::App& app, const CLI::ParseError& error, Context& context
     app.exit(error, context.out(), context.err());
     return End(context, absl::OkStatus());
   }
-  absl::Status status = UnknownCommand(app);
+  absl::Status status = CheckNothingRemains(app);
   if (status.ok()) status = UsageError(error.what());
   const int code = End(context, status);
   if (!context.json()) context.err() << "Run with --help for more information.\n";

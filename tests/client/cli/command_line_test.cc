@@ -156,6 +156,17 @@ TEST(CommandLine, NumbersAreDecimalAndFit) {
 TEST(CommandLine, AnUnknownCommandIsNamed) {
   EXPECT_THAT(RunLine({"collections"}).err, HasSubstr("unknown command 'collections'"));
   EXPECT_THAT(RunLine({"collection", "make"}).err, HasSubstr("unknown command 'make'"));
+  EXPECT_THAT(RunLine({"serach", "x", "--id", "7"}).err, HasSubstr("unknown command 'serach'"));
+}
+
+TEST(CommandLine, AnUnknownOptionIsNamedAndNotItsValue) {
+  EXPECT_THAT(RunLine({"load", "x", "f.npy", "--fromat", "npy"}).err,
+              HasSubstr("unknown option '--fromat'"));
+  EXPECT_THAT(RunLine({"points", "get", "x", "--ids", "7"}).err,
+              HasSubstr("unknown option '--ids'"));
+  EXPECT_THAT(RunLine({"--sever", "a:1", "health"}).err, HasSubstr("unknown option '--sever'"));
+  EXPECT_THAT(RunLine({"load", "x", "f.npy", "g.npy"}).err,
+              HasSubstr("unexpected argument 'g.npy'"));
 }
 
 TEST(CommandLine, AServerThatCannotBeReachedReturnsFive) {
