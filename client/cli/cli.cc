@@ -33,6 +33,8 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
   app.add_option("--timeout", options.timeout_s, "Seconds to wait for each answer")
       ->check(CLI::Range(0.001, 1e9))
       ->capture_default_str();
+  app.set_version_flag("--version", "tessera " TESSERA_VERSION,
+                       "Print the version of this program");
 }
 
 // What of the command line nothing has taken. An unknown sub-command would otherwise be reported as
@@ -112,8 +114,13 @@ int End(Context& context, absl::Status status) {
   return static_cast<int>(ExitCodeOf(status));
 }
 
-// Ends a command line that did not parse, or that asks for --help.
+// Ends a command line that did not parse, or that asks for --help or --version.
 int EndParse(const CLI::App& app, const CLI::ParseError& error, Context& context) {
+  const bool of_command = !app.get_subcommands().empty();
+  if (error.get_name() == "CallForVersion" && of_command) {
+    // Some commands have a version as an argument: it must not pass for one.
+    return End(context, UsageError("--version is no option of this command"));
+  }
   if (error.get_exit_code() == 0) {
     app.exit(error, context.out(), context.err());
     return End(context, absl::OkStatus());

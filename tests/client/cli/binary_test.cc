@@ -52,7 +52,7 @@ TEST(Binary, KeepsStandardOutputForResults) {
 }
 
 TEST(Binary, FailsIfItsOutputCannotBeWritten) {
-  for (const char* arguments : {"version", "version --output json", "--help"}) {
+  for (const char* arguments : {"version", "version --output json", "--help", "--version"}) {
     EXPECT_EQ(RunProgram(std::string(arguments) + " 2>/dev/null >/dev/full").code, 1) << arguments;
   }
   EXPECT_THAT(RunProgram("version 2>&1 >/dev/full").out,

@@ -224,6 +224,10 @@ TEST(CommandLine, JsonErrorsAreOneDocument) {
 
 TEST(CommandLine, VersionInBothForms) {
   EXPECT_THAT(RunLine({"version"}).out, HasSubstr("tessera 0."));
+  EXPECT_EQ(RunLine({"--version"}).code, 0);
+  EXPECT_THAT(RunLine({"--version"}).out, HasSubstr("tessera 0."));
+  // Not where it may be meant as the version of a codebook.
+  EXPECT_EQ(RunLine({"codebook", "activate", "x", "--version", "1"}).code, 2);
   const Outcome json = RunLine({"version", "--output", "json"});
   EXPECT_EQ(json.code, 0);
   EXPECT_TRUE(nlohmann::json::parse(json.out)["version"].is_string());
