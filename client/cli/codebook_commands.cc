@@ -13,6 +13,7 @@
 #include "client/cli/operation_output.h"
 #include "client/cli/output_file.h"
 #include "client/cli/table.h"
+#include "client/cpp/error_details.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 
@@ -20,6 +21,8 @@ namespace tessera::cli {
 namespace {
 
 constexpr uint64_t kImportChunkBytes = 1 << 20;
+// The server's reason for what is no codebook; damage of its own store has other reasons.
+constexpr char kBytesDamaged[] = "DATA_LOSS";
 
 struct CodebookOptions {
   std::string collection, file;
@@ -86,14 +89,15 @@ absl::Status RunGet(Context& context, const CodebookOptions& options) {
 }
 
 absl::Status RunExport(Context& context, const CodebookOptions& options) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> file, OutputFile::Create(options.file));
+  const absl::StatusOr<std::unique_ptr<OutputFile>> file = OutputFile::Create(options.file);
+  if (!file.ok()) return OutputFileError(file.status());
   uint64_t bytes = 0;
   RETURN_IF_ERROR(context.client().ExportCodebook(options.collection, options.version,
                                                   [&](std::string_view chunk) {
                                                     bytes += chunk.size();
-                                                    return file->Append(chunk);
+                                                    return OutputFileError((*file)->Append(chunk));
                                                   }));
-  RETURN_IF_ERROR(file->Commit());
+  RETURN_IF_ERROR(OutputFileError((*file)->Commit()));
   if (context.json()) {
     context.PrintJson(
         Json{{"collection_name", options.collection}, {"file", options.file}, {"bytes", bytes}});
@@ -121,10 +125,15 @@ absl::Status RunImport(Context& context, const CodebookOptions& options) {
     offset += bytes;
     return chunk;
   };
-  ASSIGN_OR_RETURN(const v1::Operation operation,
-                   context.client().ImportCodebook(options.collection, source));
-  if (options.wait) return WatchAndPrint(context, operation.operation_id());
-  PrintOperation(context, operation);
+  const absl::StatusOr<v1::Operation> operation =
+      context.client().ImportCodebook(options.collection, source);
+  if (GetErrorDetails(operation.status()).reason == kBytesDamaged) {
+    return InputFileError(WithMessage(
+        operation.status(), absl::StrCat(options.file, ": ", operation.status().message())));
+  }
+  RETURN_IF_ERROR(operation.status());
+  if (options.wait) return WatchAndPrint(context, operation->operation_id());
+  PrintOperation(context, *operation);
   return absl::OkStatus();
 }
 

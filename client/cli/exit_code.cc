@@ -11,6 +11,7 @@ namespace {
 constexpr char kOriginUrl[] = "tessera/cli/origin";
 constexpr char kUsage[] = "usage";
 constexpr char kInputFile[] = "input_file";
+constexpr char kOutputFile[] = "output_file";
 constexpr char kInterrupted[] = "interrupted";
 constexpr char kDamaged[] = "damaged";
 
@@ -37,6 +38,10 @@ absl::Status InputFileError(const absl::Status& status) {
   return status.ok() ? status : Mark(status, kInputFile);
 }
 
+absl::Status OutputFileError(const absl::Status& status) {
+  return status.ok() ? status : Mark(status, kOutputFile);
+}
+
 absl::Status InterruptedError(std::string_view message) {
   return Mark(absl::CancelledError(View(message)), kInterrupted);
 }
@@ -55,6 +60,7 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   if (const auto origin = status.GetPayload(kOriginUrl); origin.has_value()) {
     if (*origin == kUsage) return ExitCode::kUsage;
     if (*origin == kInputFile) return ExitCode::kInputFile;
+    if (*origin == kOutputFile) return ExitCode::kError;
     if (*origin == kDamaged) return ExitCode::kDamaged;
     if (*origin == kInterrupted) return ExitCode::kInterrupted;
   }

@@ -25,6 +25,7 @@ extern const char kExitCodesHelp[];
 // Errors that the CLI itself finds carry a mark that tells them from the server's.
 absl::Status UsageError(std::string_view message);
 absl::Status InputFileError(const absl::Status& status);
+absl::Status OutputFileError(const absl::Status& status);  // kError, whatever the code
 absl::Status InterruptedError(std::string_view message);
 // What fsck ends with when its report, which it has printed, is not clean.
 absl::Status DamageFound();

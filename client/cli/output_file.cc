@@ -22,7 +22,7 @@ OutputFile::~OutputFile() {
 absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::Create(const std::string& path) {
   std::string temporary = absl::StrCat(path, ".tmp.", ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(temporary, ": cannot create"));
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot create"));
   return std::unique_ptr<OutputFile>(new OutputFile(path, std::move(temporary), fd));
 }
 
@@ -30,7 +30,7 @@ absl::Status OutputFile::Append(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno != EINTR) {
-      return absl::ErrnoToStatus(errno, absl::StrCat(temporary_, ": cannot write"));
+      return absl::ErrnoToStatus(errno, absl::StrCat(path_, ": cannot write"));
     }
     if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
   }
@@ -39,10 +39,10 @@ absl::Status OutputFile::Append(std::string_view bytes) {
 
 absl::Status OutputFile::Commit() {
   if (::fsync(fd_) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(temporary_, ": cannot sync"));
+    return absl::ErrnoToStatus(errno, absl::StrCat(path_, ": cannot sync"));
   }
   const int closed = ::close(std::exchange(fd_, -1));
-  if (closed != 0) return absl::ErrnoToStatus(errno, absl::StrCat(temporary_, ": cannot close"));
+  if (closed != 0) return absl::ErrnoToStatus(errno, absl::StrCat(path_, ": cannot close"));
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(path_, ": cannot rename into place"));
   }

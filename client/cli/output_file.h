@@ -11,7 +11,7 @@
 namespace tessera::cli {
 
 // Writes a file so that it is there whole or not at all: the bytes go to a temporary file beside
-// it, which Commit syncs and renames. Thread-compatible.
+// it, which Commit syncs and renames. Errors name the file that was asked for. Thread-compatible.
 class OutputFile {
  public:
   static absl::StatusOr<std::unique_ptr<OutputFile>> Create(const std::string& path);

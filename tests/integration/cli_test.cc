@@ -381,8 +381,12 @@ TEST_F(CliTest, CodebooksMoveThroughFiles) {
   std::string bytes = ReadWholeFile(file);
   bytes[bytes.size() / 2] ^= 1;
   WriteWholeFile(file, bytes);
-  const Json error = RunJson({"codebook", "import", "b", file}, 1)["error"];
+  const Json error = RunJson({"codebook", "import", "b", file}, kInputFile)["error"];
   EXPECT_EQ(error["code"], "DATA_LOSS");
+  EXPECT_THAT(std::string(error["message"]), HasSubstr(file + ": codebook: "));
+  EXPECT_EQ(RunJson({"codebook", "import", "b", vectors}, kInputFile)["error"]["code"],
+            "DATA_LOSS");
+  RunJson({"codebook", "import", "nonsense", file}, kNotFound);
 }
 
 TEST_F(CliTest, UpdatesACollection) {

@@ -169,6 +169,14 @@ TEST(CommandLine, AnUnknownOptionIsNamedAndNotItsValue) {
               HasSubstr("unexpected argument 'g.npy'"));
 }
 
+TEST(CommandLine, AFileThatCannotBeWrittenReturnsOne) {
+  const TempDir dir;
+  const std::string path = dir.Path("absent/w.tcb");
+  const Outcome outcome = RunLine({"codebook", "export", "x", path});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("tessera: " + path + ": cannot create"));
+}
+
 TEST(CommandLine, AServerThatCannotBeReachedReturnsFive) {
   for (const std::vector<std::string>& arguments :
        std::vector<std::vector<std::string>>{{"health"},

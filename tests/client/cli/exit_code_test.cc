@@ -22,8 +22,10 @@ TEST(ExitCode, TellsKindsOfFailureApart) {
 TEST(ExitCode, MarksOfTheCliPrevailOverCodes) {
   EXPECT_EQ(ExitCodeOf(UsageError("x")), ExitCode::kUsage);
   EXPECT_EQ(ExitCodeOf(InputFileError(absl::NotFoundError("x"))), ExitCode::kInputFile);
+  EXPECT_EQ(ExitCodeOf(OutputFileError(absl::NotFoundError("x"))), ExitCode::kError);
   EXPECT_EQ(ExitCodeOf(InterruptedError("x")), ExitCode::kInterrupted);
   EXPECT_TRUE(InputFileError(absl::OkStatus()).ok());
+  EXPECT_TRUE(OutputFileError(absl::OkStatus()).ok());
 }
 
 TEST(ExitCode, AnotherMessageKeepsMarksAndDetails) {
