@@ -13,6 +13,19 @@
 namespace tessera {
 namespace {
 
+// As the API names it.
+const char* NameOf(Metric metric) {
+  switch (metric) {
+    case Metric::kL2:
+      return "L2";
+    case Metric::kInnerProduct:
+      return "INNER_PRODUCT";
+    case Metric::kCosine:
+      return "COSINE";
+  }
+  return "unknown";
+}
+
 absl::Status DamagedCentroid(const CentroidKeyParts& key) {
   return ErrorWithReason(absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
                          absl::StrCat("the centroid of list ", key.list, " does not fit codebook ",
@@ -25,10 +38,11 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Collection::ParseCodebook(
     const std::string& bytes) const {
   ASSIGN_OR_RETURN(std::shared_ptr<const Codebook> codebook, Codebook::Parse(bytes));
   if (codebook->dimension() != spec_.dimension || codebook->metric() != spec_.metric) {
-    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "CODEBOOK_MISMATCH",
-                           absl::StrCat("the codebook has dimension ", codebook->dimension(),
-                                        " or another metric; collection ", spec_.name,
-                                        " has dimension ", spec_.dimension));
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "CODEBOOK_MISMATCH",
+        absl::StrCat("the codebook has dimension ", codebook->dimension(), " and metric ",
+                     NameOf(codebook->metric()), "; collection ", spec_.name, " has dimension ",
+                     spec_.dimension, " and metric ", NameOf(spec_.metric)));
   }
   return codebook;
 }

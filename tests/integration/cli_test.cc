@@ -387,6 +387,12 @@ TEST_F(CliTest, CodebooksMoveThroughFiles) {
   EXPECT_EQ(RunJson({"codebook", "import", "b", vectors}, kInputFile)["error"]["code"],
             "DATA_LOSS");
   RunJson({"codebook", "import", "nonsense", file}, kNotFound);
+  // The same dimension, another metric.
+  RunJson({"codebook", "export", "a", file});
+  RunJson({"collection", "create", "c", "--dimension", "128", "--metric", "l2"});
+  EXPECT_THAT(std::string(RunJson({"codebook", "import", "c", file}, kRefused)["error"]["message"]),
+              HasSubstr("the codebook has dimension 128 and metric INNER_PRODUCT; collection c has "
+                        "dimension 128 and metric L2"));
 }
 
 TEST_F(CliTest, UpdatesACollection) {
