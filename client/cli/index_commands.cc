@@ -5,6 +5,7 @@
 #include "CLI/CLI.hpp"
 #include "client/cli/commands.h"
 #include "client/cli/filter_expression.h"
+#include "client/cli/filter_option.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
 #include "client/cli/number_option.h"
@@ -121,7 +122,7 @@ void AddIndexCommands(CLI::App& app, Command& selected) {
                                "  tessera facet words word --all --output json");
   facet->add_option("collection", facet_options->collection, "Collection")->required();
   facet->add_option("key", facet_options->key, "Field")->required();
-  facet->add_option("--filter", facet_options->filter, "Only points that match");
+  AddFilterOption(facet, facet_options->filter);
   AddNumber(facet, "--limit", facet_options->limit, "Values a page, the most frequent first", 1,
             limits::kPageSizeMax)
       ->capture_default_str();

@@ -9,6 +9,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/filter_expression.h"
+#include "client/cli/filter_option.h"
 #include "client/cli/format.h"
 #include "client/cli/messages.h"
 #include "client/cli/number_option.h"
@@ -33,10 +34,7 @@ struct PointsOptions {
   WriteFlags write;
 };
 
-absl::StatusOr<v1::PointIds> MakeIds(const PointsOptions& options) {
-  if (options.ids.empty() == options.string_ids.empty()) {
-    return UsageError("points are named by --id or by --id-str, one of the two");
-  }
+v1::PointIds MakeIds(const PointsOptions& options) {
   v1::PointIds ids;
   ids.mutable_num()->Add(options.ids.begin(), options.ids.end());
   for (const std::string& id : options.string_ids) ids.add_str(id);
@@ -58,9 +56,12 @@ void AddPoint(const PointsOptions& options, const v1::Point& point, Table& table
 }
 
 absl::Status RunGet(Context& context, const PointsOptions& options) {
+  if (options.ids.empty() == options.string_ids.empty()) {
+    return UsageError("points are named by --id or by --id-str, one of the two");
+  }
   v1::GetPointsRequest request;
   request.set_collection_name(options.collection);
-  ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
+  *request.mutable_ids() = MakeIds(options);
   request.mutable_with_payload()->set_enable(!options.no_payload);
   request.set_with_vectors(options.with_vectors);
   ASSIGN_OR_RETURN(const v1::GetPointsResponse response, context.client().GetPoints(request));
@@ -81,18 +82,18 @@ absl::Status RunGet(Context& context, const PointsOptions& options) {
 }
 
 absl::Status RunDelete(Context& context, const PointsOptions& options) {
+  if (!options.ids.empty() + !options.string_ids.empty() + !options.filter.empty() != 1) {
+    return UsageError("points are named by --id, by --id-str or by --filter, one of the three");
+  }
   v1::DeletePointsResponse response;
   if (options.filter.empty()) {
     v1::DeletePointsRequest request;
     request.set_collection_name(options.collection);
-    ASSIGN_OR_RETURN(*request.mutable_ids(), MakeIds(options));
+    *request.mutable_ids() = MakeIds(options);
     request.set_durability(options.write.durability());
     request.set_request_id(options.write.request_id);
     ASSIGN_OR_RETURN(response, context.client().DeletePoints(request));
   } else {
-    if (!options.ids.empty() || !options.string_ids.empty()) {
-      return UsageError("points are named by ids or by --filter, one of the two");
-    }
     v1::DeleteByFilterRequest request;
     request.set_collection_name(options.collection);
     ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(options.filter));
@@ -208,11 +209,6 @@ void AddIdOptions(CLI::App* command, PointsOptions& options) {
       ->allow_extra_args(false);
 }
 
-void AddFilterOption(CLI::App* command, PointsOptions& options) {
-  command->add_option("--filter", options.filter,
-                      "Only points that match, e.g. 'category = \"animal\" and senses > 2'");
-}
-
 void AddContentOptions(CLI::App* command, PointsOptions& options) {
   command->add_flag("--no-payload", options.no_payload, "Leave payloads out");
   command->add_flag("--with-vectors", options.with_vectors, "Show vectors");
@@ -237,7 +233,7 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
                                "  tessera points delete words --filter 'senses = 1'",
                                *delete_options);
   AddIdOptions(remove, *delete_options);
-  AddFilterOption(remove, *delete_options);
+  AddFilterOption(remove, delete_options->filter);
   AddWriteFlags(remove, delete_options->write,
                 "Deleting again with the same id and points does nothing");
   Select(remove, selected, delete_options, RunDelete);
@@ -247,7 +243,7 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
                               "  tessera points count words\n"
                               "  tessera points count words --filter 'senses > 2' --estimate",
                               *count_options);
-  AddFilterOption(count, *count_options);
+  AddFilterOption(count, count_options->filter);
   count->add_flag("--estimate", count_options->estimate,
                   "Quickly: by payload indexes and, where they do not tell, a sample");
   Select(count, selected, count_options, RunCount);
@@ -268,7 +264,7 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
   scroll->add_option("--start-from", scroll_options->start_from,
                      "The first value: a number, a string, or a time, e.g. 2024-02-29");
   scroll->add_flag("--all", scroll_options->all, "Go on to the last page");
-  AddFilterOption(scroll, *scroll_options);
+  AddFilterOption(scroll, scroll_options->filter);
   AddContentOptions(scroll, *scroll_options);
   Select(scroll, selected, scroll_options, RunScroll);
 }

@@ -11,6 +11,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/filter_expression.h"
+#include "client/cli/filter_option.h"
 #include "client/cli/messages.h"
 #include "client/cli/number_option.h"
 #include "client/cli/query_source.h"
@@ -332,9 +333,7 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
                      "Every point with at most this squared distance (metric l2), or with at least "
                      "this product or cosine");
   search->add_flag("--bounds", options->bounds, "Show between what each exact score lies");
-  search->add_option("--filter", options->filter,
-                     "Only points that match, e.g. 'category = \"animal\" and senses > 2'; the "
-                     "language is described in client/cli/README.md");
+  AddFilterOption(search, options->filter);
   search->add_flag("--explain", options->explain, "Show how the search was done");
   search->add_option("--recall", options->recall,
                      "The share of the true neighbours to find on average, e.g. 0.95: the server "

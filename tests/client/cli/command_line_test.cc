@@ -169,6 +169,22 @@ TEST(CommandLine, AnUnknownOptionIsNamedAndNotItsValue) {
               HasSubstr("unexpected argument 'g.npy'"));
 }
 
+TEST(CommandLine, AnEmptyFilterDoesNotStandForAllPoints) {
+  for (std::vector<std::string> arguments :
+       std::vector<std::vector<std::string>>{{"search", "x", "--id", "7"},
+                                             {"points", "count", "x"},
+                                             {"points", "scroll", "x"},
+                                             {"points", "delete", "x"},
+                                             {"facet", "x", "key"}}) {
+    arguments.insert(arguments.end(), {"--filter", ""});
+    const Outcome outcome = RunLine(arguments);
+    EXPECT_EQ(outcome.code, 2) << ::testing::PrintToString(arguments);
+    EXPECT_THAT(outcome.err, HasSubstr("--filter: the filter is empty"));
+  }
+  EXPECT_THAT(RunLine({"points", "delete", "x"}).err,
+              HasSubstr("by --id, by --id-str or by --filter"));
+}
+
 TEST(CommandLine, AFileThatCannotBeWrittenReturnsOne) {
   const TempDir dir;
   const std::string path = dir.Path("absent/w.tcb");
