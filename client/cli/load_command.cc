@@ -56,14 +56,33 @@ absl::StatusOr<LoadFiles> OpenFiles(const LoadOptions& options) {
   return files;
 }
 
+// Of a file of so many rows.
+uint64_t RowsToLoad(const LoadOptions& options, uint64_t rows) {
+  const uint64_t from_start = rows - std::min(rows, options.start_row);
+  return std::min(from_start, options.limit.value_or(from_start));
+}
+
 absl::StatusOr<std::unique_ptr<ChunkBuilder>> MakeChunks(LoadFiles files,
                                                          const LoadOptions& options) {
-  const uint64_t rows = files.vectors->rows();
-  const uint64_t from_start = rows - std::min(rows, options.start_row);
-  const bool all = !options.limit.has_value() || *options.limit >= from_start;
-  return ChunkBuilder::Create(std::move(files), options.start_row,
-                              all ? from_start : *options.limit, options.batch,
-                              /*check_ends=*/all);
+  const uint64_t in_file = files.vectors->rows();
+  const uint64_t rows = RowsToLoad(options, in_file);
+  return ChunkBuilder::Create(std::move(files), options.start_row, rows, options.batch,
+                              /*check_ends=*/options.start_row + rows >= in_file);
+}
+
+// What is added to the request id of the load to make that of the chunk that begins with `row`.
+std::string ChunkSuffix(uint64_t row) { return absl::StrCat("/", row); }
+
+// The last chunk's id, the longest, must fit: the load would fail in its middle.
+absl::Status CheckRequestId(const LoadOptions& options, uint64_t rows_of_file) {
+  const uint64_t rows = RowsToLoad(options, rows_of_file);
+  if (options.write.request_id.empty() || rows == 0) return absl::OkStatus();
+  const std::string suffix = ChunkSuffix(options.start_row + rows - 1);
+  const size_t room = limits::kRequestIdBytesMax - suffix.size();
+  if (options.write.request_id.size() <= room) return absl::OkStatus();
+  return UsageError(absl::StrCat("--request-id: has ", options.write.request_id.size(),
+                                 " bytes; this load has room for ", room, ", because up to '",
+                                 suffix, "' is added for each message"));
 }
 
 // What was loaded, for people and for scripts.
@@ -107,7 +126,7 @@ absl::Status SendAll(Context& context, const LoadOptions& options,
     if (!rows.ok() || *rows == 0) break;
     request.set_durability(options.write.durability());
     if (!options.write.request_id.empty()) {
-      request.set_request_id(absl::StrCat(options.write.request_id, "/", row));
+      request.set_request_id(options.write.request_id + ChunkSuffix(row));
     }
     row += *rows;
     status = upserter->Write(std::move(request));
@@ -150,6 +169,7 @@ absl::Status RunLoad(Context& context, const LoadOptions& options) {
   LoadResult result{.first_row = options.start_row};
   absl::StatusOr<LoadFiles> files = OpenFiles(options);
   if (!files.ok()) return Explain(context, options, result, InputFileError(files.status()));
+  RETURN_IF_ERROR(CheckRequestId(options, files->vectors->rows()));
   ASSIGN_OR_RETURN(const v1::Collection collection,
                    context.client().GetCollection(options.collection));
   RETURN_IF_ERROR(CheckDimension(files->vectors->path(), files->vectors->dimension(), collection));

@@ -185,6 +185,22 @@ TEST(CommandLine, AnEmptyFilterDoesNotStandForAllPoints) {
               HasSubstr("by --id, by --id-str or by --filter"));
 }
 
+TEST(CommandLine, ARequestIdOfALoadLeavesRoomForTheRow) {
+  const TempDir dir;
+  const std::string file =
+      dir.Write("v.u8bin", std::string("\x0B\0\0\0\x01\0\0\0", 8) + std::string(11, 'x'));
+  const auto load = [&](size_t bytes, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"load", "x", file, "--request-id", std::string(bytes, 'r')});
+    return RunLine(more);
+  };
+  EXPECT_EQ(load(62).code, 2);
+  EXPECT_THAT(load(62).err, HasSubstr("has 62 bytes; this load has room for 61, because up to "
+                                      "'/10' is added"));
+  EXPECT_EQ(load(61).code, 5) << load(61).err;
+  EXPECT_EQ(load(62, {"--limit", "10"}).code, 5);
+  EXPECT_EQ(load(62, {"--limit", "9", "--start-row", "2"}).code, 2);
+}
+
 TEST(CommandLine, AFileThatCannotBeWrittenReturnsOne) {
   const TempDir dir;
   const std::string path = dir.Path("absent/w.tcb");
