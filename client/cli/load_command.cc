@@ -88,15 +88,21 @@ absl::Status CheckRequestId(const LoadOptions& options, uint64_t rows_of_file) {
 // What was loaded, for people and for scripts.
 struct LoadResult {
   uint64_t first_row = 0;
+  uint64_t rows = 0;    // that there are to load
   uint64_t points = 0;  // acknowledged: rows first_row to first_row + points - 1
   double seconds = 0;
 };
 
-std::string Loaded(const LoadResult& result) {
+std::string Loaded(const LoadResult& result, const absl::Status& status) {
   if (result.points == 0) return "nothing was loaded";
-  return absl::StrCat(FormatCount(result.points), " points were loaded (rows ", result.first_row,
-                      " to ", result.first_row + result.points - 1, "); to go on: --start-row ",
-                      result.first_row + result.points);
+  const uint64_t next = result.first_row + result.points;
+  std::string text = absl::StrCat(FormatCount(result.points), " points were loaded (rows ",
+                                  result.first_row, " to ", next - 1, ")");
+  // Not if nothing is left to load, or nowhere to load it into.
+  if (result.points < result.rows && !absl::IsNotFound(status)) {
+    absl::StrAppend(&text, "; to go on: --start-row ", next);
+  }
+  return text;
 }
 
 // Sends chunk after chunk. On an error of any kind, what is in flight is still waited for, so that
@@ -133,7 +139,7 @@ absl::Status SendAll(Context& context, const LoadOptions& options,
   }
   const absl::Status finished = upserter->Finish();
   if (status.ok()) status = finished;
-  *result = {first_row, upserter->acknowledged_points(),
+  *result = {first_row, total, upserter->acknowledged_points(),
              absl::ToDoubleSeconds(absl::Now() - begin)};
   progress.Update(label, "points", result->points, total);
   progress.Finish();
@@ -161,7 +167,7 @@ absl::Status Explain(Context& context, const LoadOptions& options, const LoadRes
     message = absl::StrCat(options.file, ": the chunk from row ", result.first_row + result.points,
                            " on was refused: ", message);
   }
-  return WithMessage(status, absl::StrCat(message, "; ", Loaded(result)));
+  return WithMessage(status, absl::StrCat(message, "; ", Loaded(result, status)));
 }
 
 absl::Status RunLoad(Context& context, const LoadOptions& options) {

@@ -25,6 +25,7 @@ namespace {
 using Json = nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int kUsage = 2;
 constexpr int kInputFile = 3;
@@ -325,6 +326,17 @@ TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
   EXPECT_EQ(rest["points"], 300);
   ASSERT_OK_AND_ASSIGN(const uint64_t all, client().CountPoints("words"));
   EXPECT_EQ(all, 700u);
+}
+
+TEST_F(CliTest, ALoadWithNothingLeftToLoadDoesNotSayHowToGoOn) {
+  Create("words");
+  const std::string payloads = WriteLines("p.jsonl", std::vector<std::string>(701, "{}"));
+  const Json error = RunJson({"load", "words", WriteNpy("v.npy", 700), "--payload", payloads},
+                             kInputFile)["error"];
+  EXPECT_EQ(error["loaded"]["points"], 700);
+  EXPECT_THAT(error["message"].get<std::string>(),
+              AllOf(HasSubstr("line 701: there are only 700 rows"), HasSubstr("(rows 0 to 699)"),
+                    Not(HasSubstr("to go on"))));
 }
 
 TEST_F(CliTest, AServerThatStopsAnsweringIsNotWaitedForLonger) {
