@@ -10,12 +10,14 @@
 #include "client/cli/chunk_builder.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/files/id_source.h"
 #include "client/cli/format.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/number_option.h"
 #include "client/cli/progress.h"
 #include "client/cli/query_source.h"
 #include "client/cli/write_flags.h"
+#include "client/cpp/error_details.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 
@@ -156,6 +158,26 @@ Json ResultJson(const LoadOptions& options, const LoadResult& result) {
                result.seconds > 0 ? static_cast<double>(result.points) / result.seconds : 0}};
 }
 
+std::string_view Between(std::string_view text, std::string_view before, std::string_view after) {
+  const size_t begin = text.find(before);
+  if (begin == text.npos) return {};
+  text.remove_prefix(begin + before.size());
+  return text.substr(0, text.find(after));
+}
+
+// Which row of its chunk a refusal is about: the server says it of a field, "payloads[7]", and of
+// a vector in words, "vectors: vector 7: component 3 is nan".
+std::optional<uint64_t> RowOfChunk(const absl::Status& status) {
+  for (const ErrorDetails::FieldViolation& violation : GetErrorDetails(status).field_violations) {
+    uint64_t row = 0;
+    if (ParseUint64(Between(violation.field, "[", "]"), &row) ||
+        ParseUint64(Between(violation.description, violation.field + ": vector ", ":"), &row)) {
+      return row;
+    }
+  }
+  return std::nullopt;
+}
+
 // Says what was loaded in the message of an error that ended a load.
 absl::Status Explain(Context& context, const LoadOptions& options, const LoadResult& result,
                      const absl::Status& status) {
@@ -164,8 +186,14 @@ absl::Status Explain(Context& context, const LoadOptions& options, const LoadRes
   std::string message(status.message());
   if (ExitCodeOf(status) == ExitCode::kRefused) {
     // The chunk that was refused is the first that was not acknowledged.
-    message = absl::StrCat(options.file, ": the chunk from row ", result.first_row + result.points,
-                           " on was refused: ", message);
+    const uint64_t first = result.first_row + result.points;
+    const std::optional<uint64_t> row = RowOfChunk(status);
+    if (row.has_value()) context.error_fields()["row"] = first + *row;
+    message = absl::StrCat(options.file, ": ",
+                           row.has_value() ? absl::StrCat("row ", first + *row,
+                                                          ", of the chunk from row ", first, " on,")
+                                           : absl::StrCat("the chunk from row ", first, " on"),
+                           " was refused: ", message);
   }
   return WithMessage(status, absl::StrCat(message, "; ", Loaded(result, status)));
 }

@@ -316,6 +316,10 @@ TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
   const Json error = RunJson(load, kRefused)["error"];
   EXPECT_EQ(error["reason"], "INVALID_FIELD");
   EXPECT_EQ(error["fields"][0]["field"], "payloads[50]");
+  EXPECT_EQ(error["row"], 450);
+  EXPECT_THAT(error["message"].get<std::string>(),
+              AllOf(HasSubstr(": row 450, of the chunk from row 400 on, was refused: "),
+                    HasSubstr("to go on: --start-row 400")));
   EXPECT_EQ(error["loaded"]["points"], 400);
   ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints("words"));
   EXPECT_EQ(count, 400u);
@@ -326,6 +330,18 @@ TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
   EXPECT_EQ(rest["points"], 300);
   ASSERT_OK_AND_ASSIGN(const uint64_t all, client().CountPoints("words"));
   EXPECT_EQ(all, 700u);
+}
+
+TEST_F(CliTest, ABadVectorIsNamedByItsRowOfTheFile) {
+  Create("words");
+  const std::string file = WriteNpy("v.npy", 700);
+  std::string bytes = ReadWholeFile(file);
+  bytes.replace(128 + 456 * 256 + 2 * 7, 2, "\x00\x7E", 2);  // NaN
+  WriteWholeFile(file, bytes);
+  const Json error = RunJson({"load", "words", file, "--batch", "100"}, kRefused)["error"];
+  EXPECT_EQ(error["row"], 456);
+  EXPECT_THAT(error["message"].get<std::string>(),
+              HasSubstr("row 456, of the chunk from row 400 on, was refused: "));
 }
 
 TEST_F(CliTest, ALoadWithNothingLeftToLoadDoesNotSayHowToGoOn) {
