@@ -191,9 +191,9 @@ std::string HelpText() {
   out += DescribeFlag("server");
   out +=
       "\n"
-      "Each flag can also be set in the environment, as TESSERA_ and its name in upper case:\n"
-      "TESSERA_DATA_DIR=/data. The command line wins over the flag file, that over the\n"
-      "environment.\n"
+      "Each flag but --flagfile can also be set in the environment, as TESSERA_ and its name in\n"
+      "upper case: TESSERA_DATA_DIR=/data. The command line wins over the flag file, that over\n"
+      "the environment.\n"
       "\n"
       "The server runs in the foreground. SIGTERM or SIGINT makes it drain and exit 0; a second\n"
       "one ends it at once. A wrong flag is exit code 2, a failure to start is 1.\n"

@@ -131,6 +131,7 @@ TEST_F(ConfigTest, HelpNamesEveryFlag) {
   EXPECT_EQ(Parse({"--help"})->kind, Command::Kind::kHelp);
   EXPECT_EQ(Parse({"--version"})->kind, Command::Kind::kVersion);
   const std::string help = HelpText();
+  EXPECT_THAT(help, HasSubstr("Each flag but --flagfile can also be set in the environment"));
   for (const char* flag :
        {"--listen=127.0.0.1:6433", "--data_dir=", "--log_level=", "--log_format=",
         "--search_threads=", "--write_threads=", "--background_threads=", "--block_cache_mb=",
