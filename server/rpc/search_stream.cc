@@ -181,7 +181,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
         });
       });
       if (!status.ok()) return Answer(status);
-      stream_.Advance(this);
+      GoOn();
     }
 
     void Answer(const absl::Status& status) override {
@@ -192,7 +192,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
           *message->mutable_error() = ToRpcStatus(status);
         });
       }).IgnoreError();
-      stream_.Advance(this);
+      GoOn();
     }
 
     // The answer still has the tag, and the collection's name is left to the message after it.
@@ -227,6 +227,14 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       }
       ASSIGN_OR_RETURN(search_, ParseSearch(engine, search));
       return absl::OkStatus();
+    }
+
+    // Once it is answered. The request goes first: the client may leave the answer unread for long.
+    void GoOn() {
+      bytes_.Clear();
+      search_ = SearchRequest();
+      request_ = v1::SearchStreamRequest();
+      stream_.Advance(this);
     }
 
     template <typename Fill>

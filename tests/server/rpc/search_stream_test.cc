@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -152,6 +154,51 @@ TEST_F(SearchStreamTest, LargeSearchesKeepTheirPlace) {
   writer.join();
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answers, requests.size());
+}
+
+// What is allocated in this process, the server's and the client's.
+size_t AllocatedBytes() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+TEST_F(SearchStreamTest, UnreadAnswersDoNotHoldTheirRequests) {
+  grpc::ClientContext context;
+  const auto stream = points_->SearchStream(&context);
+  v1::UpsertRequest heavy = Points("words", kPoints + 1, 1, kDimension);
+  for (float& value : *heavy.mutable_vectors()->mutable_values()) value = 1'000;
+  heavy.add_payloads(absl::StrCat("{\"a\":\"", std::string(60'000, 'a'), "\"}"));
+  v1::UpsertResponse written;
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Upsert, heavy, &written).ok());
+  // Its answer, 30 MB, is more than may be under way and holds up those behind it.
+  v1::SearchStreamRequest first = Search(0);
+  first.mutable_search()->set_limit(1);
+  first.mutable_search()->mutable_with_payload()->set_enable(true);
+  first.mutable_search()->mutable_vectors()->mutable_values()->Resize(kDimension * 500, 1'000);
+  ASSERT_TRUE(stream->Write(first));
+  const size_t before = AllocatedBytes();
+  constexpr size_t kRequestBytes = size_t{4} << 20;
+  constexpr size_t kRequests = 40;
+  static_assert(kRequests < limits::kSearchStreamInFlightMax);
+  v1::SearchStreamRequest request;
+  request.mutable_search()->mutable_vectors()->set_data(std::string(kRequestBytes + 1, 'a'));
+  for (size_t i = 0; i < kRequests; ++i) {
+    request.set_tag(i + 1);
+    ASSERT_TRUE(stream->Write(request));
+  }
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (AllocatedBytes() > before + kRequests * kRequestBytes / 2 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_LE(AllocatedBytes(), before + kRequests * kRequestBytes / 2);
+  stream->WritesDone();
+  v1::SearchStreamResponse response;
+  for (size_t tag = 0; tag <= kRequests; ++tag) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.tag(), tag);
+    EXPECT_EQ(response.has_error(), tag > 0) << response.error().message();
+  }
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(SearchStreamTest, AStreamWithoutSearchesIsFine) {
