@@ -28,6 +28,11 @@ void LogWatch::Remove(const Log* log) {
   std::erase_if(logs_, [&](const auto& held) { return held.get() == log; });
 }
 
+bool LogWatch::has_log() const {
+  absl::MutexLock lock(&mutex_);
+  return !logs_.empty();
+}
+
 IOStatus LogWatch::error() const {
   absl::MutexLock lock(&mutex_);
   return error_;
@@ -127,6 +132,22 @@ class LogFile final : public FSWritableFileWrapper {
   const std::shared_ptr<LogWatch> watch_;
 };
 
+// In the place of a log that could not be made.
+class NoLog final : public FSWritableFile {
+ public:
+  using FSWritableFile::Append;
+
+  explicit NoLog(IOStatus error) : error_(std::move(error)) {}
+
+  IOStatus Append(const Slice&, const IOOptions&, IODebugContext*) override { return error_; }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override { return error_; }
+  IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+
+ private:
+  const IOStatus error_;
+};
+
 class LogDirectory final : public FSDirectoryWrapper {
  public:
   LogDirectory(std::unique_ptr<FSDirectory> directory, std::shared_ptr<LogWatch> watch)
@@ -163,11 +184,15 @@ class LogFileSystem final : public rocksdb::FileSystemWrapper {
       return FileSystemWrapper::NewWritableFile(name, options, result, debug);
     }
     // A recovery takes the missing end of a log for its end and replays the next one. So what is in
-    // the older logs has to be on disk before anything comes into a newer one. If it cannot be, the
-    // first write to that one says so: told here, RocksDB would keep references to the families
-    // that it meant to flush, and end the process when it is closed.
+    // the older logs has to be on disk before anything comes into a newer one. If it cannot be, or
+    // there can be none, the first write to that one says so: told here, RocksDB would keep
+    // references to the families that it meant to flush, and end the process when it is closed.
     watch_->Sync().PermitUncheckedError();
     IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+    if (!status.ok() && watch_->has_log()) {
+      *result = std::make_unique<NoLog>(watch_->Note(status));
+      status = IOStatus::OK();
+    }
     if (status.ok()) status = OpenDirectory(debug);
     if (!status.ok()) return status;
     const auto log = std::make_shared<LogWatch::Log>(std::move(*result));

@@ -27,6 +27,8 @@ namespace tessera {
 // - A log that is not the newest one any more is synced by the thread of a flush and by the next
 //   synced write, and either one may wait for the other. Such a log tells RocksDB of no error: what
 //   both of them sync next does, the directory here and the newest log there.
+// - RocksDB begins a log in the middle of its work on the families that it is about to flush, and
+//   loses count of those that are left if it is told of an error then. The new log tells of it.
 class LogWatch {
  public:
   // Whether a log, or the directory's entry of one, could not be written or synced. What the logs
@@ -54,6 +56,7 @@ class LogWatch {
 
   void Add(const std::shared_ptr<Log>& log) ABSL_LOCKS_EXCLUDED(mutex_);
   void Remove(const Log* log) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool has_log() const ABSL_LOCKS_EXCLUDED(mutex_);
   // The error of the first failure.
   rocksdb::IOStatus error() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Remembers an error, and returns what it was given.

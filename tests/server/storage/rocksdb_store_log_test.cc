@@ -30,18 +30,22 @@ constexpr absl::Duration kLongest = absl::Seconds(20);
 enum class Who { kRocksDb, kTest, kOther };
 thread_local Who who = Who::kRocksDb;
 
-// Stops the first sync of a log by one thread, and lets it fail when it is opened.
+enum class What { kSync, kCreation };
+
+// Stops the first sync of a log by one thread, or its first creation of one, and lets it fail when
+// it is opened.
 class Gate {
  public:
-  void StopsAt(Who stopped) {
+  void StopsAt(Who stopped, What what = What::kSync) {
     absl::MutexLock lock(&mutex_);
     stopped_ = stopped;
+    what_ = what;
     armed_ = true;
   }
-  // Whether the sync fails.
-  bool Enter() {
+  // Whether it fails.
+  bool Enter(What what) {
     absl::MutexLock lock(&mutex_);
-    if (!armed_ || who != stopped_) return false;
+    if (!armed_ || who != stopped_ || what != what_) return false;
     armed_ = false;
     reached_ = true;
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&opened_), kLongest));
@@ -64,6 +68,7 @@ class Gate {
   mutable absl::Mutex mutex_;
   bool armed_ ABSL_GUARDED_BY(mutex_) = false;
   Who stopped_ ABSL_GUARDED_BY(mutex_) = Who::kRocksDb;
+  What what_ ABSL_GUARDED_BY(mutex_) = What::kSync;
   bool reached_ ABSL_GUARDED_BY(mutex_) = false;
   bool opened_ ABSL_GUARDED_BY(mutex_) = false;
 };
@@ -74,7 +79,7 @@ class GatedLog final : public rocksdb::FSWritableFileOwnerWrapper {
       : FSWritableFileOwnerWrapper(std::move(file)), gate_(gate) {}
 
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-    if (gate_.Enter()) return IOStatus::IOError("injected fault");
+    if (gate_.Enter(What::kSync)) return IOStatus::IOError("injected fault");
     return FSWritableFileOwnerWrapper::Sync(options, debug);
   }
 
@@ -91,10 +96,10 @@ class GatedFileSystem final : public rocksdb::FileSystemWrapper {
   IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext* debug) override {
+    const bool is_log = absl::EndsWith(name, ".log");
+    if (is_log && gate_.Enter(What::kCreation)) return IOStatus::NoSpace("injected fault");
     const IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
-    if (status.ok() && absl::EndsWith(name, ".log")) {
-      *result = std::make_unique<GatedLog>(std::move(*result), gate_);
-    }
+    if (status.ok() && is_log) *result = std::make_unique<GatedLog>(std::move(*result), gate_);
     return status;
   }
 
@@ -137,6 +142,20 @@ class RocksDbStoreLogTest : public testing::Test {
     gate_.Open();
     thread.join();
     return status;
+  }
+
+  // One that nobody syncs and that begins a log.
+  void ExpectACommitToFailAt(What what) {
+    constexpr int kCommitsOfSeveralLogs = 1'000;
+    // So large that a log is begun because one family is full, and not because all together are:
+    // that is when RocksDB would not let go of the others.
+    Open(size_t{128} << 10);
+    gate_.StopsAt(Who::kTest, what);
+    gate_.Open();
+    int taken = 0;
+    while (taken < kCommitsOfSeveralLogs && Commit(Durability::kAsync).ok()) ++taken;
+    EXPECT_LT(taken, kCommitsOfSeveralLogs) << "no commit met the gate";
+    ExpectNoMoreWrites();
   }
 
   void ExpectNoMoreWrites() {
@@ -196,16 +215,11 @@ TEST_F(RocksDbStoreLogTest, ACommitWaitsForALogThatASyncCannotSync) {
 }
 
 TEST_F(RocksDbStoreLogTest, ALogIsBegunWhenTheOlderOneIsOnDisk) {
-  constexpr int kCommitsOfSeveralLogs = 1'000;
-  // So large that a log is begun because one family is full, and not because all together are: that
-  // is when RocksDB would not let go of the others.
-  Open(size_t{128} << 10);
-  gate_.StopsAt(Who::kTest);
-  gate_.Open();
-  int taken = 0;
-  while (taken < kCommitsOfSeveralLogs && Commit(Durability::kAsync).ok()) ++taken;
-  EXPECT_LT(taken, kCommitsOfSeveralLogs) << "no commit synced the log before its own";
-  ExpectNoMoreWrites();
+  ExpectACommitToFailAt(What::kSync);
+}
+
+TEST_F(RocksDbStoreLogTest, ALogThatCannotBeMadeEndsWriting) {
+  ExpectACommitToFailAt(What::kCreation);
 }
 
 TEST_F(RocksDbStoreLogTest, ACheckpointThatCannotSyncTheLogEndsWriting) {
