@@ -162,11 +162,21 @@ void AppendName(const Member& member, std::string* out) {
 // Paths of fields, sorted, that are the same up to some part.
 using Paths = std::span<const std::vector<std::string>* const>;
 
+// Orders paths that are the same up to some part by that part, and names among them.
+struct ByPart {
+  size_t part;
+  bool operator()(const std::vector<std::string>* path, std::string_view name) const {
+    return (*path)[part] < name;
+  }
+  bool operator()(std::string_view name, const std::vector<std::string>* path) const {
+    return name < (*path)[part];
+  }
+};
+
 // Those whose part `depth` is `name`.
 Paths GoingOn(Paths paths, size_t depth, std::string_view name) {
-  const auto part = [depth](const auto* path) -> std::string_view { return (*path)[depth]; };
-  const auto found = std::ranges::equal_range(paths, name, {}, part);
-  return Paths(found.begin(), found.end());
+  const auto found = std::equal_range(paths.begin(), paths.end(), name, ByPart{depth});
+  return Paths(found.first, found.second);
 }
 
 // Keeps what lies at the paths of some fields, or what does not.
@@ -176,8 +186,7 @@ class Cut {
 
   Cut(const std::vector<FieldPath>& fields, Keeps keeps) : keeps_(keeps) {
     for (const FieldPath& field : fields) paths_.push_back(&field.parts());
-    std::ranges::sort(
-        paths_, {}, [](const auto* path) -> const auto& { return *path; });
+    std::sort(paths_.begin(), paths_.end(), [](const auto* a, const auto* b) { return *a < *b; });
   }
 
   std::string Of(std::string_view payload) {
