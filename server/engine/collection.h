@@ -385,15 +385,15 @@ class Collection {
   void CopyRows(std::span<PendingWrite* const> group, std::span<const Slot> new_slots);
   struct StoredRows {
     std::vector<Slot> slots;
-    std::vector<std::byte> vectors;     // one after the other
-    std::vector<std::string> payloads;  // if they were asked for
-    bool last = false;                  // there are no more behind them
+    std::vector<std::byte> vectors;  // one after the other, or
+    std::vector<std::string> payloads;
+    bool last = false;  // there are no more behind them
   };
-  absl::StatusOr<StoredRows> ReadStoredRows(Slot begin, bool payloads) const;
-  bool FillRowFile();
-  absl::Status FillSomeRows();
-  bool FillPayloadCopy();
-  absl::Status FillSomePayloads();
+  absl::StatusOr<StoredRows> ReadStoredRows(RowKind kind, Slot begin) const;
+  bool FillCopies();
+  // What the slots before *from have is in the file.
+  bool FillCopy(RowKind kind, RowFile& file, Slot* from);
+  absl::Status FillSomeRows(RowKind kind, RowFile& file, Slot* from);
 
   // What searches answer with beside ids and scores (collection_hit_fields.cc).
   bool IsPayloadCopyDue() const;

@@ -30,10 +30,9 @@ bool Collection::Maintain(absl::Time now) {
   if (!status.ok()) return false;
   const bool splits = Rebalance(long_lists, now);
   const bool sweeps = SweepDeletions(now);
-  const bool fills = FillRowFile();
-  const bool copies = FillPayloadCopy();
+  const bool fills = FillCopies();
   const bool codes = FillScalarCodes();
-  return more || splits || sweeps || fills || copies || codes;
+  return more || splits || sweeps || fills || codes;
 }
 
 bool Collection::HasSpareDisk(absl::Time quiet_since) const {

@@ -64,56 +64,45 @@ void Collection::CopyRows(std::span<PendingWrite* const> group, std::span<const 
   }
 }
 
-// Does the next step, if there is one. False if nothing is left to do.
-bool Collection::FillRowFile() {
-  if (row_file_ == nullptr || row_file_->is_complete() || !row_file_->is_usable()) {
-    return false;
-  }
-  const absl::Status status = FillSomeRows();
-  if (!status.ok()) row_file_->GiveUp(status.ToString());
-  return status.ok() && !row_file_->is_complete();
-}
-
-absl::Status Collection::FillSomeRows() {
-  ASSIGN_OR_RETURN(const StoredRows rows, ReadStoredRows(fill_from_, /*payloads=*/false));
-  row_file_->Fill(rows.slots, rows.vectors.data());
-  if (!rows.last) {
-    fill_from_ = rows.slots.back() + 1;
-  } else {
-    row_file_->SetComplete();
-    Log(absl::StrCat("collection ", spec_.name, ": the copy of its vectors is complete"));
-  }
-  return absl::OkStatus();
-}
-
-// As FillRowFile.
-bool Collection::FillPayloadCopy() {
+// Does the next step for each copy, if there is one. False if nothing is left to do.
+bool Collection::FillCopies() {
   if (IsPayloadCopyDue()) {
     if (absl::Status status = MakePayloadCopy(); !status.ok()) Log(status.ToString());
   }
-  if (owned_payload_copy_ == nullptr) return false;
-  RowFile& file = owned_payload_copy_->file();
+  bool more = false;
+  if (row_file_ != nullptr) more |= FillCopy(RowKind::kVector, *row_file_, &fill_from_);
+  if (owned_payload_copy_ != nullptr) {
+    more |= FillCopy(RowKind::kPayload, owned_payload_copy_->file(), &fill_payloads_from_);
+  }
+  return more;
+}
+
+bool Collection::FillCopy(RowKind kind, RowFile& file, Slot* from) {
   if (file.is_complete() || !file.is_usable()) return false;
-  const absl::Status status = FillSomePayloads();
+  const absl::Status status = FillSomeRows(kind, file, from);
   if (!status.ok()) file.GiveUp(status.ToString());
   return status.ok() && !file.is_complete();
 }
 
-absl::Status Collection::FillSomePayloads() {
-  ASSIGN_OR_RETURN(const StoredRows rows, ReadStoredRows(fill_payloads_from_, /*payloads=*/true));
-  owned_payload_copy_->Fill(rows.slots, rows.payloads);
-  if (!rows.last) {
-    fill_payloads_from_ = rows.slots.back() + 1;
+absl::Status Collection::FillSomeRows(RowKind kind, RowFile& file, Slot* from) {
+  ASSIGN_OR_RETURN(const StoredRows rows, ReadStoredRows(kind, *from));
+  if (kind == RowKind::kVector) {
+    file.Fill(rows.slots, rows.vectors.data());
   } else {
-    owned_payload_copy_->file().SetComplete();
-    Log(absl::StrCat("collection ", spec_.name, ": the copy of its payloads is complete"));
+    owned_payload_copy_->Fill(rows.slots, rows.payloads);
   }
+  if (!rows.last) {
+    *from = rows.slots.back() + 1;
+    return absl::OkStatus();
+  }
+  file.SetComplete();
+  Log(absl::StrCat("collection ", spec_.name, ": the copy of its ",
+                   kind == RowKind::kVector ? "vectors" : "payloads", " is complete"));
   return absl::OkStatus();
 }
 
-// The vectors, or else the payloads, of some slots from `begin` on, as many as a step of a filling
-// reads.
-absl::StatusOr<Collection::StoredRows> Collection::ReadStoredRows(Slot begin, bool payloads) const {
+// The vectors or the payloads of some slots from `begin` on, as many as a step of a filling reads.
+absl::StatusOr<Collection::StoredRows> Collection::ReadStoredRows(RowKind kind, Slot begin) const {
   StoredRows rows;
   auto it = store_.Scan(Family::kPoints, PointKey(id_, begin), CollectionRange(id_).end,
                         /*bulk=*/true);
@@ -125,7 +114,7 @@ absl::StatusOr<Collection::StoredRows> Collection::ReadStoredRows(Slot begin, bo
     if (record.vector.size() != vector_bytes()) continue;  // who reads it is told by the store
     bytes += kRecordHeadBytes + it->value().size();
     rows.slots.push_back(key.slot);
-    if (payloads) {
+    if (kind == RowKind::kPayload) {
       rows.payloads.emplace_back(record.payload);
     } else {
       const auto* vector = reinterpret_cast<const std::byte*>(record.vector.data());

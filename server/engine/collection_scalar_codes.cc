@@ -92,7 +92,7 @@ bool Collection::FillScalarCodes() {
 }
 
 absl::Status Collection::FillSomeScalarCodes() {
-  ASSIGN_OR_RETURN(const StoredRows rows, ReadStoredRows(*scalar_from_, /*payloads=*/false));
+  ASSIGN_OR_RETURN(const StoredRows rows, ReadStoredRows(RowKind::kVector, *scalar_from_));
   const std::vector<std::byte> codes = ScalarCodesOf(rows.vectors.data(), rows.slots.size());
   RETURN_IF_ERROR(queue_.RunExclusive([&]() -> absl::Status {
     if (dropped_.load()) return Missing();
