@@ -9,8 +9,7 @@
 #include "absl/time/clock.h"
 #include "tests/server/engine/engine_fixture.h"
 #include "tests/server/engine/stop.h"
-#include "tests/server/engine/stopping_iterator.h"
-#include "tests/server/engine/store_wrapper.h"
+#include "tests/server/engine/walk_stopping_store.h"
 
 namespace tessera {
 namespace {
@@ -18,24 +17,18 @@ namespace {
 constexpr uint64_t kPoints = 50;
 
 // Stops after a commit, in a walk over points, and before points are read one by one.
-class StoppingStore final : public StoreWrapper {
+class StoppingStore final : public WalkStoppingStore {
  public:
   struct Stops {
     Stop after_commit, in_walk, before_read;
   };
   StoppingStore(std::unique_ptr<Store> store, Stops& stops)
-      : StoreWrapper(std::move(store)), stops_(stops) {}
+      : WalkStoppingStore(std::move(store), stops.in_walk), stops_(stops) {}
 
   absl::Status Commit(StoreBatch& batch, Durability durability) override {
     const absl::Status status = StoreWrapper::Commit(batch, durability);
     stops_.after_commit.Pass();
     return status;
-  }
-  std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
-                                      bool bulk) override {
-    auto walk = StoreWrapper::Scan(family, begin, end, bulk);
-    if (family != Family::kPoints) return walk;
-    return std::make_unique<StoppingIterator>(std::move(walk), stops_.in_walk);
   }
 
   absl::Status MultiGet(Family family, std::span<const std::string> keys,

@@ -8,8 +8,7 @@
 #include "tests/server/engine/engine_fixture.h"
 #include "tests/server/engine/noted_batch.h"
 #include "tests/server/engine/stop.h"
-#include "tests/server/engine/stopping_iterator.h"
-#include "tests/server/engine/store_wrapper.h"
+#include "tests/server/engine/walk_stopping_store.h"
 
 namespace tessera {
 namespace {
@@ -22,10 +21,10 @@ struct Disk {
   Stop after_codes, in_walk;
 };
 
-class FullStore : public StoreWrapper {
+class FullStore : public WalkStoppingStore {
  public:
   FullStore(std::unique_ptr<Store> store, Disk& disk)
-      : StoreWrapper(std::move(store)), disk_(disk) {}
+      : WalkStoppingStore(std::move(store), disk.in_walk), disk_(disk) {}
 
   std::unique_ptr<StoreBatch> NewBatch() override {
     return std::make_unique<NotedBatch>(StoreWrapper::NewBatch());
@@ -39,12 +38,6 @@ class FullStore : public StoreWrapper {
       disk_.after_codes.Pass();
     }
     return status;
-  }
-  std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
-                                      bool bulk) override {
-    auto walk = StoreWrapper::Scan(family, begin, end, bulk);
-    if (family != Family::kPoints) return walk;
-    return std::make_unique<StoppingIterator>(std::move(walk), disk_.in_walk);
   }
 
  private:

@@ -1,5 +1,5 @@
-#ifndef TESSERA_TESTS_SERVER_ENGINE_STOPPING_ITERATOR_H_
-#define TESSERA_TESTS_SERVER_ENGINE_STOPPING_ITERATOR_H_
+#ifndef TESSERA_TESTS_SERVER_ENGINE_WALK_STOPPING_STORE_H_
+#define TESSERA_TESTS_SERVER_ENGINE_WALK_STOPPING_STORE_H_
 
 #include <memory>
 #include <string_view>
@@ -7,6 +7,7 @@
 
 #include "server/storage/store.h"
 #include "tests/server/engine/stop.h"
+#include "tests/server/engine/store_wrapper.h"
 
 namespace tessera {
 
@@ -30,6 +31,23 @@ class StoppingIterator final : public StoreIterator {
   Stop& stop_;
 };
 
+// Stops in a walk over points.
+class WalkStoppingStore : public StoreWrapper {
+ public:
+  WalkStoppingStore(std::unique_ptr<Store> store, Stop& in_walk)
+      : StoreWrapper(std::move(store)), in_walk_(in_walk) {}
+
+  std::unique_ptr<StoreIterator> Scan(Family family, std::string_view begin, std::string_view end,
+                                      bool bulk) override {
+    auto walk = StoreWrapper::Scan(family, begin, end, bulk);
+    if (family != Family::kPoints) return walk;
+    return std::make_unique<StoppingIterator>(std::move(walk), in_walk_);
+  }
+
+ private:
+  Stop& in_walk_;
+};
+
 }  // namespace tessera
 
-#endif  // TESSERA_TESTS_SERVER_ENGINE_STOPPING_ITERATOR_H_
+#endif  // TESSERA_TESTS_SERVER_ENGINE_WALK_STOPPING_STORE_H_
