@@ -33,6 +33,7 @@ inline constexpr size_t kCopiedPayloadBytesMax = 1'000;  // longer payloads are 
 
 inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
 inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
+inline constexpr size_t kEditBytesMax = 256 << 20;        // vectors and payloads of an edit by ids
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
 // A deletion by filter of more points leaves their records, which go in steps of so many.
 inline constexpr size_t kDeletionStepPointsMax = 1'000;

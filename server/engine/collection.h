@@ -255,6 +255,8 @@ class Collection {
   // Called with slots and their vectors, one after the other; a Status that is not OK ends the
   // walk.
   using RowVisitor = std::function<absl::Status(std::span<const Slot>, const std::byte* rows)>;
+  // The same with one of the points that are read, by its number among them.
+  using PointVisitor = std::function<absl::Status(size_t i, const PointRecordView& record)>;
 
   size_t vector_bytes() const { return spec_.dimension * ElementSize(spec_.element_type); }
   bool vectors_in_memory() const { return placement_ == VectorPlacement::kMemory; }
@@ -344,18 +346,16 @@ class Collection {
   // Of the ids that have points in a view which the caller holds, in any order.
   absl::StatusOr<std::vector<Slot>> SlotsInView(const CollectionView& view,
                                                 const std::vector<PointId>& ids) const;
-  absl::Status ReadPoints(std::span<const Slot> slots,
-                          const std::function<void(size_t, const PointRecordView&)>& found) const;
+  // Calls found(i, record) for every slots[i] whose record is there, up to the first error. A
+  // slot's record never changes, so that it matters not that they are read in steps.
+  absl::Status ReadPoints(std::span<const Slot> slots, const PointVisitor& found) const;
   // DATA_LOSS: the slot's record is of another point.
   absl::Status WrongPoint(const PointId& id, Slot slot, const PointRecordView& record) const;
   // Calls found(i, record) for every ids[i] that exists.
-  absl::Status ReadByIds(const std::vector<PointId>& ids,
-                         const std::function<void(size_t, const PointRecordView&)>& found) const;
+  absl::Status ReadByIds(const std::vector<PointId>& ids, const PointVisitor& found) const;
   // Calls found(i, record) for every slots[i], of a view that the caller holds, whose point is
   // there; one that has been replaced since gives its new record.
-  absl::Status ReadSlotsOrIds(
-      std::span<const Slot> slots,
-      const std::function<void(size_t, const PointRecordView&)>& found) const;
+  absl::Status ReadSlotsOrIds(std::span<const Slot> slots, const PointVisitor& found) const;
   // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
   // has been replaced since may give its new vector; found[i] is false if it has been deleted.
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
@@ -405,9 +405,12 @@ class Collection {
   absl::StatusOr<std::vector<Hit*>> FillFromCopies(const PointFields& fields, bool may_wait,
                                                    std::span<Hit* const> hits) const;
   absl::Status FillFromStore(const PointFields& fields, std::span<Hit* const> hits) const;
-  // Of hits in a view that the caller holds. If it may not wait, MustWaitError() where it would.
+  absl::Status FillSome(const PointFields& fields, bool may_wait, std::span<Hit* const> hits) const;
+  // Of hits in a view that the caller holds. If it may not wait, MustWaitError() where it would;
+  // RESPONSE_TOO_LARGE where the answer has no room for them.
   absl::Status FillFields(const PointFields& fields, bool may_wait,
                           std::span<std::vector<Hit>> rows) const;
+  absl::Status FillGroups(const PointFields& fields, std::span<HitGroup> groups) const;
 
   // Scalar codes in memory (collection_scalar_codes.cc).
   std::vector<std::byte> ScalarCodesOf(const std::byte* vectors, size_t n) const;

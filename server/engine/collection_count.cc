@@ -51,6 +51,7 @@ absl::StatusOr<PointsCount> Collection::EstimateCount(const Filter& filter) cons
   RETURN_IF_ERROR(ReadPoints(sample, [&](size_t, const PointRecordView& record) {
     ++read;
     matching += MatchesText(filter, record.id, record.payload);
+    return absl::OkStatus();
   }));
   PointsCount count;
   count.points_min = answer.slots.certain.cardinality();

@@ -96,8 +96,10 @@ absl::Status Collection::SweepDeletedPoints() {
   RETURN_IF_ERROR(DecodeDeletedSlots(key, it->value(), limits::kPointsPerCollectionMax, &slots));
   // Nobody changes these records. What memory has of them is gone with a restart.
   std::vector<std::optional<PointId>> found(slots.size());
-  RETURN_IF_ERROR(ReadPoints(
-      slots, [&](size_t i, const PointRecordView& record) { found[i] = ToPointId(record.id); }));
+  RETURN_IF_ERROR(ReadPoints(slots, [&](size_t i, const PointRecordView& record) {
+    found[i] = ToPointId(record.id);
+    return absl::OkStatus();
+  }));
   std::vector<PointId> ids;
   for (size_t i = 0; i < slots.size(); ++i) {
     if (!found[i].has_value()) {

@@ -77,18 +77,18 @@ absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter&
   const auto check = [&](Slot slot, const PointRecordView& record) {
     missed.remove(slot);
     if (MatchesText(filter, record.id, record.payload)) matching->add(slot);
+    return absl::OkStatus();
   };
   if (open.cardinality() > points() / kWalkAdvantage) {
     RETURN_IF_ERROR(ForEachPayload(*ScanPoints(), [&](Slot slot, const PointRecordView& record) {
-      if (open.contains(slot)) check(slot, record);
-      return absl::OkStatus();
+      return open.contains(slot) ? check(slot, record) : absl::OkStatus();
     }));
   } else {
     const std::vector<Slot> slots = SlotsOf(open);
     for (size_t begin = 0; begin < slots.size(); begin += kReadSlots) {
       const std::span<const Slot> some(&slots[begin], std::min(kReadSlots, slots.size() - begin));
       RETURN_IF_ERROR(ReadPoints(
-          some, [&](size_t i, const PointRecordView& record) { check(some[i], record); }));
+          some, [&](size_t i, const PointRecordView& record) { return check(some[i], record); }));
     }
   }
   // Replaced since the view was taken: what the point holds now counts.
@@ -99,6 +99,7 @@ absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter&
   for (Slot slot : replaced) ids.push_back(table_.id(slot));
   return ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
     if (MatchesText(filter, record.id, record.payload)) matching->add(replaced[i]);
+    return absl::OkStatus();
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/base/stopwatch.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/facet_values.h"
@@ -43,10 +44,11 @@ class Groups {
  public:
   explicit Groups(const GroupsRequest& request) : request_(request) {}
 
-  // Whether the hit, with its whole payload, belongs into a group that it was not in.
+  // Whether the hit belongs into a group that it was not in. Its payload has what it is grouped by,
+  // and is not kept.
   bool Add(Hit hit) {
     const std::vector<FacetValue> values = FacetValuesOf(request_.group_by, hit.payload);
-    hit.payload = SelectPayload(hit.payload, request_.search.fields.payload);
+    hit.payload.clear();
     bool added = false;
     for (const FacetValue& value : values) {
       const auto [place, is_new] = places_.try_emplace(value, groups_.size());
@@ -94,12 +96,22 @@ class Groups {
 
 }  // namespace
 
+absl::Status Collection::FillGroups(const PointFields& fields, std::span<HitGroup> groups) const {
+  std::vector<std::vector<Hit>> rows;
+  for (HitGroup& group : groups) rows.push_back(std::move(group.hits));
+  RETURN_IF_ERROR(FillFields(fields, /*may_wait=*/true, rows));
+  for (size_t i = 0; i < groups.size(); ++i) groups[i].hits = std::move(rows[i]);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<GroupsResult> Collection::SearchGroups(const GroupsRequest& request) const {
   if (std::string problem = request.group_by.Violation(); !problem.empty()) {
     return InvalidField("group_by", problem);
   }
+  // Until the groups are filled: a slot that a search has found is given to no other point.
+  const auto held = view();
   SearchRequest search = request.search;
-  search.fields.payload = {.enabled = true};
+  search.fields = {.payload = {.enabled = true, .include = {request.group_by}}};
   search.limit =
       std::min(limits::kSearchLimitMax, request.search.limit * request.group_size * kHitsPerGroup);
   Groups groups(request);
@@ -120,6 +132,9 @@ absl::StatusOr<GroupsResult> Collection::SearchGroups(const GroupsRequest& reque
       result.report.exhausted = all_there && found.report.exhausted;
       result.element_type = found.element_type;
       result.groups = groups.Take();
+      Stopwatch stopwatch(search.explain);
+      RETURN_IF_ERROR(FillGroups(request.search.fields, result.groups));
+      result.report.fetch_us += stopwatch.LapUs();
       return result;
     }
     if (!at_limit) {

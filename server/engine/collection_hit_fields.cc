@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "index/base/status_macros.h"
+#include "server/engine/answer_room.h"
 #include "server/engine/collection.h"
 #include "server/engine/draw_evenly.h"
 #include "server/engine/errors.h"
@@ -18,6 +19,8 @@ namespace {
 constexpr size_t kStoredPointBytes = size_t{40} << 10;
 // As many payloads that searches have read from the store make a copy worth its room.
 constexpr size_t kPayloadsForCopy = 1'000;
+// Bounds what is in memory of an answer that is too large.
+constexpr size_t kHitsAtOnce = 256;
 // Points whose payloads say how long they are.
 constexpr size_t kSampledPayloads = 1'000;
 
@@ -43,9 +46,11 @@ absl::Status Collection::MakePayloadCopy() {
   payload_copy_refused_ = true;
   const auto now = view();
   std::vector<size_t> lengths;
-  RETURN_IF_ERROR(ReadPoints(
-      DrawEvenly(now->LiveSlots(now->slot_end), kSampledPayloads),
-      [&](size_t, const PointRecordView& record) { lengths.push_back(record.payload.size()); }));
+  RETURN_IF_ERROR(ReadPoints(DrawEvenly(now->LiveSlots(now->slot_end), kSampledPayloads),
+                             [&](size_t, const PointRecordView& record) {
+                               lengths.push_back(record.payload.size());
+                               return absl::OkStatus();
+                             }));
   const std::optional<size_t> row_bytes = PayloadCopy::RowBytesFor(std::move(lengths));
   if (!row_bytes.has_value()) return absl::OkStatus();
   return queue_.RunExclusive([&]() -> absl::Status {
@@ -62,14 +67,27 @@ absl::Status Collection::FillFields(const PointFields& fields, bool may_wait,
   for (std::vector<Hit>& row : rows) {
     for (Hit& hit : row) hits.push_back(&hit);
   }
+  AnswerRoom own;
+  AnswerRoom& room = fields.room == nullptr ? own : *fields.room;
   const auto fill = [&](size_t begin, size_t end) -> absl::Status {
-    const auto some = std::span<Hit* const>(hits).subspan(begin, end - begin);
-    ASSIGN_OR_RETURN(const std::vector<Hit*> left, FillFromCopies(fields, may_wait, some));
-    if (left.empty()) return absl::OkStatus();
-    if (!may_wait) return MustWait();
-    return FillFromStore(fields, left);
+    for (size_t at = begin; at < end; at += kHitsAtOnce) {
+      const auto some = std::span<Hit* const>(hits).subspan(at, std::min(kHitsAtOnce, end - at));
+      RETURN_IF_ERROR(FillSome(fields, may_wait, some));
+      size_t bytes = 0;
+      for (const Hit* hit : some) bytes += hit->payload.size() + hit->vector.size();
+      RETURN_IF_ERROR(room.Take(bytes));
+    }
+    return absl::OkStatus();
   };
   return ForEachPart(search_executor_, hits.size(), kStoredPointBytes, fill);
+}
+
+absl::Status Collection::FillSome(const PointFields& fields, bool may_wait,
+                                  std::span<Hit* const> hits) const {
+  ASSIGN_OR_RETURN(const std::vector<Hit*> left, FillFromCopies(fields, may_wait, hits));
+  if (left.empty()) return absl::OkStatus();
+  if (!may_wait) return MustWait();
+  return FillFromStore(fields, left);
 }
 
 absl::StatusOr<std::vector<Hit*>> Collection::FillFromCopies(const PointFields& fields,
@@ -114,19 +132,15 @@ absl::Status Collection::FillFromStore(const PointFields& fields,
   std::vector<Slot> slots;
   slots.reserve(hits.size());
   for (const Hit* hit : hits) slots.push_back(hit->slot);
-  absl::Status damage;
   size_t payloads = 0;
   RETURN_IF_ERROR(ReadSlotsOrIds(slots, [&](size_t i, const PointRecordView& record) {
     Hit& hit = *hits[i];
-    if (record.id != ViewOf(hit.id)) {
-      damage = WrongPoint(hit.id, hit.slot, record);
-      return;
-    }
+    if (record.id != ViewOf(hit.id)) return WrongPoint(hit.id, hit.slot, record);
     payloads += record.payload.empty() ? 0 : 1;
     hit.payload = SelectPayload(record.payload, fields.payload);
     if (fields.vector) hit.vector = std::string(record.vector);
+    return absl::OkStatus();
   }));
-  RETURN_IF_ERROR(damage);
   if (fields.payload.enabled && payload_copy_.load() == nullptr) {
     const size_t before = payloads_from_store_.fetch_add(payloads, std::memory_order_relaxed);
     if (before < kPayloadsForCopy && before + payloads >= kPayloadsForCopy) {

@@ -147,6 +147,7 @@ absl::Status Collection::ReadChangedPayloads(
       const nlohmann::json payload = ParsePayload(record.payload);
       auto column = added.begin();
       for (const auto& [key, index] : *fields) (column++)->Add(index->spec(), payload, some[i]);
+      return absl::OkStatus();
     }));
     some.clear();
     return absl::OkStatus();

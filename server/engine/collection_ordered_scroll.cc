@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/answer_room.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 #include "server/engine/page_token.h"
@@ -25,6 +26,8 @@ constexpr size_t kReadPointsForPage = size_t{64} << 10;
 // find the next ones may take a look at every point of a value.
 constexpr size_t kReadStep = 256;
 constexpr size_t kLargestReadStep = 8'192;
+// Bounds what is in memory of a page that is too large.
+constexpr size_t kPointsAtOnce = 1'024;
 
 // A point at one of its values.
 struct Place {
@@ -166,10 +169,11 @@ absl::StatusOr<ScrollPage> Collection::ScrollInOrder(const ScrollOrder& order, s
 
   if (page_size == 0) page_size = limits::kPageSizeDefault;
   ScrollPage page;
+  AnswerRoom room;
   bool more = true;
   size_t step_min = answer.decided() ? 0 : kReadStep;
   for (size_t read = 0; more && page.points.size() < page_size && read < kReadPointsForPage;) {
-    const size_t missing = page_size - page.points.size();
+    const size_t missing = std::min(page_size - page.points.size(), kPointsAtOnce);
     const size_t step = std::max(missing, step_min);
     step_min = std::clamp(2 * step_min, kReadStep, kLargestReadStep);
     if (after.has_value()) from = after->value;
@@ -184,20 +188,26 @@ absl::StatusOr<ScrollPage> Collection::ScrollInOrder(const ScrollOrder& order, s
     std::vector<std::optional<PointData>> points(places.size());
     RETURN_IF_ERROR(ReadSlotsOrIds(slots, [&](size_t i, const PointRecordView& record) {
       // Also where the indexes were certain: the point may have been replaced since.
-      if (!filter.empty() && !MatchesText(filter, record.id, record.payload)) return;
+      const bool matches = filter.empty() || MatchesText(filter, record.id, record.payload);
       // Of a point's values only the first counts.
-      if (OrderValue(spec, order.descending, record.payload) != places[i].value) return;
+      if (!matches || OrderValue(spec, order.descending, record.payload) != places[i].value) {
+        return absl::OkStatus();
+      }
       PointData& point = points[i].emplace();
       point.id = places[i].id;
       if (fields.vector) point.vector = std::string(record.vector);
       point.payload = SelectPayload(record.payload, fields.payload);
+      return absl::OkStatus();
     }));
     for (size_t i = 0; i < places.size(); ++i) {
       if (page.points.size() == page_size) {
         more = true;
         break;
       }
-      if (points[i].has_value()) page.points.push_back(*std::move(points[i]));
+      if (points[i].has_value()) {
+        RETURN_IF_ERROR(room.Take(points[i]->vector.size() + points[i]->payload.size()));
+        page.points.push_back(*std::move(points[i]));
+      }
       after = OrderPosition{std::move(places[i].value), std::move(places[i].id)};
     }
   }

@@ -179,6 +179,7 @@ absl::Status Collection::PlanIndexChanges(std::span<PendingWrite* const> group,
   }
   return ReadPoints(old, [&](size_t i, const PointRecordView& record) {
     changes->Remove(old[i], record.payload);
+    return absl::OkStatus();
   });
 }
 

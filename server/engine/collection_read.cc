@@ -7,6 +7,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
+#include "server/engine/answer_room.h"
 #include "server/engine/collection.h"
 #include "server/engine/errors.h"
 
@@ -93,11 +94,7 @@ absl::Status Collection::FindStoredSlots(const std::vector<PointId>& ids,
   return absl::OkStatus();
 }
 
-// Calls found(i, record) for every slots[i] whose record is there. A slot's record never changes,
-// so that it matters not that they are read in steps.
-absl::Status Collection::ReadPoints(
-    std::span<const Slot> slots,
-    const std::function<void(size_t, const PointRecordView&)>& found) const {
+absl::Status Collection::ReadPoints(std::span<const Slot> slots, const PointVisitor& found) const {
   std::vector<std::string> keys;
   std::vector<std::optional<std::string>> values;
   for (size_t begin = 0; begin < slots.size(); begin += kRecordsAtOnce) {
@@ -109,7 +106,7 @@ absl::Status Collection::ReadPoints(
       if (!values[i].has_value()) continue;
       PointRecordView record;
       RETURN_IF_ERROR(DecodePoint(keys[i], *values[i], &record));
-      found(begin + i, record);
+      RETURN_IF_ERROR(found(begin + i, record));
     }
   }
   return absl::OkStatus();
@@ -158,18 +155,13 @@ absl::Status Collection::ReadAbsentRows(std::span<const Slot> slots, std::byte* 
     absent.push_back(slots[i]);
   }
   if (absent.empty()) return absl::OkStatus();
-  absl::Status damage;
-  const auto copy = [&](size_t i, const PointRecordView& record) {
-    if (record.vector.size() != row_bytes) {
-      damage = WrongVectorSize(spec_.name, record, row_bytes);
-      return;
-    }
+  return ReadSlotsOrIds(absent, [&](size_t i, const PointRecordView& record) {
+    if (record.vector.size() != row_bytes) return WrongVectorSize(spec_.name, record, row_bytes);
     std::copy_n(reinterpret_cast<const std::byte*>(record.vector.data()), row_bytes,
                 out + rows[i] * row_bytes);
     found[rows[i]] = true;
-  };
-  RETURN_IF_ERROR(ReadSlotsOrIds(absent, copy));
-  return damage;
+    return absl::OkStatus();
+  });
 }
 
 absl::Status Collection::WrongPoint(const PointId& id, Slot slot,
@@ -180,9 +172,8 @@ absl::Status Collection::WrongPoint(const PointId& id, Slot slot,
                    " leads to slot ", slot, ", which has point ", DescribePointId(record.id)));
 }
 
-absl::Status Collection::ReadByIds(
-    const std::vector<PointId>& ids,
-    const std::function<void(size_t, const PointRecordView&)>& found) const {
+absl::Status Collection::ReadByIds(const std::vector<PointId>& ids,
+                                   const PointVisitor& found) const {
   // Whatever slot is looked up from here on keeps its point or loses it, and never has another.
   const auto held = view();
   std::vector<size_t> missing(ids.size());
@@ -200,13 +191,11 @@ absl::Status Collection::ReadByIds(
       rows.push_back(missing[i]);
     }
     std::vector<bool> read(rows.size(), false);
-    absl::Status mismatch;
     RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
       read[i] = true;
       if (record.id == ViewOf(ids[rows[i]])) return found(rows[i], record);
-      mismatch = WrongPoint(ids[rows[i]], present[i], record);
+      return WrongPoint(ids[rows[i]], present[i], record);
     }));
-    RETURN_IF_ERROR(mismatch);
     missing.clear();
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!read[i]) missing.push_back(rows[i]);
@@ -215,13 +204,12 @@ absl::Status Collection::ReadByIds(
   return absl::OkStatus();
 }
 
-absl::Status Collection::ReadSlotsOrIds(
-    std::span<const Slot> slots,
-    const std::function<void(size_t, const PointRecordView&)>& found) const {
+absl::Status Collection::ReadSlotsOrIds(std::span<const Slot> slots,
+                                        const PointVisitor& found) const {
   std::vector<bool> read(slots.size(), false);
   RETURN_IF_ERROR(ReadPoints(slots, [&](size_t i, const PointRecordView& record) {
     read[i] = true;
-    found(i, record);
+    return found(i, record);
   }));
   std::vector<PointId> ids;
   std::vector<size_t> rows;
@@ -231,17 +219,20 @@ absl::Status Collection::ReadSlotsOrIds(
     rows.push_back(i);
   }
   if (ids.empty()) return absl::OkStatus();
-  return ReadByIds(ids, [&](size_t i, const PointRecordView& record) { found(rows[i], record); });
+  return ReadByIds(ids,
+                   [&](size_t i, const PointRecordView& record) { return found(rows[i], record); });
 }
 
 absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
                                                        const PointFields& fields) const {
+  AnswerRoom room;
   std::vector<std::optional<PointData>> found(ids.size());
   RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
     PointData& point = found[i].emplace();
     point.id = ids[i];
     if (fields.vector) point.vector = std::string(record.vector);
     point.payload = SelectPayload(record.payload, fields.payload);
+    return room.Take(point.vector.size() + point.payload.size());
   }));
   std::vector<PointData> points;
   for (auto& point : found) {

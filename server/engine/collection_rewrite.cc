@@ -17,6 +17,8 @@ namespace {
 constexpr int kAttempts = 100;
 // Points in one write, where a filter names those to be edited.
 constexpr size_t kEditStep = 1'000;
+static_assert(kEditStep * (limits::kPayloadBytesMax + limits::kDimensionMax * sizeof(float)) <=
+              limits::kEditBytesMax);
 
 // What these writes write follows from what is there: a repeated one is told by its caller's
 // checksum.
@@ -25,6 +27,20 @@ WriteOptions ByCallersFingerprint(const WriteOptions& options) {
   result.fingerprint = options.fingerprint.value_or(0);
   return result;
 }
+
+// The bytes of points that are edited together, and written in one batch.
+class EditSize {
+ public:
+  absl::Status Add(size_t vector, size_t payload) {
+    bytes_ += vector + payload;
+    if (bytes_ <= limits::kEditBytesMax) return absl::OkStatus();
+    return InvalidField("ids", absl::StrCat("name points of more than ", limits::kEditBytesMax,
+                                            " bytes, vectors and payloads together"));
+  }
+
+ private:
+  size_t bytes_ = 0;
+};
 
 }  // namespace
 
@@ -65,18 +81,24 @@ absl::StatusOr<bool> Collection::ReadAndEdit(const std::vector<PointId>& ids, co
     present.push_back(slots[i]);
     rows.push_back(i);
   }
+  EditSize read;
   RETURN_IF_ERROR(ReadPoints(present, [&](size_t i, const PointRecordView& record) {
     const size_t row = rows[i];
     matches[row] = filter.empty() || MatchesText(filter, record.id, record.payload);
     points[row] = {ToPointId(record.id), std::string(record.vector), std::string(record.payload)};
+    return read.Add(record.vector.size(), record.payload.size());
   }));
+  EditSize written;
   for (size_t row : rows) {
     if (!points[row].has_value() || points[row]->id != ids[row]) return false;
+    PointData point = *std::move(points[row]);
+    points[row].reset();
     if (!matches[row]) continue;
-    RETURN_IF_ERROR(edit(row, &*points[row]));
+    RETURN_IF_ERROR(edit(row, &point));
+    RETURN_IF_ERROR(written.Add(point.vector.size(), point.payload.size()));
     edited->batch.ids.push_back(ids[row]);
-    edited->batch.payloads.push_back(std::move(points[row]->payload));
-    edited->vectors += points[row]->vector;
+    edited->batch.payloads.push_back(std::move(point.payload));
+    edited->vectors += point.vector;
     edited->slots.push_back(slots[row]);
   }
   edited->batch.vectors = {reinterpret_cast<const std::byte*>(edited->vectors.data()),

@@ -57,6 +57,7 @@ absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& f
     if (!filter.empty()) {
       RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
         matches[i] = MatchesText(filter, record.id, record.payload);
+        return absl::OkStatus();
       }));
     }
     bool full = false;

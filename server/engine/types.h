@@ -22,6 +22,8 @@ namespace tessera {
 // A point's name: a number or a string of 1 to 256 bytes. Numbers sort before strings.
 using PointId = std::variant<uint64_t, std::string>;
 
+class AnswerRoom;
+
 // The values are stored on disk: never renumber.
 enum class VectorPlacement : uint8_t {
   kMemory = 1,
@@ -155,6 +157,8 @@ using PointEdit = std::function<absl::Status(size_t i, PointData* point)>;
 struct PointFields {
   PayloadSelection payload;
   bool vector = false;
+  // Of an answer that several searches have together; outlives them. Null: each has its own.
+  AnswerRoom* room = nullptr;
 };
 
 // An order of points: by the values of a field that has a payload index, and by id where they are

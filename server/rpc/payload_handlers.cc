@@ -44,21 +44,21 @@ absl::Status EditPayloads(Engine& engine, std::string_view call, const Request& 
     point->payload = std::move(changed);
     return absl::OkStatus();
   };
-  WriteResult result;
+  absl::StatusOr<WriteResult> result;
   if (selector.has_ids()) {
     ASSIGN_OR_RETURN(const std::vector<PointId> ids,
                      ToPointIds(selector.ids(), "points.ids", limits::kUpsertPointsMax));
-    ASSIGN_OR_RETURN(result, engine.EditPoints(collection, ids, edit, options));
+    result = engine.EditPoints(collection, ids, edit, options);
   } else {
     ASSIGN_OR_RETURN(const Filter filter, ToFilter(selector.filter(), "points.filter"));
-    absl::StatusOr<WriteResult> edited = engine.EditByFilter(collection, filter, edit, options);
-    if (!edited.ok()) {
-      const bool of_filter = GetStatusDetails(edited.status()).field.starts_with("filter");
-      return of_filter ? WithinField("points", edited.status()) : edited.status();
-    }
-    result = *edited;
+    result = engine.EditByFilter(collection, filter, edit, options);
   }
-  FromWriteResult(result, response);
+  if (!result.ok()) {
+    const std::string field = GetStatusDetails(result.status()).field;
+    const bool of_selector = field.starts_with("filter") || field.starts_with("ids");
+    return of_selector ? WithinField("points", result.status()) : result.status();
+  }
+  FromWriteResult(*result, response);
   return absl::OkStatus();
 }
 

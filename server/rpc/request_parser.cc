@@ -13,6 +13,8 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
 #include "index/base/limits.h"
+#include "index/base/status_macros.h"
+#include "server/engine/answer_room.h"
 #include "server/engine/errors.h"
 #include "server/rpc/rpc_status.h"
 
@@ -109,11 +111,7 @@ absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* m
 
 absl::Status SerializeResponse(const google::protobuf::Message& message, grpc::ByteBuffer* buffer) {
   const size_t bytes = message.ByteSizeLong();
-  if (bytes > limits::kMessageBytesMax) {
-    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "RESPONSE_TOO_LARGE",
-                           absl::StrCat("the response would be ", bytes, " bytes, the limit is ",
-                                        limits::kMessageBytesMax, ": ask for less at once"));
-  }
+  RETURN_IF_ERROR(AnswerRoom().Take(bytes));
   grpc::Slice slice(bytes);
   message.SerializeWithCachedSizesToArray(const_cast<uint8_t*>(slice.begin()));
   grpc::ByteBuffer serialized(&slice, 1);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/answer_room.h"
 #include "server/engine/errors.h"
 #include "server/rpc/convert_filter.h"
 #include "server/rpc/convert_points.h"
@@ -53,11 +54,13 @@ absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
   if (request.searches().empty()) return InvalidField("searches", "is empty");
   RETURN_IF_ERROR(CheckAtMost("searches", static_cast<uint64_t>(request.searches_size()),
                               limits::kSearchBatchMax));
+  AnswerRoom room;
   std::vector<SearchRequest> searches;
   for (v1::SearchRequest& one : *request.mutable_searches()) {
     if (one.collection_name().empty()) one.set_collection_name(request.collection_name());
     absl::StatusOr<SearchRequest> search = ParseSearch(engine, one);
     if (!search.ok()) return WithinSearch(searches.size(), search.status());
+    search->fields.room = &room;
     searches.push_back(*std::move(search));
   }
   size_t hits = 0;
