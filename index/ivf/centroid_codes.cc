@@ -233,7 +233,7 @@ LutScanQuery CentroidCodes::ScanHeads(const LutScanQuery& query, Scratch& scratc
   heads.threshold = std::numeric_limits<float>::infinity();
   heads.count = 0;
   LutScan(lut_.shape(), head_blocks_.data(), head_blocks_.size() / lut_.shape().block_bytes(),
-          &heads, 1);
+          &heads);
   return heads;
 }
 
@@ -270,22 +270,18 @@ void CentroidCodes::Prepare(const float* queries, size_t n, size_t wanted, Scrat
 
 size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const {
   const LutScanShape& shape = lut_.shape();
-  LutScanQuery kernel[kQueriesAtOnce];
-  for (size_t q = 0; q < n; ++q) kernel[q] = scans[q].scan;
+  LutScanQuery* queries[kQueriesAtOnce];
+  for (size_t q = 0; q < n; ++q) queries[q] = &scans[q].scan;
   size_t found = 0;
   for (size_t b = begin; b < end; b += kScanBlocksAtOnce) {
-    for (size_t q = 0; q < n; ++q) found -= kernel[q].count;
+    for (size_t q = 0; q < n; ++q) found -= scans[q].scan.count;
     LutScan(shape, blocks_.data() + b * shape.block_bytes(), std::min(kScanBlocksAtOnce, end - b),
-            kernel, n);
+            queries, n);
     for (size_t q = 0; q < n; ++q) {
-      found += kernel[q].count;
-      if (kernel[q].count < QueryScan::CutAt(scans[q].keep)) continue;
-      scans[q].scan = kernel[q];
+      found += scans[q].scan.count;
       scans[q].CutIfFull();
-      kernel[q] = scans[q].scan;
     }
   }
-  for (size_t q = 0; q < n; ++q) scans[q].scan = kernel[q];
   return found;
 }
 

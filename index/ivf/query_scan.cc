@@ -10,21 +10,59 @@
 namespace tessera {
 namespace {
 
+// The hardware streams the rest of a long list.
+constexpr size_t kPrefetchBytes = 64 << 10;
+// Blocks scanned between two parts of what is fetched meanwhile. Memory brings lines about as fast
+// as they are scanned: fetched in one go, they would keep the scan waiting, and memory would then
+// wait for the scan.
+constexpr size_t kBlocksPerFetch = 4;
+static_assert(kBlocksPerFetch <= kScanBlocksAtOnce);
+
+size_t BytesToFetch(const LutScanShape& shape, const InvertedList& list) {
+  return std::min(list.num_blocks * shape.block_bytes(), kPrefetchBytes);
+}
+
+// Always inlined, as PrefetchFar.
+[[gnu::always_inline]] inline void FetchLines(const uint8_t* begin, const uint8_t* end) {
+  for (const uint8_t* at = begin; at < end; at += kCacheLineBytes) PrefetchFar(at);
+}
+
+// Fetches the blocks of a list in so many parts.
+class PartwiseFetch {
+ public:
+  PartwiseFetch(const LutScanShape& shape, const InvertedList* list, size_t parts) {
+    if (list == nullptr) return;
+    const size_t bytes = BytesToFetch(shape, *list);
+    at_ = list->blocks;
+    end_ = list->blocks + bytes;
+    part_bytes_ = (bytes / kCacheLineBytes + parts - 1) / parts * kCacheLineBytes;
+  }
+  [[gnu::always_inline]] void FetchPart() {
+    const uint8_t* const end = at_ + std::min<size_t>(part_bytes_, end_ - at_);
+    FetchLines(at_, end);
+    at_ = end;
+  }
+
+ private:
+  const uint8_t* at_ = nullptr;
+  const uint8_t* end_ = nullptr;
+  size_t part_bytes_ = 0;
+};
+
 void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                QueryScan* const* queries, size_t n, const SlotSet& deleted) {
-  LutScanQuery scans[kScanQueriesAtOnce];
+                QueryScan* const* queries, size_t n, const SlotSet& deleted, PartwiseFetch* fetch) {
+  LutScanQuery* scans[kScanQueriesAtOnce];
   size_t begins[kScanQueriesAtOnce];
-  for (size_t b = 0; b < num_blocks; b += kScanBlocksAtOnce) {
-    const size_t count = std::min(kScanBlocksAtOnce, num_blocks - b);
+  for (size_t b = 0; b < num_blocks; b += kBlocksPerFetch) {
+    fetch->FetchPart();
+    const size_t count = std::min(kBlocksPerFetch, num_blocks - b);
     for (size_t i = 0; i < n; ++i) {
-      scans[i] = queries[i]->scan;
-      begins[i] = scans[i].count;
+      scans[i] = &queries[i]->scan;
+      begins[i] = scans[i]->count;
     }
     LutScan(shape, blocks + b * shape.block_bytes(), count, scans, n);
     for (size_t i = 0; i < n; ++i) {
-      if (scans[i].count == begins[i]) continue;
-      queries[i]->scan.count = scans[i].count;
-      queries[i]->Settle(begins[i], deleted);
+      if (scans[i]->count > begins[i]) queries[i]->Settle(begins[i], deleted);
     }
   }
 }
@@ -72,27 +110,33 @@ void QueryScan::Cut(size_t keep_max) {
   scan.count = kept;
 }
 
-// Not inline: GCC drops calls of a function of which it sees that it does nothing but prefetch.
+// Not inline, as FetchLines.
 void PrefetchDescriptor(const ListsSnapshot& lists, size_t list) {
   __builtin_prefetch(&lists.list(list));
 }
 
-void PrefetchFirstLine(const InvertedList& list) { __builtin_prefetch(list.blocks); }
-
-void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list) {
-  constexpr size_t kPrefetchBytes = 64 << 10;  // the hardware streams the rest of a long list
-  const size_t bytes = std::min(list.num_blocks * shape.block_bytes(), kPrefetchBytes);
-  for (size_t at = 0; at < bytes; at += kCacheLineBytes) PrefetchFar(list.blocks + at);
-  if (list.tail == nullptr) return;
-  for (size_t at = 0; at < shape.block_bytes(); at += kCacheLineBytes) PrefetchFar(list.tail + at);
+void PrefetchPages(const LutScanShape& shape, const InvertedList& list) {
+  const size_t bytes = BytesToFetch(shape, list);
+  for (size_t at = 0; at < bytes; at += kPageBytes) __builtin_prefetch(list.blocks + at);
+  if (bytes > 0) __builtin_prefetch(list.blocks + bytes - 1);
+  if (list.tail != nullptr) FetchLines(list.tail, list.tail + shape.block_bytes());
 }
 
-void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,
-              size_t n, const SlotSet& deleted) {
+void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list) {
+  FetchLines(list.blocks, list.blocks + BytesToFetch(shape, list));
+}
+
+void ScanList(const LutScanShape& shape, const InvertedList& list, const InvertedList* next,
+              QueryScan* const* queries, size_t n, const SlotSet& deleted) {
+  const size_t parts = (list.num_blocks + kBlocksPerFetch - 1) / kBlocksPerFetch;
+  PartwiseFetch fetch(shape, next, std::max<size_t>(parts, 1));
+  if (parts == 0) fetch.FetchPart();
   for (size_t q = 0; q < n; q += kScanQueriesAtOnce) {
     const size_t count = std::min(kScanQueriesAtOnce, n - q);
-    ScanBlocks(shape, list.blocks, list.num_blocks, queries + q, count, deleted);
-    if (list.tail != nullptr) ScanBlocks(shape, list.tail, 1, queries + q, count, deleted);
+    ScanBlocks(shape, list.blocks, list.num_blocks, queries + q, count, deleted, &fetch);
+    if (list.tail != nullptr) {
+      ScanBlocks(shape, list.tail, 1, queries + q, count, deleted, &fetch);
+    }
   }
 }
 

@@ -45,16 +45,17 @@ struct QueryScan {
 };
 
 // Fetching lists ahead of the scan of them, in three steps of which each needs what the one before
-// brought: the list's descriptor, the translation of the address that is in it, the blocks. Lists
+// brought: the list's descriptor, the translations of the addresses of its pages, the blocks. Lists
 // are too short for the processor's own prefetching to come up to speed.
 void PrefetchDescriptor(const ListsSnapshot& lists, size_t list);
-void PrefetchFirstLine(const InvertedList& list);
+void PrefetchPages(const LutScanShape& shape, const InvertedList& list);
 void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list);
 
 // Scans one list for `n` queries, which share the reading of its blocks. queries[i]->scan.offset
-// must hold the constant plus the query's distance from the list's centroid.
-void ScanList(const LutScanShape& shape, const InvertedList& list, QueryScan* const* queries,
-              size_t n, const SlotSet& deleted);
+// must hold the constant plus the query's distance from the list's centroid. Meanwhile fetches the
+// blocks of the list that is scanned `next`, if that is not null.
+void ScanList(const LutScanShape& shape, const InvertedList& list, const InvertedList* next,
+              QueryScan* const* queries, size_t n, const SlotSet& deleted);
 
 }  // namespace tessera
 

@@ -186,21 +186,38 @@ class Batch {
     stats_->table_ns += stopwatch.LapNs();
   }
 
-  // Before the i-th of `n` lists is scanned, of which list_at(j) is the j-th.
+  // Before the i-th of `n` lists is scanned, of which list_at(j) is the j-th. Returns the one after
+  // it, whose blocks are to be fetched meanwhile; null if there is none.
   template <class ListAt>
-  void FetchAhead(size_t i, size_t n, const ListAt& list_at) {
-    constexpr size_t kDescriptorAhead = 4;
-    constexpr size_t kFirstLineAhead = 2;
-    if (i + kDescriptorAhead < n) PrefetchDescriptor(lists_, list_at(i + kDescriptorAhead));
-    if (i + kFirstLineAhead < n) PrefetchFirstLine(lists_.list(list_at(i + kFirstLineAhead)));
-    if (i + 1 < n) PrefetchBlocks(shape_, lists_.list(list_at(i + 1)));
+  const InvertedList* FetchAhead(size_t i, size_t n, const ListAt& list_at) {
+    // Translations that are not at hand keep a processor waiting, unless it looks for several at
+    // the same time.
+    constexpr size_t kTogether = 8;
+    const auto descriptors = [&](size_t begin, size_t end) {
+      for (size_t j = begin; j < std::min(end, n); ++j) PrefetchDescriptor(lists_, list_at(j));
+    };
+    const auto pages = [&](size_t begin, size_t end) {
+      for (size_t j = begin; j < std::min(end, n); ++j) {
+        PrefetchPages(shape_, lists_.list(list_at(j)));
+      }
+    };
+    if (i == 0) {
+      descriptors(0, 2 * kTogether);
+      pages(0, kTogether);
+    }
+    if (i % kTogether == 0) {
+      descriptors(i + 2 * kTogether, i + 3 * kTogether);
+      pages(i + kTogether, i + 2 * kTogether);
+    }
+    return i + 1 < n ? &lists_.list(list_at(i + 1)) : nullptr;
   }
 
   void ScanAlone(size_t q) {
     const std::span<const Neighbor> nearest(scratch_.nearest.data() + q * nprobe_, nprobe_);
     for (size_t i = 0; i < nearest.size(); ++i) {
-      FetchAhead(i, nearest.size(), [&](size_t at) { return nearest[at].slot; });
-      ScanOne(q, nearest[i]);
+      const InvertedList* const next =
+          FetchAhead(i, nearest.size(), [&](size_t at) { return nearest[at].slot; });
+      ScanOne(q, nearest[i], next);
     }
   }
 
@@ -208,11 +225,11 @@ class Batch {
     scan->scan.offset = scan->constant + lists_.tables().coarse.Distance(ranked, scan->list_weight);
   }
 
-  void ScanOne(size_t q, const Neighbor& list) {
+  void ScanOne(size_t q, const Neighbor& list, const InvertedList* next) {
     const InvertedList& l = lists_.list(list.slot);
     QueryScan* scan = &scratch_.scans[q];
     SetOffset(list, scan);
-    ScanList(shape_, l, &scan, 1, deleted_);
+    ScanList(shape_, l, next, &scan, 1, deleted_);
     stats_->lists_scanned += 1;
     stats_->codes_scanned += l.size;
   }
@@ -281,7 +298,9 @@ class Batch {
                        MaskedProgress* progress) {
     QueryScan& scan = scratch_.scans[q];
     for (size_t i = 0; i < lists.size() && progress->met < wanted; ++i) {
-      FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
+      const InvertedList* const next =
+          FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
+      if (next != nullptr) PrefetchBlocks(shape_, *next);
       if (params_.filter != nullptr && i + 2 < lists.size()) {
         PrefetchEntryCodes(*params_.filter, lists_, lists[i + 2].slot);
       }
@@ -308,9 +327,10 @@ class Batch {
       const std::span<Neighbor> lists(nearest.data() + q * nprobe_, nprobe_);
       size_t i = 0;
       for (size_t scanned = 0; i < lists.size() && scanned < kSettleTimes * keep_; ++i) {
-        FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
+        const InvertedList* const next =
+            FetchAhead(i, lists.size(), [&](size_t at) { return lists[at].slot; });
         scanned += lists_.list(lists[i].slot).size;
-        ScanOne(q, lists[i]);
+        ScanOne(q, lists[i], next);
         lists[i].slot = kInvalidSlot;
       }
       for (; i < lists.size(); ++i) ++begins[lists[i].slot + 1];
@@ -330,15 +350,16 @@ class Batch {
     }
     uint32_t begin = 0;
     for (size_t i = 0; i < probed.size(); ++i) {
-      FetchAhead(i, probed.size(), [&](size_t at) { return probed[at]; });
+      const InvertedList* const next =
+          FetchAhead(i, probed.size(), [&](size_t at) { return probed[at]; });
       const uint32_t end = begins[probed[i]];
-      ScanForProbes(probed[i], begin, end);
+      ScanForProbes(probed[i], next, begin, end);
       begin = end;
     }
   }
 
   // Scans a list for scratch_.probes[begin, end).
-  void ScanForProbes(size_t list, size_t begin, size_t end) {
+  void ScanForProbes(size_t list, const InvertedList* next, size_t begin, size_t end) {
     const InvertedList& l = lists_.list(list);
     QueryScan* scans[kScanQueriesAtOnce];
     for (size_t at = begin; at < end; at += kScanQueriesAtOnce) {
@@ -350,7 +371,7 @@ class Batch {
         SetOffset({probe.rank, static_cast<Slot>(list)}, &scan);
         scans[i] = &scan;
       }
-      ScanList(shape_, l, scans, n, deleted_);
+      ScanList(shape_, l, at == begin ? next : nullptr, scans, n, deleted_);
     }
     stats_->lists_scanned += end - begin;
     stats_->codes_scanned += (end - begin) * l.size;

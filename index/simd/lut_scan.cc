@@ -25,7 +25,7 @@ bool NibblesByLane() { return false; }
 #endif
 
 void Scan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-          LutScanQuery* queries, size_t num_queries) {
+          LutScanQuery* const* queries, size_t num_queries) {
   if (shape.nbits == 8) {
     ScanBytes<false>(shape, blocks, num_blocks, nullptr, queries, num_queries);
   } else {
@@ -36,7 +36,7 @@ void Scan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
 void ScanMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
                 const uint32_t* lanes, LutScanQuery* query) {
   if (shape.nbits == 8) {
-    ScanBytes<true>(shape, blocks, num_blocks, lanes, query, 1);
+    ScanBytes<true>(shape, blocks, num_blocks, lanes, &query, 1);
   } else {
     ScanNibblesMasked(shape, blocks, num_blocks, lanes, query);
   }
@@ -135,7 +135,7 @@ const Slot* LutScanSlots(const LutScanShape& shape, const uint8_t* block) {
 }
 
 void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-             LutScanQuery* queries, size_t num_queries) {
+             LutScanQuery* const* queries, size_t num_queries) {
   HWY_DYNAMIC_DISPATCH(Scan)(shape, blocks, num_blocks, queries, num_queries);
 }
 

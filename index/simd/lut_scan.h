@@ -64,10 +64,15 @@ struct LutScanQuery {
   size_t count = 0;
 };
 
-// Scans `num_blocks` blocks that lie one after the other for each query. The arrays of each query
-// must have room for count + num_blocks * kLutScanBlockVectors + kLutScanSlack elements.
+// Scans `num_blocks` blocks that lie one after the other for each query; no two are the same. The
+// arrays of each must have room for count + num_blocks * kLutScanBlockVectors + kLutScanSlack
+// elements.
 void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-             LutScanQuery* queries, size_t num_queries);
+             LutScanQuery* const* queries, size_t num_queries);
+inline void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+                    LutScanQuery* query) {
+  LutScan(shape, blocks, num_blocks, &query, 1);
+}
 
 // As LutScan for one query, but of block b only the lanes with a bit in lanes[b] can survive (bit i
 // stands for lane i); of a block without a bit, nothing is read.

@@ -118,11 +118,11 @@ HWY_INLINE void AddFourTables(const Blocks& blocks, size_t at,
 // there would be too few to hide the latency of the additions.
 template <int kBlocks, int kQueries, int kChains, class Blocks>
 HWY_INLINE void ScanTile(const LutScanShape& shape, const Blocks& blocks,
-                         LutScanQuery* HWY_RESTRICT queries) {
+                         LutScanQuery* const* queries) {
   __m512i sums[kChains][kQueries][kBlocks][2];
   const uint8_t* tables[kQueries];
   for (int q = 0; q < kQueries; ++q) {
-    tables[q] = queries[q].tables;
+    tables[q] = queries[q]->tables;
     for (int b = 0; b < kBlocks; ++b) {
       for (int c = 0; c < kChains; ++c) {
         sums[c][q][b][0] = sums[c][q][b][1] = _mm512_setzero_si512();
@@ -147,7 +147,7 @@ HWY_INLINE void ScanTile(const LutScanShape& shape, const Blocks& blocks,
         }
       }
     }
-    KeepSurvivors<kBlocks>(sums[0][q], blocks, bytes, queries[q]);
+    KeepSurvivors<kBlocks>(sums[0][q], blocks, bytes, *queries[q]);
   }
 }
 
@@ -161,7 +161,7 @@ constexpr int Chains() {
 // Scans all blocks for kQueries queries, kBlocks at a time, and the rest in smaller tiles.
 template <int kQueries, int kBlocks>
 HWY_INLINE void ScanAll(const LutScanShape& shape, const uint8_t* block, size_t left,
-                        LutScanQuery* queries) {
+                        LutScanQuery* const* queries) {
   AdjacentBlocks blocks{block, shape.block_bytes()};
   for (; left >= kBlocks; left -= kBlocks, blocks.first += kBlocks * blocks.block_bytes) {
     ScanTile<kBlocks, kQueries, 1>(shape, blocks, queries);
@@ -176,7 +176,7 @@ HWY_INLINE void ScanAll(const LutScanShape& shape, const uint8_t* block, size_t 
 }
 
 void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                 LutScanQuery* queries, size_t num_queries) {
+                 LutScanQuery* const* queries, size_t num_queries) {
   for (; num_queries >= 4; num_queries -= 4, queries += 4) {
     ScanAll<4, 2>(shape, blocks, num_blocks, queries);
   }
@@ -193,7 +193,7 @@ HWY_INLINE void ScanMaskedTile(const LutScanShape& shape, const MaskedBlocks<4>&
     blocks.blocks[b] = some.blocks[b];
     blocks.lanes[b] = some.lanes[b];
   }
-  ScanTile<kBlocks, 1, Chains<kBlocks, 1>()>(shape, blocks, query);
+  ScanTile<kBlocks, 1, Chains<kBlocks, 1>()>(shape, blocks, &query);
 }
 
 void ScanNibblesMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,

@@ -98,15 +98,15 @@ HWY_INLINE void AddNibbles(const uint8_t* HWY_RESTRICT codes, const uint8_t* HWY
 // kMasked, lanes[b] says which lanes of block b count.
 template <bool kMasked, class SumBlock>
 HWY_INLINE void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                           const uint32_t* lanes, LutScanQuery* queries, size_t num_queries,
+                           const uint32_t* lanes, LutScanQuery* const* queries, size_t num_queries,
                            const SumBlock& sum_block) {
   for (size_t b = 0; b < num_blocks; ++b) {
     if (kMasked && lanes[b] == 0) continue;
     const uint8_t* block = blocks + b * shape.block_bytes();
     for (size_t q = 0; q < num_queries; ++q) {
       HWY_ALIGN int32_t sums[kLutScanBlockVectors] = {};
-      sum_block(block, queries[q].tables, sums);
-      KeepSurvivors<kMasked>(shape, block, sums, kMasked ? lanes[b] : 0, queries[q]);
+      sum_block(block, queries[q]->tables, sums);
+      KeepSurvivors<kMasked>(shape, block, sums, kMasked ? lanes[b] : 0, *queries[q]);
     }
   }
 }
@@ -114,7 +114,8 @@ HWY_INLINE void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, siz
 #if HWY_TARGET != HWY_AVX3_DL
 template <bool kMasked>
 HWY_INLINE void ScanNibblesOf(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                              const uint32_t* lanes, LutScanQuery* queries, size_t num_queries) {
+                              const uint32_t* lanes, LutScanQuery* const* queries,
+                              size_t num_queries) {
   constexpr size_t kTablesAtOnce = 256;
   const size_t tables = shape.tables();
   ScanBlocks<kMasked>(shape, blocks, num_blocks, lanes, queries, num_queries,
@@ -127,13 +128,13 @@ HWY_INLINE void ScanNibblesOf(const LutScanShape& shape, const uint8_t* blocks, 
 }
 
 void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                 LutScanQuery* queries, size_t num_queries) {
+                 LutScanQuery* const* queries, size_t num_queries) {
   ScanNibblesOf<false>(shape, blocks, num_blocks, nullptr, queries, num_queries);
 }
 
 void ScanNibblesMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
                        const uint32_t* lanes, LutScanQuery* query) {
-  ScanNibblesOf<true>(shape, blocks, num_blocks, lanes, query, 1);
+  ScanNibblesOf<true>(shape, blocks, num_blocks, lanes, &query, 1);
 }
 #endif
 
@@ -154,7 +155,7 @@ HWY_INLINE void SumBytes(size_t subquantizers, const uint8_t* block, const uint8
 
 template <bool kMasked>
 void ScanBytes(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-               const uint32_t* lanes, LutScanQuery* queries, size_t num_queries) {
+               const uint32_t* lanes, LutScanQuery* const* queries, size_t num_queries) {
   ScanBlocks<kMasked>(
       shape, blocks, num_blocks, lanes, queries, num_queries,
       [m = size_t{shape.subquantizers}](const uint8_t* block, const uint8_t* lut, int32_t* sums) {

@@ -84,11 +84,13 @@ struct Problem {
     std::vector<std::vector<float>> distances(thresholds.size(), std::vector<float>(room));
     std::vector<std::vector<Slot>> found(thresholds.size(), std::vector<Slot>(room));
     std::vector<LutScanQuery> queries(thresholds.size());
+    std::vector<LutScanQuery*> pointers;
     for (size_t q = 0; q < queries.size(); ++q) {
+      pointers.push_back(&queries[q]);
       queries[q] = {tables[q].data(),    Scale(q),        Offset(q), thresholds[q],
                     distances[q].data(), found[q].data(), 0};
     }
-    LutScan(shape, blocks.data(), num_blocks(), queries.data(), queries.size());
+    LutScan(shape, blocks.data(), num_blocks(), pointers.data(), pointers.size());
     for (size_t q = 0; q < queries.size(); ++q) {
       std::vector<std::pair<float, Slot>> expected, actual;
       for (size_t i = 0; i < n; ++i) {
