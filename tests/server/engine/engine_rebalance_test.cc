@@ -89,6 +89,17 @@ class EngineRebalanceTest : public EngineFixture,
     return last;
   }
 
+  // How many centroids differ between two exports of a codebook.
+  static size_t CentroidsMoved(const std::string& from, const std::string& to) {
+    const auto a = Codebook::Parse(from), b = Codebook::Parse(to);
+    EXPECT_TRUE(a.ok() && b.ok());
+    size_t moved = 0;
+    for (uint32_t list = 0; a.ok() && b.ok() && list < kLists; ++list) {
+      moved += (*a)->HasSameCentroid(**b, list) ? 0 : 1;
+    }
+    return moved;
+  }
+
   // Every code stands for its vector, as closely as its record says, under the exported codebook.
   void CheckCodes() {
     const CatalogRecord catalog = OnlyCollection(*store_);
@@ -200,6 +211,7 @@ TEST_P(EngineRebalanceTest, ADriftedStreamIsSpreadOverTheLists) {
 TEST_P(EngineRebalanceTest, ACodebookKeepsTheCentroidsThatMoved) {
   const auto trained = engine_->GetCodebook("c", 1);
   ASSERT_TRUE(trained.ok());
+  const std::string before = *engine_->ExportCodebook("c", 1);
   for (size_t begin = kTrained; begin < kAll; begin += kStep) {
     ASSERT_TRUE(UpsertRows("c", begin, Rows(begin, kStep)).ok());
   }
@@ -218,7 +230,10 @@ TEST_P(EngineRebalanceTest, ACodebookKeepsTheCentroidsThatMoved) {
   const auto activated = Await(engine_->ActivateCodebook("c", 1));
   ASSERT_TRUE(activated.ok()) << activated.status();
   ASSERT_EQ(activated->state, OperationState::kSucceeded) << activated->error;
-  EXPECT_EQ(*engine_->ExportCodebook("c", 0), exported);
+  // What it was when it went out of use, but for what is split from then on: lists that could not
+  // be are tried again.
+  const std::string active = *engine_->ExportCodebook("c", 0);
+  EXPECT_LT(CentroidsMoved(exported, active), CentroidsMoved(before, active));
   CheckCodes();
   // With the version go its centroids: a later codebook of its number has none of them.
   ASSERT_TRUE(engine_->DeleteCodebook("c", 2).ok());
