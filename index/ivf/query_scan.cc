@@ -110,7 +110,7 @@ void QueryScan::Cut(size_t keep_max) {
   scan.count = kept;
 }
 
-// Not inline, as FetchLines.
+// Not inline: GCC drops calls of a function of which it sees that it does nothing but prefetch.
 void PrefetchDescriptor(const ListsSnapshot& lists, size_t list) {
   __builtin_prefetch(&lists.list(list));
 }

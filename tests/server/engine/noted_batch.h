@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "server/engine/record_keys.h"
 #include "server/storage/store.h"
 
 namespace tessera {
@@ -16,6 +17,7 @@ struct NotedBatch : StoreBatch {
   explicit NotedBatch(std::unique_ptr<StoreBatch> wrapped) : batch(std::move(wrapped)) {}
   void Put(Family family, std::string_view key, std::string_view value) override {
     codes |= family == Family::kCodes;
+    centroids |= family == Family::kCodebooks && IsCentroidKey(key);
     deletes |= IsDeletion(family, key);
     batch->Put(family, key, value);
   }
@@ -34,9 +36,10 @@ struct NotedBatch : StoreBatch {
   }
 
   const std::unique_ptr<StoreBatch> batch;
-  bool codes = false;    // has some
-  bool deletes = false;  // is a large deletion
-  bool sweeps = false;   // removes records that one has left
+  bool codes = false;      // has some
+  bool centroids = false;  // has some that lists have moved to
+  bool deletes = false;    // is a large deletion
+  bool sweeps = false;     // removes records that one has left
 };
 
 }  // namespace tessera
