@@ -25,8 +25,9 @@ struct Dataset {
   Matrix Floats(size_t begin, size_t n) const;
 };
 
-// Reads a folder that holds either base.bvecs and query.bvecs (squared L2) or vectors.npy (float16)
-// and queries.npy (float32; inner product), with groundtruth.ivecs. At most `queries_max` queries.
+// Reads a folder that holds `base` (squared L2) or `vectors` (inner product), `query` or `queries`,
+// and `groundtruth`, each with an ending that client/cli/files reads. At most `queries_max`
+// queries.
 absl::StatusOr<Dataset> LoadDataset(const std::string& folder, size_t queries_max);
 
 }  // namespace tessera::bench
