@@ -47,12 +47,19 @@ namespace {
 
 HWY_EXPORT(ScoreRows);
 
-// Whether every component is an integer from low to low + 255.
-bool FitsBytes(std::span<const float> query, float low) {
-  for (float value : query) {
-    if (!(value >= low && value <= low + 255 && value == std::nearbyint(value))) return false;
+// Writes the query as bytes, if every component is an integer from `low` to low + 255. Without a
+// branch on a component, so that compilers make vectors of it.
+bool ToBytes(std::span<const float> query, float low, uint8_t* bytes) {
+  const float high = low + 255;
+  unsigned fits = 1;
+  for (size_t i = 0; i < query.size(); ++i) {
+    const float value = query[i];
+    const float clamped = value >= low ? (value <= high ? value : high) : low;  // NaN, too
+    const auto integer = static_cast<int32_t>(clamped);
+    fits &= static_cast<unsigned>(static_cast<float>(integer) == value);
+    bytes[i] = static_cast<uint8_t>(integer);
   }
-  return true;
+  return fits != 0;
 }
 
 }  // namespace
@@ -70,16 +77,20 @@ void ExactScorer::Reset(Metric metric, ElementType type, std::span<const float> 
   if (metric == Metric::kCosine) {
     for (float value : query) query_norm2_ += static_cast<double>(value) * value;
   }
-  integer_query_.clear();
-  integer_query_sum_ = 0;
-  const bool bytes = type == ElementType::kUint8 || type == ElementType::kInt8;
-  if (!bytes || !FitsBytes(query, type == ElementType::kInt8 ? -128 : 0)) return;
+  is_integer_ = false;
+  if (type != ElementType::kUint8 && type != ElementType::kInt8) return;
+  const int32_t low = type == ElementType::kInt8 ? -128 : 0;
   integer_query_.resize(query.size());
-  for (size_t i = 0; i < query.size(); ++i) {
-    const auto value = static_cast<int32_t>(query[i]);
-    integer_query_[i] = static_cast<uint8_t>(value);
-    integer_query_sum_ += value;
+  is_integer_ = ToBytes(query, static_cast<float>(low), integer_query_.data());
+  if (!is_integer_) return;
+  int32_t sum = 0, squares = 0;
+  for (const uint8_t byte : integer_query_) {
+    const int32_t value = low < 0 ? static_cast<int8_t>(byte) : byte;
+    sum += value;
+    squares += value * value;
   }
+  integer_query_sum_ = sum;
+  integer_query_square_ = squares - (128 + 2 * low) * sum;
 }
 
 void ExactScorer::Score(const std::byte* const* rows, size_t n, float* distances) const {
@@ -96,8 +107,9 @@ void ExactScorer::ScoreRows(const Rows& rows, float* distances) const {
       .type = type_,
       .dim = query_.size(),
       .query = query_.data(),
-      .integer_query = integer_query_.empty() ? nullptr : integer_query_.data(),
+      .integer_query = is_integer_ ? integer_query_.data() : nullptr,
       .integer_query_sum = integer_query_sum_,
+      .integer_query_square = integer_query_square_,
       .query_norm2 = query_norm2_,
   };
   HWY_DYNAMIC_DISPATCH(ScoreRows)(query, rows, distances);

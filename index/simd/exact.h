@@ -40,9 +40,12 @@ class ExactScorer {
   Metric metric_;
   ElementType type_;
   double query_norm2_ = 0;         // |q|^2, for COSINE
-  int32_t integer_query_sum_ = 0;  // sum of the components of integer_query_
+  int32_t integer_query_sum_ = 0;  // as ExactQuery has them
+  int32_t integer_query_square_ = 0;
   std::vector<float> query_;
-  std::vector<uint8_t> integer_query_;  // the query in the stored type if it is integral and fits
+  // The query in the stored type, if it is integral and fits.
+  bool is_integer_ = false;
+  std::vector<uint8_t> integer_query_;
 };
 
 }  // namespace tessera

@@ -48,14 +48,28 @@ struct PairSum {
     low = hn::ReorderWidenMulAccumulate(D32(), a, b, low, high);
 #endif
   }
-  HWY_INLINE void Merge(const PairSum& other) {
-    low = hn::Add(low, other.low);
-    high = hn::Add(high, other.high);
-  }
-  HWY_INLINE int32_t Total() const {
-    return hn::GetLane(hn::SumOfLanes(D32(), hn::Add(low, high)));
-  }
+  HWY_INLINE V32 Lanes() const { return hn::Add(low, high); }
 };
+
+HWY_INLINE int32_t Total(V32 lanes) { return hn::GetLane(hn::SumOfLanes(D32(), lanes)); }
+
+// The total of each of four.
+HWY_INLINE void Totals(const V32 (&lanes)[4], int32_t* totals) {
+#if HWY_TARGET <= HWY_AVX3
+  __m256i half[4];
+  for (int i = 0; i < 4; ++i) {
+    half[i] = _mm256_add_epi32(_mm512_castsi512_si256(lanes[i].raw),
+                               _mm512_extracti64x4_epi64(lanes[i].raw, 1));
+  }
+  const __m256i quarters =
+      _mm256_hadd_epi32(_mm256_hadd_epi32(half[0], half[1]), _mm256_hadd_epi32(half[2], half[3]));
+  const __m128i sums =
+      _mm_add_epi32(_mm256_castsi256_si128(quarters), _mm256_extracti128_si256(quarters, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(totals), sums);
+#else
+  for (int i = 0; i < 4; ++i) totals[i] = Total(lanes[i]);
+#endif
+}
 
 // The even and the odd bytes of v, widened to 16 bits.
 template <bool kSigned>
@@ -74,34 +88,32 @@ HWY_INLINE V16 OddBytes(V8 v) {
 // Maps int8 to uint8 in order: x + 128. The same bits read as the other way round: uint8 - 128.
 HWY_INLINE V8 FlipSign(V8 v) { return hn::Xor(v, hn::Set(D8(), 0x80)); }
 
+#if HWY_TARGET == HWY_AVX3_DL
+
+// vpdpbusd multiplies unsigned by signed bytes. With a byte b and its sign flipped b' = b - 128,
+// the sum of (q - x)^2 is that of x x' - q x' - x q' + q q', of which the last is known beforehand.
+// Partial sums may wrap around; the total fits.
 template <bool kSigned>
 struct IntegerL2 {
-  PairSum even, odd;
-  HWY_INLINE IntegerL2() {}
+  __m512i squares, products;
+  HWY_INLINE IntegerL2() : squares(_mm512_setzero_si512()), products(_mm512_setzero_si512()) {}
   HWY_INLINE void Add(V8 q, V8 x) {
-    if constexpr (kSigned) {
-      q = FlipSign(q);
-      x = FlipSign(x);
-    }
-    const V8 difference = hn::Or(hn::SaturatedSub(q, x), hn::SaturatedSub(x, q));
-    const V16 low = EvenBytes<false>(difference);
-    const V16 high = OddBytes<false>(difference);
-    even.Add(low, low);
-    odd.Add(high, high);
+    const V8 q_flipped = FlipSign(q), x_flipped = FlipSign(x);
+    const __m512i q_unsigned = kSigned ? q_flipped.raw : q.raw;
+    const __m512i x_unsigned = kSigned ? x_flipped.raw : x.raw;
+    const __m512i q_signed = kSigned ? q.raw : q_flipped.raw;
+    const __m512i x_signed = kSigned ? x.raw : x_flipped.raw;
+    DotU8S8(squares, x_unsigned, x_signed);
+    DotU8S8(products, q_unsigned, x_signed);
+    DotU8S8(products, x_unsigned, q_signed);
   }
-  HWY_INLINE void Merge(const IntegerL2& other) {
-    even.Merge(other.even);
-    odd.Merge(other.odd);
-  }
-  HWY_INLINE float Distance(const ExactQuery&) {
-    even.Merge(odd);
-    return static_cast<float>(even.Total());
+  HWY_INLINE V32 Lanes() const { return V32{_mm512_sub_epi32(squares, products)}; }
+  HWY_INLINE static float Distance(int32_t total, const ExactQuery& query) {
+    return static_cast<float>(total + query.integer_query_square);
   }
 };
 
-#if HWY_TARGET == HWY_AVX3_DL
-
-// vpdpbusd multiplies unsigned by signed bytes. Flipping the sign bit of the row gives it the kind
+// Flipping the sign bit of the row gives it the kind
 // that the query is not, at the price of 128 times the sum of the query, known beforehand.
 template <bool kSigned>
 struct IntegerDot {
@@ -114,9 +126,8 @@ struct IntegerDot {
       DotU8S8(sum, q.raw, FlipSign(x).raw);
     }
   }
-  HWY_INLINE void Merge(const IntegerDot& other) { sum = _mm512_add_epi32(sum, other.sum); }
-  HWY_INLINE int32_t Dot(const ExactQuery& query) const {
-    const int32_t total = hn::GetLane(hn::SumOfLanes(D32(), V32{sum}));
+  HWY_INLINE V32 Lanes() const { return V32{sum}; }
+  HWY_INLINE static int32_t Dot(int32_t total, const ExactQuery& query) {
     return kSigned ? total - 128 * query.integer_query_sum : total + 128 * query.integer_query_sum;
   }
 };
@@ -137,19 +148,34 @@ struct IntegerNorm2 {
       DotU8S8(components, x.raw, ones);
     }
   }
-  HWY_INLINE void Merge(const IntegerNorm2& other) {
-    products = _mm512_add_epi32(products, other.products);
-    components = _mm512_add_epi32(components, other.components);
-  }
-  HWY_INLINE int32_t Total() const {
+  HWY_INLINE V32 Lanes() const {
     const __m512i scaled = _mm512_slli_epi32(components, 7);
-    const __m512i lanes =
-        kSigned ? _mm512_sub_epi32(products, scaled) : _mm512_add_epi32(products, scaled);
-    return hn::GetLane(hn::SumOfLanes(D32(), V32{lanes}));
+    return V32{kSigned ? _mm512_sub_epi32(products, scaled) : _mm512_add_epi32(products, scaled)};
   }
 };
 
 #else
+
+template <bool kSigned>
+struct IntegerL2 {
+  PairSum even, odd;
+  HWY_INLINE IntegerL2() {}
+  HWY_INLINE void Add(V8 q, V8 x) {
+    if constexpr (kSigned) {
+      q = FlipSign(q);
+      x = FlipSign(x);
+    }
+    const V8 difference = hn::Or(hn::SaturatedSub(q, x), hn::SaturatedSub(x, q));
+    const V16 low = EvenBytes<false>(difference);
+    const V16 high = OddBytes<false>(difference);
+    even.Add(low, low);
+    odd.Add(high, high);
+  }
+  HWY_INLINE V32 Lanes() const { return hn::Add(even.Lanes(), odd.Lanes()); }
+  HWY_INLINE static float Distance(int32_t total, const ExactQuery&) {
+    return static_cast<float>(total);
+  }
+};
 
 template <bool kSigned>
 struct IntegerDot {
@@ -159,15 +185,8 @@ struct IntegerDot {
     even.Add(EvenBytes<kSigned>(q), EvenBytes<kSigned>(x));
     odd.Add(OddBytes<kSigned>(q), OddBytes<kSigned>(x));
   }
-  HWY_INLINE void Merge(const IntegerDot& other) {
-    even.Merge(other.even);
-    odd.Merge(other.odd);
-  }
-  HWY_INLINE int32_t Dot(const ExactQuery&) const {
-    PairSum total = even;
-    total.Merge(odd);
-    return total.Total();
-  }
+  HWY_INLINE V32 Lanes() const { return hn::Add(even.Lanes(), odd.Lanes()); }
+  HWY_INLINE static int32_t Dot(int32_t total, const ExactQuery&) { return total; }
 };
 
 template <bool kSigned>
@@ -175,8 +194,7 @@ struct IntegerNorm2 {
   IntegerDot<kSigned> square;
   HWY_INLINE IntegerNorm2() {}
   HWY_INLINE void Add(V8 x) { square.Add(x, x); }
-  HWY_INLINE void Merge(const IntegerNorm2& other) { square.Merge(other.square); }
-  HWY_INLINE int32_t Total() const { return square.Dot(ExactQuery{}); }
+  HWY_INLINE V32 Lanes() const { return square.Lanes(); }
 };
 
 #endif  // HWY_TARGET == HWY_AVX3_DL
@@ -184,8 +202,8 @@ struct IntegerNorm2 {
 template <bool kSigned>
 struct IntegerInnerProduct : IntegerDot<kSigned> {
   HWY_INLINE IntegerInnerProduct() {}
-  HWY_INLINE float Distance(const ExactQuery& query) const {
-    return 0.0f - static_cast<float>(this->Dot(query));
+  HWY_INLINE static float Distance(int32_t total, const ExactQuery& query) {
+    return 0.0f - static_cast<float>(IntegerDot<kSigned>::Dot(total, query));
   }
 };
 
@@ -198,47 +216,83 @@ struct IntegerCosine {
     dot.Add(q, x);
     norm2.Add(x);
   }
-  HWY_INLINE void Merge(const IntegerCosine& other) {
-    dot.Merge(other.dot);
-    norm2.Merge(other.norm2);
-  }
-  HWY_INLINE float Distance(const ExactQuery& query) const {
-    const double product = query.query_norm2 * norm2.Total();
+  HWY_INLINE static float Distance(int32_t dot_total, int32_t norm2_total,
+                                   const ExactQuery& query) {
+    const double product = query.query_norm2 * norm2_total;
     if (product == 0) return 0;
-    return static_cast<float>(0.0 - dot.Dot(query) / std::sqrt(product));
+    return static_cast<float>(0.0 -
+                              IntegerDot<kSigned>::Dot(dot_total, query) / std::sqrt(product));
   }
 };
 
-template <class Sums>
-HWY_INLINE Sums SumIntegerRow(const uint8_t* HWY_RESTRICT query,
-                              const uint8_t* HWY_RESTRICT query_tail, const RowTail<D8>& tail,
-                              const uint8_t* HWY_RESTRICT row) {
-  const D8 d;
-  const size_t lanes = hn::Lanes(d);
-  Sums a, b;
-  const auto add = [&](Sums& sums, size_t i)
-                       HWY_ATTR { sums.Add(hn::LoadU(d, query + i), hn::LoadU(d, row + i)); };
-  const size_t whole = tail.whole();
-  size_t i = 0;
-  for (; i + 2 * lanes <= whole; i += 2 * lanes) {
-    add(a, i);
-    add(b, i + lanes);
+// The query of a call, to sum rows against.
+class IntegerRowSums {
+ public:
+  explicit IntegerRowSums(const ExactQuery& query)
+      : query_(query.integer_query), tail_(D8(), query.dim) {
+    tail_.PlaceQuery(query_, query_tail_);
   }
-  if (i < whole) add(a, i);
-  if (!tail.empty()) b.Add(hn::Load(d, query_tail), tail.Load(d, row));
-  a.Merge(b);
-  return a;
-}
+
+  // Several rows share what is done to the query, and none waits for its own last sum.
+  template <class Sums, size_t kRows>
+  HWY_INLINE void Add(const std::byte* const (&rows)[kRows], Sums (&sums)[kRows]) const {
+    const D8 d;
+    const size_t whole = tail_.whole();
+    for (size_t i = 0; i < whole; i += hn::Lanes(d)) {
+      const V8 q = hn::LoadU(d, query_ + i);
+      for (size_t j = 0; j < kRows; ++j) sums[j].Add(q, hn::LoadU(d, Bytes(rows[j]) + i));
+    }
+    if (tail_.empty()) return;
+    const V8 q = hn::Load(d, query_tail_);
+    for (size_t j = 0; j < kRows; ++j) sums[j].Add(q, tail_.Load(d, Bytes(rows[j])));
+  }
+
+ private:
+  static HWY_INLINE const uint8_t* Bytes(const std::byte* row) {
+    return reinterpret_cast<const uint8_t*>(row);
+  }
+
+  const uint8_t* HWY_RESTRICT query_;
+  RowTail<D8> tail_;
+  HWY_ALIGN uint8_t query_tail_[hn::MaxLanes(D8())];
+};
 
 template <class Sums>
 void ScoreIntegerRows(const ExactQuery& query, const Rows& rows, float* distances) {
-  const RowTail<D8> tail(D8(), query.dim);
-  HWY_ALIGN uint8_t query_tail[hn::MaxLanes(D8())];
-  tail.PlaceQuery(query.integer_query, query_tail);
-  ForEachRow(rows, [&](size_t i, const std::byte* row) HWY_ATTR {
-    Sums sums = SumIntegerRow<Sums>(query.integer_query, query_tail, tail,
-                                    reinterpret_cast<const uint8_t*>(row));
-    distances[i] = sums.Distance(query);
+  const IntegerRowSums row_sums(query);
+  const auto four = [&](size_t i, const std::byte* const(&some)[4]) HWY_ATTR {
+    Sums sums[4];
+    row_sums.Add(some, sums);
+    int32_t totals[4];
+    Totals({sums[0].Lanes(), sums[1].Lanes(), sums[2].Lanes(), sums[3].Lanes()}, totals);
+    for (int j = 0; j < 4; ++j) distances[i + j] = Sums::Distance(totals[j], query);
+  };
+  ForEachRows<4>(rows, four, [&](size_t i, const std::byte* row) HWY_ATTR {
+    Sums sums[1];
+    row_sums.Add({row}, sums);
+    distances[i] = Sums::Distance(Total(sums[0].Lanes()), query);
+  });
+}
+
+template <bool kSigned>
+void ScoreIntegerCosine(const ExactQuery& query, const Rows& rows, float* distances) {
+  using Sums = IntegerCosine<kSigned>;
+  const IntegerRowSums row_sums(query);
+  const auto four = [&](size_t i, const std::byte* const(&some)[4]) HWY_ATTR {
+    Sums sums[4];
+    row_sums.Add(some, sums);
+    int32_t dots[4], norms2[4];
+    Totals({sums[0].dot.Lanes(), sums[1].dot.Lanes(), sums[2].dot.Lanes(), sums[3].dot.Lanes()},
+           dots);
+    Totals({sums[0].norm2.Lanes(), sums[1].norm2.Lanes(), sums[2].norm2.Lanes(),
+            sums[3].norm2.Lanes()},
+           norms2);
+    for (int j = 0; j < 4; ++j) distances[i + j] = Sums::Distance(dots[j], norms2[j], query);
+  };
+  ForEachRows<4>(rows, four, [&](size_t i, const std::byte* row) HWY_ATTR {
+    Sums sums[1];
+    row_sums.Add({row}, sums);
+    distances[i] = Sums::Distance(Total(sums[0].dot.Lanes()), Total(sums[0].norm2.Lanes()), query);
   });
 }
 
@@ -250,7 +304,7 @@ void ScoreInteger(const ExactQuery& query, const Rows& rows, float* distances) {
     case Metric::kInnerProduct:
       return ScoreIntegerRows<IntegerInnerProduct<kSigned>>(query, rows, distances);
     case Metric::kCosine:
-      return ScoreIntegerRows<IntegerCosine<kSigned>>(query, rows, distances);
+      return ScoreIntegerCosine<kSigned>(query, rows, distances);
   }
 }
 

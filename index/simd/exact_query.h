@@ -16,6 +16,7 @@ struct ExactQuery {
   const float* query;
   const uint8_t* integer_query;  // in the stored type, or nullptr: compare in float
   int32_t integer_query_sum;
+  int32_t integer_query_square;  // of each component times itself with its sign bit flipped
   double query_norm2;
 };
 

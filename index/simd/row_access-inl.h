@@ -9,6 +9,7 @@
 #endif
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "hwy/highway.h"
@@ -24,7 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Which rows ahead to fetch, and how much of each.
 struct PrefetchPlan {
   // Gathered rows: more lines than a core can have under way, so that it never idles.
-  static constexpr size_t kGatheredBytesAhead = 128 * kCacheLineBytes;
+  static constexpr size_t kGatheredBytesAhead = 64 * kCacheLineBytes;
   // Contiguous rows: the hardware foresees them, but with 64-byte loads not far enough. Short rows
   // gain less than the instructions cost.
   static constexpr size_t kContiguousBytesAhead = 32 * kCacheLineBytes;
@@ -42,27 +43,42 @@ struct PrefetchPlan {
 
   // Always inlined: GCC drops calls of a function that does nothing but prefetch.
   HWY_INLINE void Fetch(const std::byte* row) const {
-    // Rows need no alignment, so the last byte's line may be one more.
-    for (size_t at = 0; at < bytes; at += kCacheLineBytes) PrefetchFar(row + at);
-    PrefetchFar(row + bytes - 1);
+    // Rows need no alignment, so they may begin and end within a line.
+    const std::byte* const end = row + bytes;
+    const size_t before = reinterpret_cast<uintptr_t>(row) % kCacheLineBytes;
+    for (const std::byte* line = row - before; line < end; line += kCacheLineBytes) {
+      PrefetchFar(line);
+    }
   }
 
   size_t bytes;         // of each row
   size_t distance = 0;  // rows ahead; 0: fetch nothing
 };
 
-// Calls body(i, row) for every row in turn, with the rows ahead on their way.
-template <class Body>
-HWY_INLINE void ForEachRow(const Rows& rows, const Body& body) {
+// Calls body(i, rows) for kTogether rows from row i on, or one(i, row) for each of the rest, with
+// the rows ahead on their way.
+template <size_t kTogether, class Body, class One>
+HWY_INLINE void ForEachRows(const Rows& rows, const Body& body, const One& one) {
   const PrefetchPlan plan(rows);
   const size_t count = rows.count();
   const size_t first = HWY_MIN(plan.distance, count);
   for (size_t i = 0; i < first; ++i) plan.Fetch(rows[i]);
   const size_t fetch_end = plan.distance > 0 ? count - first : 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (i < fetch_end) plan.Fetch(rows[i + first]);
-    body(i, rows[i]);
+  size_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) {
+    for (size_t j = i; j < HWY_MIN(i + kTogether, fetch_end); ++j) plan.Fetch(rows[j + first]);
+    const std::byte* some[kTogether];
+    for (size_t j = 0; j < kTogether; ++j) some[j] = rows[i + j];
+    body(i, some);
   }
+  for (; i < count; ++i) one(i, rows[i]);
+}
+
+// Calls body(i, row) for every row in turn, with the rows ahead on their way.
+template <class Body>
+HWY_INLINE void ForEachRow(const Rows& rows, const Body& body) {
+  const auto of_one = [&](size_t i, const std::byte* const(&row)[1]) HWY_ATTR { body(i, row[0]); };
+  ForEachRows<1>(rows, of_one, body);
 }
 
 // Splits rows of `dim` elements (the lanes of D) into whole vectors and a tail. Where
