@@ -23,6 +23,12 @@ constexpr size_t kBlock = kLutScanBlockVectors;
 constexpr size_t kSubquantizersMin = 32;
 constexpr size_t kIterations = 10;
 
+// The first blocks are a sample for a threshold that about as many pass as are wanted, and so many
+// deviations of that number more; where all are so many times the sample. A query for which too few
+// pass is scanned anew.
+constexpr size_t kSampleTimes = 8;
+constexpr double kSampleDeviations = 3;
+
 constexpr size_t kGroupSize = 128;
 // How many groups it takes to find a share of the centroids wanted is measured when the groups are
 // made, by sample queries, for kWantedLeast centroids and each of its doubles. Vectors without
@@ -232,8 +238,8 @@ LutScanQuery CentroidCodes::ScanHeads(const LutScanQuery& query, Scratch& scratc
   heads.slots = scratch.heads.data();
   heads.threshold = std::numeric_limits<float>::infinity();
   heads.count = 0;
-  LutScan(lut_.shape(), head_blocks_.data(), head_blocks_.size() / lut_.shape().block_bytes(),
-          &heads);
+  const size_t blocks = head_blocks_.size() / lut_.shape().block_bytes();
+  LutScan(lut_.shape(), {head_blocks_.data(), blocks}, &heads);
   return heads;
 }
 
@@ -262,8 +268,7 @@ void CentroidCodes::Prepare(const float* queries, size_t n, size_t wanted, Scrat
     LutScanQuery& scan = scans[q].scan;
     scans[q].keep = wanted;
     scan.tables = tables;
-    scan.threshold = std::numeric_limits<float>::infinity();
-    scan.count = 0;
+    scans[q].Begin();
     lut_.Build(padded, factor, tables, &scan.scale, &scan.offset, scratch.entries.data());
   }
 }
@@ -275,8 +280,8 @@ size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, siz
   size_t found = 0;
   for (size_t b = begin; b < end; b += kScanBlocksAtOnce) {
     for (size_t q = 0; q < n; ++q) found -= scans[q].scan.count;
-    LutScan(shape, blocks_.data() + b * shape.block_bytes(), std::min(kScanBlocksAtOnce, end - b),
-            queries, n);
+    const uint8_t* const first = blocks_.data() + b * shape.block_bytes();
+    LutScan(shape, {first, std::min(kScanBlocksAtOnce, end - b)}, queries, n);
     for (size_t q = 0; q < n; ++q) {
       found += scans[q].scan.count;
       scans[q].CutIfFull();
@@ -285,14 +290,37 @@ size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, siz
   return found;
 }
 
+void CentroidCodes::ScanAll(QueryScan* scans, size_t n) const {
+  const size_t blocks = blocks_.size() / lut_.shape().block_bytes();
+  if (blocks < kSampleTimes * kScanBlocksAtOnce) {
+    ScanBlocks(0, blocks, scans, n);
+    return;
+  }
+  ScanBlocks(0, kScanBlocksAtOnce, scans, n);
+  for (size_t q = 0; q < n; ++q) {
+    const double wanted =
+        static_cast<double>(scans[q].keep * kScanBlocksAtOnce) / static_cast<double>(blocks);
+    const auto rank = static_cast<size_t>(wanted + kSampleDeviations * std::sqrt(wanted) + 1);
+    scans[q].Cut(rank, rank + rank / 4);
+  }
+  ScanBlocks(kScanBlocksAtOnce, blocks, scans, n);
+  for (size_t q = 0; q < n; ++q) {
+    if (scans[q].scan.count >= scans[q].keep) continue;
+    scans[q].Begin();
+    ScanBlocks(0, blocks, &scans[q], 1);
+  }
+}
+
 std::span<const Slot> CentroidCodes::NextGroups(const LutScanQuery& query, size_t wanted,
                                                 float* nearer, Scratch& scratch) const {
   LutScanQuery heads = ScanHeads(query, scratch);
   float farthest = std::numeric_limits<float>::infinity();
   const size_t wanted_max = wanted + wanted / 8;
   if (wanted_max < heads.count) {
+    BoundHint hint;
     heads.count =
-        KeepSmallest(heads.distances, heads.slots, heads.count, wanted, wanted_max, &farthest);
+        KeepSmallest(heads.distances, heads.slots, heads.count, wanted, wanted_max, &hint);
+    farthest = hint.high;
   }
   size_t next = 0;
   for (size_t i = 0; i < heads.count; ++i) {
@@ -334,7 +362,7 @@ void CentroidCodes::Scan(const float* queries, size_t n, size_t wanted, Scratch&
   Prepare(queries, n, wanted, scratch, scans);
   const size_t groups = GroupsFor(wanted);
   if (groups == 0) {
-    ScanBlocks(0, blocks_.size() / lut_.shape().block_bytes(), scans, n);
+    ScanAll(scans, n);
   } else {
     for (size_t q = 0; q < n; ++q) ScanGroups(groups, scratch, &scans[q]);
   }

@@ -59,6 +59,8 @@ class CentroidCodes {
                QueryScan* scans) const;
   // Scans the blocks [begin, end) for each query; returns how many candidates that gave.
   size_t ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const;
+  // Scans all blocks for each query.
+  void ScanAll(QueryScan* scans, size_t n) const;
   void MeasureGroups(MatrixView queries, const RowGroups& groups);
   // How many groups hold nearly all of so many nearest centroids; 0: too many to choose them.
   size_t GroupsFor(size_t wanted) const;

@@ -254,7 +254,8 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
   }
   AddTerms(Weight(query), {s.slots, s.count}, s.distances);
   if (s.count > nprobe) {
-    s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &s.threshold);
+    BoundHint hint;
+    s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &hint);
   }
   // Ties at the end go to the lower lists.
   scratch.sorted.resize(s.count);

@@ -16,7 +16,7 @@ constexpr size_t kPrefetchBytes = 64 << 10;
 // as they are scanned: fetched in one go, they would keep the scan waiting, and memory would then
 // wait for the scan.
 constexpr size_t kBlocksPerFetch = 4;
-static_assert(kBlocksPerFetch <= kScanBlocksAtOnce);
+static_assert(kBlocksPerFetch < kScanBlocksAtOnce);  // and the tail
 
 size_t BytesToFetch(const LutScanShape& shape, const InvertedList& list) {
   return std::min(list.num_blocks * shape.block_bytes(), kPrefetchBytes);
@@ -49,21 +49,17 @@ class PartwiseFetch {
   size_t part_bytes_ = 0;
 };
 
-void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                QueryScan* const* queries, size_t n, const SlotSet& deleted, PartwiseFetch* fetch) {
+void ScanBlocks(const LutScanShape& shape, const LutScanBlocks& blocks, QueryScan* const* queries,
+                size_t n, const SlotSet& deleted) {
   LutScanQuery* scans[kScanQueriesAtOnce];
   size_t begins[kScanQueriesAtOnce];
-  for (size_t b = 0; b < num_blocks; b += kBlocksPerFetch) {
-    fetch->FetchPart();
-    const size_t count = std::min(kBlocksPerFetch, num_blocks - b);
-    for (size_t i = 0; i < n; ++i) {
-      scans[i] = &queries[i]->scan;
-      begins[i] = scans[i]->count;
-    }
-    LutScan(shape, blocks + b * shape.block_bytes(), count, scans, n);
-    for (size_t i = 0; i < n; ++i) {
-      if (scans[i]->count > begins[i]) queries[i]->Settle(begins[i], deleted);
-    }
+  for (size_t i = 0; i < n; ++i) {
+    scans[i] = &queries[i]->scan;
+    begins[i] = scans[i]->count;
+  }
+  LutScan(shape, blocks, scans, n);
+  for (size_t i = 0; i < n; ++i) {
+    if (scans[i]->count > begins[i]) queries[i]->Settle(begins[i], deleted);
   }
 }
 
@@ -71,6 +67,12 @@ void ScanBlocks(const LutScanShape& shape, const uint8_t* blocks, size_t num_blo
 
 size_t QueryScan::Capacity(size_t keep) {
   return CutAt(keep) + kScanBlocksAtOnce * kLutScanBlockVectors + kLutScanSlack;
+}
+
+void QueryScan::Begin() {
+  hint = {};
+  scan.threshold = hint.high;
+  scan.count = 0;
 }
 
 void QueryScan::Settle(size_t begin, const SlotSet& deleted) {
@@ -86,18 +88,15 @@ void QueryScan::Settle(size_t begin, const SlotSet& deleted) {
   CutIfFull();
 }
 
-void QueryScan::Finish() {
-  if (scan.count > keep) Cut(keep);
-}
-
-void QueryScan::Cut(size_t keep_max) {
-  scan.count =
-      KeepSmallest(scan.distances, scan.slots, scan.count, keep, keep_max, &scan.threshold);
-  if (scan.count <= keep_max) return;
+void QueryScan::Cut(size_t least, size_t most) {
+  if (scan.count <= most) return;
+  scan.count = KeepSmallest(scan.distances, scan.slots, scan.count, least, most, &hint);
+  scan.threshold = hint.high;
+  if (scan.count <= most) return;
   // Many are equally far: enough of them will do.
   size_t nearer = 0;
   for (size_t i = 0; i < scan.count; ++i) nearer += scan.distances[i] < scan.threshold ? 1 : 0;
-  size_t equal_wanted = keep - nearer;
+  size_t equal_wanted = least - nearer;
   size_t kept = 0;
   for (size_t i = 0; i < scan.count; ++i) {
     if (scan.distances[i] >= scan.threshold && equal_wanted-- == 0) {
@@ -128,14 +127,19 @@ void PrefetchBlocks(const LutScanShape& shape, const InvertedList& list) {
 
 void ScanList(const LutScanShape& shape, const InvertedList& list, const InvertedList* next,
               QueryScan* const* queries, size_t n, const SlotSet& deleted) {
-  const size_t parts = (list.num_blocks + kBlocksPerFetch - 1) / kBlocksPerFetch;
-  PartwiseFetch fetch(shape, next, std::max<size_t>(parts, 1));
-  if (parts == 0) fetch.FetchPart();
+  const size_t block_bytes = shape.block_bytes();
+  const size_t parts =
+      std::max<size_t>((list.num_blocks + kBlocksPerFetch - 1) / kBlocksPerFetch, 1);
+  PartwiseFetch fetch(shape, next, parts);
   for (size_t q = 0; q < n; q += kScanQueriesAtOnce) {
     const size_t count = std::min(kScanQueriesAtOnce, n - q);
-    ScanBlocks(shape, list.blocks, list.num_blocks, queries + q, count, deleted, &fetch);
-    if (list.tail != nullptr) {
-      ScanBlocks(shape, list.tail, 1, queries + q, count, deleted, &fetch);
+    for (size_t part = 0; part < parts; ++part) {
+      fetch.FetchPart();
+      const size_t begin = part * kBlocksPerFetch;
+      const LutScanBlocks blocks = {list.blocks + begin * block_bytes,
+                                    std::min(kBlocksPerFetch, list.num_blocks - begin),
+                                    part + 1 == parts ? list.tail : nullptr};
+      ScanBlocks(shape, blocks, queries + q, count, deleted);
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "index/base/slot_set.h"
+#include "index/simd/bound_guess.h"
 #include "index/simd/lut_scan.h"
 
 namespace tessera {
@@ -30,18 +31,20 @@ struct QueryScan {
   float constant = 0;     // what the query adds to every distance
   float list_weight = 0;  // CoarseQuantizer::Weight of the query
   size_t keep = 0;        // candidates wanted
+  BoundHint hint;         // of the scan's threshold
 
+  // Makes it a scan of no candidate so far.
+  void Begin();
   // Drops deleted candidates from index `begin` on, then thins out if there are many.
   void Settle(size_t begin, const SlotSet& deleted);
   // Thins out if there are many candidates.
   void CutIfFull() {
-    if (scan.count >= CutAt(keep)) Cut(keep + keep / 8);
+    if (scan.count >= CutAt(keep)) Cut(keep, keep + keep / 8);
   }
   // Leaves at most `keep` candidates.
-  void Finish();
-
- private:
-  void Cut(size_t keep_max);
+  void Finish() { Cut(keep, keep); }
+  // Leaves from `least` to `most` candidates, the nearest, if there are more.
+  void Cut(size_t least, size_t most);
 };
 
 // Fetching lists ahead of the scan of them, in three steps of which each needs what the one before

@@ -63,7 +63,7 @@ class ListScan {
  private:
   void ScanBlocks(const uint8_t* blocks, size_t count, const CodeBounds::List& list, float farthest,
                   LutScanQuery query) {
-    LutScan(shape_, blocks, count, &query);
+    LutScan(shape_, {blocks, count}, &query);
     for (size_t i = 0; i < query.count; ++i) {
       if (deleted_.Contains(slots_[i])) continue;
       const DistanceBounds bounds =

@@ -125,8 +125,8 @@ absl::Status Reranker::RerankSome(Metric metric, MatrixView queries, const Vecto
 void Reranker::Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result) {
   LutScanQuery& s = scan.scan;
   if (s.count > k) {
-    float threshold;
-    s.count = KeepSmallest(s.distances, s.slots, s.count, k, k, &threshold);
+    BoundHint hint;
+    s.count = KeepSmallest(s.distances, s.slots, s.count, k, k, &hint);
   }
   result->resize(s.count);
   for (size_t i = 0; i < s.count; ++i) (*result)[i] = {s.distances[i], s.slots[i]};

@@ -150,8 +150,7 @@ class Batch {
       s.scan.tables = scratch_.tables.data() + q * TableStride();
       s.scan.distances = scratch_.distances.data() + q * room;
       s.scan.slots = scratch_.slots.data() + q * room;
-      s.scan.threshold = std::numeric_limits<float>::infinity();
-      s.scan.count = 0;
+      s.Begin();
     }
   }
 

@@ -24,12 +24,15 @@ bool NibblesByLane() { return true; }
 bool NibblesByLane() { return false; }
 #endif
 
-void Scan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-          LutScanQuery* const* queries, size_t num_queries) {
+void Scan(const LutScanShape& shape, const LutScanBlocks& blocks, LutScanQuery* const* queries,
+          size_t num_queries) {
   if (shape.nbits == 8) {
-    ScanBytes<false>(shape, blocks, num_blocks, nullptr, queries, num_queries);
+    ScanBytes<false>(shape, blocks.first, blocks.count, nullptr, queries, num_queries);
+    if (blocks.tail != nullptr) {
+      ScanBytes<false>(shape, blocks.tail, 1, nullptr, queries, num_queries);
+    }
   } else {
-    ScanNibbles(shape, blocks, num_blocks, queries, num_queries);
+    ScanNibbles(shape, blocks, queries, num_queries);
   }
 }
 
@@ -134,9 +137,9 @@ const Slot* LutScanSlots(const LutScanShape& shape, const uint8_t* block) {
   return Slots(shape, const_cast<uint8_t*>(block));
 }
 
-void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-             LutScanQuery* const* queries, size_t num_queries) {
-  HWY_DYNAMIC_DISPATCH(Scan)(shape, blocks, num_blocks, queries, num_queries);
+void LutScan(const LutScanShape& shape, const LutScanBlocks& blocks, LutScanQuery* const* queries,
+             size_t num_queries) {
+  HWY_DYNAMIC_DISPATCH(Scan)(shape, blocks, queries, num_queries);
 }
 
 void LutScanMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,

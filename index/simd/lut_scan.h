@@ -64,14 +64,19 @@ struct LutScanQuery {
   size_t count = 0;
 };
 
-// Scans `num_blocks` blocks that lie one after the other for each query; no two are the same. The
-// arrays of each must have room for count + num_blocks * kLutScanBlockVectors + kLutScanSlack
-// elements.
-void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-             LutScanQuery* const* queries, size_t num_queries);
-inline void LutScan(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
-                    LutScanQuery* query) {
-  LutScan(shape, blocks, num_blocks, &query, 1);
+// Blocks that lie one after the other, and perhaps one more anywhere else.
+struct LutScanBlocks {
+  const uint8_t* first = nullptr;
+  size_t count = 0;
+  const uint8_t* tail = nullptr;
+};
+
+// Scans blocks for each query; no two queries are the same. The arrays of each must have room for
+// so many elements more than its count as the blocks hold, and kLutScanSlack.
+void LutScan(const LutScanShape& shape, const LutScanBlocks& blocks, LutScanQuery* const* queries,
+             size_t num_queries);
+inline void LutScan(const LutScanShape& shape, const LutScanBlocks& blocks, LutScanQuery* query) {
+  LutScan(shape, blocks, &query, 1);
 }
 
 // As LutScan for one query, but of block b only the lanes with a bit in lanes[b] can survive (bit i

@@ -31,14 +31,20 @@ struct AdjacentBlocks {
   const uint8_t* block(int b) const { return first + static_cast<size_t>(b) * block_bytes; }
 };
 
-// The blocks of a tile, anywhere, of which only the lanes with a bit in lanes[b] count.
+// The blocks of a tile, anywhere.
 template <int kBlocks>
-struct MaskedBlocks {
-  static constexpr bool kMasked = true;
+struct ScatteredBlocks {
+  static constexpr bool kMasked = false;
   const uint8_t* blocks[kBlocks];
-  uint32_t lanes[kBlocks];
 
   const uint8_t* block(int b) const { return blocks[b]; }
+};
+
+// The same, of which only the lanes with a bit in lanes[b] count.
+template <int kBlocks>
+struct MaskedBlocks : ScatteredBlocks<kBlocks> {
+  static constexpr bool kMasked = true;
+  uint32_t lanes[kBlocks];
 };
 
 // Appends the vectors of kBlocks blocks whose distance is below the threshold. One branch for all
@@ -158,31 +164,40 @@ constexpr int Chains() {
   return kBlocks == 1 && kQueries == 1 ? 4 : 2;
 }
 
-// Scans all blocks for kQueries queries, kBlocks at a time, and the rest in smaller tiles.
+template <int kBlocks, int kQueries>
+HWY_INLINE void ScanScattered(const LutScanShape& shape, const uint8_t* const* some,
+                              LutScanQuery* const* queries) {
+  ScatteredBlocks<kBlocks> blocks;
+  for (int b = 0; b < kBlocks; ++b) blocks.blocks[b] = some[b];
+  ScanTile<kBlocks, kQueries, Chains<kBlocks, kQueries>()>(shape, blocks, queries);
+}
+
+// Scans all blocks for kQueries queries, kBlocks at a time; those left, and the tail, in one tile.
 template <int kQueries, int kBlocks>
-HWY_INLINE void ScanAll(const LutScanShape& shape, const uint8_t* block, size_t left,
+HWY_INLINE void ScanAll(const LutScanShape& shape, const LutScanBlocks& all,
                         LutScanQuery* const* queries) {
-  AdjacentBlocks blocks{block, shape.block_bytes()};
+  AdjacentBlocks blocks{all.first, shape.block_bytes()};
+  size_t left = all.count;
   for (; left >= kBlocks; left -= kBlocks, blocks.first += kBlocks * blocks.block_bytes) {
     ScanTile<kBlocks, kQueries, 1>(shape, blocks, queries);
   }
-  if constexpr (kBlocks > 3) {
-    if (left == 3) return ScanTile<3, kQueries, Chains<3, kQueries>()>(shape, blocks, queries);
-  }
+  const uint8_t* rest[kBlocks];
+  for (size_t b = 0; b < left; ++b) rest[b] = blocks.first + b * blocks.block_bytes;
+  if (all.tail != nullptr) rest[left++] = all.tail;
   if constexpr (kBlocks > 2) {
-    if (left == 2) return ScanTile<2, kQueries, Chains<2, kQueries>()>(shape, blocks, queries);
+    if (left == 4) return ScanScattered<4, kQueries>(shape, rest, queries);
+    if (left == 3) return ScanScattered<3, kQueries>(shape, rest, queries);
   }
-  if (left == 1) ScanTile<1, kQueries, Chains<1, kQueries>()>(shape, blocks, queries);
+  if (left == 2) return ScanScattered<2, kQueries>(shape, rest, queries);
+  if (left == 1) ScanScattered<1, kQueries>(shape, rest, queries);
 }
 
-void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+void ScanNibbles(const LutScanShape& shape, const LutScanBlocks& blocks,
                  LutScanQuery* const* queries, size_t num_queries) {
-  for (; num_queries >= 4; num_queries -= 4, queries += 4) {
-    ScanAll<4, 2>(shape, blocks, num_blocks, queries);
-  }
-  if (num_queries == 3) ScanAll<3, 2>(shape, blocks, num_blocks, queries);
-  if (num_queries == 2) ScanAll<2, 2>(shape, blocks, num_blocks, queries);
-  if (num_queries == 1) ScanAll<1, 4>(shape, blocks, num_blocks, queries);
+  for (; num_queries >= 4; num_queries -= 4, queries += 4) ScanAll<4, 2>(shape, blocks, queries);
+  if (num_queries == 3) ScanAll<3, 2>(shape, blocks, queries);
+  if (num_queries == 2) ScanAll<2, 2>(shape, blocks, queries);
+  if (num_queries == 1) ScanAll<1, 4>(shape, blocks, queries);
 }
 
 template <int kBlocks>

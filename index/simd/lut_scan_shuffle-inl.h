@@ -127,9 +127,12 @@ HWY_INLINE void ScanNibblesOf(const LutScanShape& shape, const uint8_t* blocks, 
                       });
 }
 
-void ScanNibbles(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,
+void ScanNibbles(const LutScanShape& shape, const LutScanBlocks& blocks,
                  LutScanQuery* const* queries, size_t num_queries) {
-  ScanNibblesOf<false>(shape, blocks, num_blocks, nullptr, queries, num_queries);
+  ScanNibblesOf<false>(shape, blocks.first, blocks.count, nullptr, queries, num_queries);
+  if (blocks.tail != nullptr) {
+    ScanNibblesOf<false>(shape, blocks.tail, 1, nullptr, queries, num_queries);
+  }
 }
 
 void ScanNibblesMasked(const LutScanShape& shape, const uint8_t* blocks, size_t num_blocks,

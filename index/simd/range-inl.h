@@ -25,22 +25,22 @@ struct Range {
 HWY_INLINE Range RangeOf(const float* HWY_RESTRICT values, size_t n) {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d);
-  Range range = {values[0], values[0]};
-  size_t i = 0;
-  if (n >= lanes) {
-    auto least = hn::LoadU(d, values), most = least;
-    for (i = lanes; i + lanes <= n; i += lanes) {
-      const auto next = hn::LoadU(d, values + i);
-      least = hn::Min(least, next);
-      most = hn::Max(most, next);
+  if (n < lanes) {
+    Range range = {values[0], values[0]};
+    for (size_t i = 1; i < n; ++i) {
+      range.least = values[i] < range.least ? values[i] : range.least;
+      range.most = values[i] > range.most ? values[i] : range.most;
     }
-    range = {hn::GetLane(hn::MinOfLanes(d, least)), hn::GetLane(hn::MaxOfLanes(d, most))};
+    return range;
   }
-  for (; i < n; ++i) {
-    range.least = values[i] < range.least ? values[i] : range.least;
-    range.most = values[i] > range.most ? values[i] : range.most;
+  // The last whole vector comes first: it holds the rest that the others leave.
+  auto least = hn::LoadU(d, values + n - lanes), most = least;
+  for (size_t i = 0; i + lanes <= n; i += lanes) {
+    const auto next = hn::LoadU(d, values + i);
+    least = hn::Min(least, next);
+    most = hn::Max(most, next);
   }
-  return range;
+  return {hn::GetLane(hn::MinOfLanes(d, least)), hn::GetLane(hn::MaxOfLanes(d, most))};
 }
 
 }  // namespace HWY_NAMESPACE

@@ -4,7 +4,7 @@
 #define HWY_TARGET_INCLUDE "index/simd/select_least.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "index/simd/range-inl.h"
+#include "index/simd/bound_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera {
@@ -13,45 +13,13 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using SelectFloat = hn::CappedTag<float, kSelectLeastSlack>;
 
-// How many of the values are at most `bound`.
-size_t CountUpTo(const float* HWY_RESTRICT values, size_t n, float bound) {
-  const SelectFloat d;
-  const size_t lanes = hn::Lanes(d);
-  const auto bounds = hn::Set(d, bound);
-  size_t count = 0, i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    count += hn::CountTrue(d, hn::Le(hn::LoadU(d, values + i), bounds));
-  }
-  for (; i < n; ++i) count += values[i] <= bound;
-  return count;
-}
-
-// Halves the interval [low, high], below which too few values lie and up to which enough do, until
-// no more than `most` do or the interval is as narrow as its ends can tell.
-float LeastBound(const float* HWY_RESTRICT values, size_t n, size_t count, size_t most) {
-  auto [low, high] = RangeOf(values, n);
-  if (CountUpTo(values, n, low) >= count) return low;
-  size_t found = n;
-  while (found > most) {
-    const float middle = low + (high - low) / 2;
-    if (!(middle > low && middle < high)) break;
-    const size_t below = CountUpTo(values, n, middle);
-    if (below >= count) {
-      high = middle;
-      found = below;
-    } else {
-      low = middle;
-    }
-  }
-  return high;
-}
-
 size_t SelectLeast(const float* HWY_RESTRICT values, size_t n, size_t count, size_t most,
                    uint32_t* HWY_RESTRICT out) {
   const SelectFloat d;
   const hn::RebindToUnsigned<SelectFloat> du;
   const size_t lanes = hn::Lanes(d);
-  const float bound = LeastBound(values, n, count, most);
+  BoundHint hint;
+  const float bound = BoundOf(values, n, count, most, &hint);
   const auto bounds = hn::Set(d, bound);
   auto numbers = hn::Iota(du, 0);
   const auto step = hn::Set(du, static_cast<uint32_t>(lanes));

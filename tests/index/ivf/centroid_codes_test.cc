@@ -105,6 +105,27 @@ TEST_P(CentroidCodesTest, AllAreFoundIfAllAreWanted) {
   }
 }
 
+// The first centroids, which are a sample, say nothing of the others.
+TEST(CentroidCodes, FindsNearestThatAllComeFirst) {
+  constexpr size_t kCentroids = 6000, kNear = 512, kWanted = 100;
+  Matrix centroids = test::RandomVectors(kCentroids, kDim, 3);
+  for (size_t i = 0; i < kNear; ++i) {
+    for (size_t d = 0; d < kDim; ++d) centroids.row(i)[d] = 20 + 0.1f * centroids.row(i)[d];
+  }
+  const CentroidCodes codes(centroids, Metric::kL2, 4);
+  const std::vector<float> query(kDim, 20.0f);
+  const size_t room = QueryScan::Capacity(kWanted);
+  AlignedBuffer<float> distances(room);
+  AlignedBuffer<Slot> slots(room);
+  QueryScan scan;
+  scan.scan.distances = distances.data();
+  scan.scan.slots = slots.data();
+  CentroidCodes::Scratch scratch;
+  codes.Scan(query.data(), 1, kWanted, scratch, &scan);
+  ASSERT_EQ(scan.scan.count, kWanted);
+  EXPECT_LT(*std::max_element(slots.data(), slots.data() + kWanted), kNear);
+}
+
 class AddendsTest : public CentroidCodesTest {};
 
 TEST_P(AddendsTest, BringCentroidsForward) {

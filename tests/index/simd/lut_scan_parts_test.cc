@@ -91,11 +91,13 @@ struct Candidates {
   std::vector<Slot> slots;
 };
 
-void CheckKeep(const std::vector<float>& values, size_t keep_min, size_t keep_max) {
+// Returns the values that were kept.
+std::vector<float> CheckKeep(const std::vector<float>& values, size_t keep_min, size_t keep_max,
+                             BoundHint* hint) {
   Candidates candidates(values);
-  float threshold;
   const size_t kept = KeepSmallest(candidates.distances.data(), candidates.slots.data(),
-                                   values.size(), keep_min, keep_max, &threshold);
+                                   values.size(), keep_min, keep_max, hint);
+  const float threshold = hint->high;
   std::vector<float> sorted = values;
   std::sort(sorted.begin(), sorted.end());
   // Every value up to the threshold, in the old order, and no other.
@@ -108,12 +110,18 @@ void CheckKeep(const std::vector<float>& values, size_t keep_min, size_t keep_ma
   }
   candidates.distances.resize(kept);
   candidates.slots.resize(kept);
-  ASSERT_EQ(candidates.distances, expected_distances);
-  ASSERT_EQ(candidates.slots, expected_slots);
-  ASSERT_GE(kept, keep_min);
+  EXPECT_EQ(candidates.distances, expected_distances);
+  EXPECT_EQ(candidates.slots, expected_slots);
+  EXPECT_GE(kept, keep_min);
   if (kept > keep_max) {
-    ASSERT_EQ(sorted[keep_min - 1], sorted[kept - 1]) << "more than asked for, and not equal";
+    EXPECT_EQ(sorted[keep_min - 1], sorted[kept - 1]) << "more than asked for, and not equal";
   }
+  return candidates.distances;
+}
+
+void CheckKeep(const std::vector<float>& values, size_t keep_min, size_t keep_max) {
+  BoundHint hint;
+  CheckKeep(values, keep_min, keep_max, &hint);
 }
 
 TEST_P(LutScanPartsTest, KeepsTheSmallest) {
@@ -124,6 +132,28 @@ TEST_P(LutScanPartsTest, KeepsTheSmallest) {
     for (size_t keep = 1; keep < n; keep += 1 + n / 16) {
       CheckKeep(values, keep, keep);
       CheckKeep(values, keep, std::min(n - 1, keep + keep / 4));
+    }
+  }
+}
+
+// As a scan does: what is kept, and new ones up to the bound of before.
+TEST_P(LutScanPartsTest, KeepsTheSmallestOfMoreAndMore) {
+  std::mt19937 rng(4);
+  std::uniform_real_distribution<float> uniform;
+  for (const double power : {0.05, 0.3, 1.0, 4.0}) {
+    for (const size_t keep : {1, 10, 100, 250}) {
+      BoundHint hint;
+      std::vector<float> values;
+      for (int round = 0; round < 30; ++round) {
+        // Some rounds bring others than the ones before would have one expect.
+        const double power_now = round % 5 == 4 ? 8 * power : power;
+        const float width = std::min(hint.high, 700.0f) + 300;
+        while (values.size() < 2 * keep + 64) {
+          const auto share = static_cast<float>(std::pow(uniform(rng), power_now));
+          values.push_back(std::min(width * share - 300, hint.high));
+        }
+        values = CheckKeep(values, keep, keep + keep / 8, &hint);
+      }
     }
   }
 }

@@ -76,7 +76,7 @@ TEST(LutScanSpeedTest, NibblesScanMuchFasterThanOneByOne) {
                      distances.data(), slots.data(), 0};
   const double kernel = BestOf(15, [&] {
     query.count = 0;
-    LutScan(shape, blocks.data(), kBlocks, &query);
+    LutScan(shape, {blocks.data(), kBlocks}, &query);
   });
   ASSERT_GE(query.count, 1u);
   EXPECT_EQ(distances[0], static_cast<float>(least));

@@ -78,8 +78,13 @@ struct Problem {
   static float Scale(size_t q) { return 0.25f * static_cast<float>(q + 1); }
   static float Offset(size_t q) { return 8.0f * static_cast<float>(q); }
 
-  // Scans with the given threshold per query and compares with the sums taken one by one.
+  // Scans with the given threshold per query and compares with the sums taken one by one. The last
+  // block is one of the others, or the tail.
   void CheckScan(const std::vector<float>& thresholds) {
+    CheckScan(thresholds, {blocks.data(), num_blocks()});
+    CheckScan(thresholds, {blocks.data(), num_blocks() - 1, block(num_blocks() - 1)});
+  }
+  void CheckScan(const std::vector<float>& thresholds, const LutScanBlocks& scanned) {
     const size_t room = n + kLutScanBlockVectors + kLutScanSlack;
     std::vector<std::vector<float>> distances(thresholds.size(), std::vector<float>(room));
     std::vector<std::vector<Slot>> found(thresholds.size(), std::vector<Slot>(room));
@@ -90,7 +95,7 @@ struct Problem {
       queries[q] = {tables[q].data(),    Scale(q),        Offset(q), thresholds[q],
                     distances[q].data(), found[q].data(), 0};
     }
-    LutScan(shape, blocks.data(), num_blocks(), pointers.data(), pointers.size());
+    LutScan(shape, scanned, pointers.data(), pointers.size());
     for (size_t q = 0; q < queries.size(); ++q) {
       std::vector<std::pair<float, Slot>> expected, actual;
       for (size_t i = 0; i < n; ++i) {
