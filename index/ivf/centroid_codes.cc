@@ -23,16 +23,21 @@ constexpr size_t kBlock = kLutScanBlockVectors;
 constexpr size_t kSubquantizersMin = 32;
 constexpr size_t kIterations = 10;
 
-// The first blocks are a sample for a threshold that about as many pass as are wanted, and so many
-// deviations of that number more; where all are so many times the sample. A query for which too few
-// pass is scanned anew.
+// Where centroids are so many times as many, a sample of them tells each query a threshold that
+// about as many pass as are wanted, and so many deviations of that number more.
+constexpr size_t kSampled = kScanBlocksAtOnce * kBlock;
 constexpr size_t kSampleTimes = 8;
 constexpr double kSampleDeviations = 3;
 
-constexpr size_t kGroupSize = 128;
+// From so many centroids on, groups are larger, and worth their choice if half of them are needed.
+constexpr size_t kManyCentroids = 16'384;
+constexpr size_t kGroupSize = 64;
+constexpr size_t kGroupSizeOfMany = 128;
+constexpr double kNeededMost = 0.375;
+constexpr double kNeededMostOfMany = 0.5;
 // How many groups it takes to find a share of the centroids wanted is measured when the groups are
 // made, by sample queries, for kWantedLeast centroids and each of its doubles. Vectors without
-// structure need most groups: from a half of them on, all are scanned.
+// structure need most groups: then all are scanned.
 constexpr size_t kWantedLeast = 32;
 constexpr size_t kSamples = 64;
 constexpr double kShareFound = 0.99;
@@ -162,12 +167,19 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
   };
   std::vector<uint32_t> all(n);
   std::iota(all.begin(), all.end(), 0);
+  if (n >= kSampleTimes * kSampled) {
+    std::vector<uint32_t> sample(kSampled);
+    for (size_t i = 0; i < kSampled; ++i) sample[i] = static_cast<uint32_t>(i * n / kSampled);
+    sample_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(kSampled) * shape.block_bytes());
+    fill(centered, addends, sample, sample_blocks_.data());
+  }
   if (n < grouped_from) {
     blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
     fill(centered, addends, all, blocks_.data());
     return;
   }
-  const RowGroups groups = FormGroups(centered, n / kGroupSize, executor);
+  const size_t group_size = n < kManyCentroids ? kGroupSize : kGroupSizeOfMany;
+  const RowGroups groups = FormGroups(centered, n / group_size, executor);
   const size_t count = groups.heads.rows();
   group_begins_.push_back(0);
   for (size_t g = 0; g < count; ++g) {
@@ -189,6 +201,7 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
 
 void CentroidCodes::MeasureGroups(MatrixView queries, const RowGroups& groups) {
   const size_t count = groups.heads.rows(), centroids = groups.members.first(count);
+  const double most = centroids < kManyCentroids ? kNeededMost : kNeededMostOfMany;
   std::vector<uint32_t> group_of(centroids);
   for (uint32_t g = 0; g < count; ++g) {
     for (uint32_t id : groups.members.of(g)) group_of[id] = g;
@@ -221,7 +234,7 @@ void CentroidCodes::MeasureGroups(MatrixView queries, const RowGroups& groups) {
     while (static_cast<double>(covered) < kShareFound * static_cast<double>(total)) {
       covered += found[needed++];
     }
-    if (needed > count / 2) return;
+    if (static_cast<double>(needed) > most * static_cast<double>(count)) return;
     groups_needed_.push_back(static_cast<uint32_t>(needed));
   }
 }
@@ -290,20 +303,25 @@ size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, siz
   return found;
 }
 
-void CentroidCodes::ScanAll(QueryScan* scans, size_t n) const {
-  const size_t blocks = blocks_.size() / lut_.shape().block_bytes();
-  if (blocks < kSampleTimes * kScanBlocksAtOnce) {
-    ScanBlocks(0, blocks, scans, n);
-    return;
-  }
-  ScanBlocks(0, kScanBlocksAtOnce, scans, n);
+void CentroidCodes::SettleOnSample(QueryScan* scans, size_t n) const {
+  const LutScanShape& shape = lut_.shape();
+  LutScanQuery* queries[kQueriesAtOnce];
+  for (size_t q = 0; q < n; ++q) queries[q] = &scans[q].scan;
+  LutScan(shape, {sample_blocks_.data(), sample_blocks_.size() / shape.block_bytes()}, queries, n);
+  const double share =
+      static_cast<double>(sample_blocks_.size()) / static_cast<double>(blocks_.size());
   for (size_t q = 0; q < n; ++q) {
-    const double wanted =
-        static_cast<double>(scans[q].keep * kScanBlocksAtOnce) / static_cast<double>(blocks);
+    const double wanted = share * static_cast<double>(scans[q].keep);
     const auto rank = static_cast<size_t>(wanted + kSampleDeviations * std::sqrt(wanted) + 1);
     scans[q].Cut(rank, rank + rank / 4);
+    scans[q].scan.count = 0;
   }
-  ScanBlocks(kScanBlocksAtOnce, blocks, scans, n);
+}
+
+void CentroidCodes::ScanAll(QueryScan* scans, size_t n) const {
+  const size_t blocks = blocks_.size() / lut_.shape().block_bytes();
+  if (sample_blocks_.size() > 0) SettleOnSample(scans, n);
+  ScanBlocks(0, blocks, scans, n);
   for (size_t q = 0; q < n; ++q) {
     if (scans[q].scan.count >= scans[q].keep) continue;
     scans[q].Begin();
@@ -370,7 +388,8 @@ void CentroidCodes::Scan(const float* queries, size_t n, size_t wanted, Scratch&
 }
 
 size_t CentroidCodes::memory_bytes() const {
-  return mean_.size() * sizeof(float) + lut_.memory_bytes() + blocks_.size() + head_blocks_.size() +
+  return mean_.size() * sizeof(float) + lut_.memory_bytes() + blocks_.size() +
+         sample_blocks_.size() + head_blocks_.size() +
          (group_begins_.size() + groups_needed_.size()) * sizeof(uint32_t);
 }
 

@@ -35,7 +35,7 @@ class CentroidCodes {
   };
 
   // Fewer centroids are scanned whole, which costs less than to choose among groups of them.
-  static constexpr size_t kGroupedFrom = 16'384;
+  static constexpr size_t kGroupedFrom = 6'000;
 
   CentroidCodes() = default;  // of no centroid
   // `metric` is L2 or INNER_PRODUCT; a subquantizer has at most so many `components`. `addends` are
@@ -59,6 +59,8 @@ class CentroidCodes {
                QueryScan* scans) const;
   // Scans the blocks [begin, end) for each query; returns how many candidates that gave.
   size_t ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const;
+  // Gives each query a threshold that somewhat more centroids pass than are wanted, most likely.
+  void SettleOnSample(QueryScan* scans, size_t n) const;
   // Scans all blocks for each query.
   void ScanAll(QueryScan* scans, size_t n) const;
   void MeasureGroups(MatrixView queries, const RowGroups& groups);
@@ -80,6 +82,7 @@ class CentroidCodes {
   std::vector<float> mean_;  // of the centroids; codes are of what differs from it
   LutScanTables lut_;
   AlignedBuffer<uint8_t> blocks_;
+  AlignedBuffer<uint8_t> sample_blocks_;  // many: some of them once more
   // Very many: group g is in the blocks [group_begins_[g], group_begins_[g + 1]).
   std::vector<uint32_t> group_begins_;
   AlignedBuffer<uint8_t> head_blocks_;

@@ -289,11 +289,17 @@ void ScoreIntegerCosine(const ExactQuery& query, const Rows& rows, float* distan
            norms2);
     for (int j = 0; j < 4; ++j) distances[i + j] = Sums::Distance(dots[j], norms2[j], query);
   };
-  ForEachRows<4>(rows, four, [&](size_t i, const std::byte* row) HWY_ATTR {
+  const auto one = [&](size_t i, const std::byte* row) HWY_ATTR {
     Sums sums[1];
     row_sums.Add({row}, sums);
     distances[i] = Sums::Distance(Total(sums[0].dot.Lanes()), Total(sums[0].norm2.Lanes()), query);
-  });
+  };
+  // The sums of four rows fill the registers that other targets have.
+  if constexpr (HWY_TARGET <= HWY_AVX3) {
+    ForEachRows<4>(rows, four, one);
+  } else {
+    ForEachRow(rows, one);
+  }
 }
 
 template <bool kSigned>
