@@ -173,11 +173,9 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
     sample_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(kSampled) * shape.block_bytes());
     fill(centered, addends, sample, sample_blocks_.data());
   }
-  if (n < grouped_from) {
-    blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
-    fill(centered, addends, all, blocks_.data());
-    return;
-  }
+  blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
+  fill(centered, addends, all, blocks_.data());
+  if (n < grouped_from) return;
   const size_t group_size = n < kManyCentroids ? kGroupSize : kGroupSizeOfMany;
   const RowGroups groups = FormGroups(centered, n / group_size, executor);
   const size_t count = groups.heads.rows();
@@ -186,10 +184,10 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
     const size_t blocks = BlocksFor(groups.members.of(g).size());
     group_begins_.push_back(group_begins_.back() + static_cast<uint32_t>(blocks));
   }
-  blocks_ = AlignedBuffer<uint8_t>(group_begins_.back() * shape.block_bytes());
+  group_blocks_ = AlignedBuffer<uint8_t>(group_begins_.back() * shape.block_bytes());
   for (size_t g = 0; g < count; ++g) {
     fill(centered, addends, groups.members.of(g),
-         blocks_.data() + group_begins_[g] * shape.block_bytes());
+         group_blocks_.data() + group_begins_[g] * shape.block_bytes());
   }
   head_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(count) * shape.block_bytes());
   fill(groups.heads, MeansOf(addends, groups), std::span<const uint32_t>(all).first(count),
@@ -220,7 +218,7 @@ void CentroidCodes::MeasureGroups(MatrixView queries, const RowGroups& groups) {
       scan.scan.distances = distances.data();
       scan.scan.slots = ids.data();
       Prepare(queries.row(q).data(), 1, wanted, scratch, &scan);
-      ScanBlocks(0, group_begins_.back(), &scan, 1);
+      ScanBlocks(blocks_.data(), BlocksFor(centroids), &scan, 1);
       scan.Finish();
       const LutScanQuery heads = ScanHeads(scan.scan, scratch);
       std::vector<Neighbor> order;
@@ -286,15 +284,16 @@ void CentroidCodes::Prepare(const float* queries, size_t n, size_t wanted, Scrat
   }
 }
 
-size_t CentroidCodes::ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const {
+size_t CentroidCodes::ScanBlocks(const uint8_t* blocks, size_t count, QueryScan* scans,
+                                 size_t n) const {
   const LutScanShape& shape = lut_.shape();
   LutScanQuery* queries[kQueriesAtOnce];
   for (size_t q = 0; q < n; ++q) queries[q] = &scans[q].scan;
   size_t found = 0;
-  for (size_t b = begin; b < end; b += kScanBlocksAtOnce) {
+  for (size_t b = 0; b < count; b += kScanBlocksAtOnce) {
     for (size_t q = 0; q < n; ++q) found -= scans[q].scan.count;
-    const uint8_t* const first = blocks_.data() + b * shape.block_bytes();
-    LutScan(shape, {first, std::min(kScanBlocksAtOnce, end - b)}, queries, n);
+    const uint8_t* const first = blocks + b * shape.block_bytes();
+    LutScan(shape, {first, std::min(kScanBlocksAtOnce, count - b)}, queries, n);
     for (size_t q = 0; q < n; ++q) {
       found += scans[q].scan.count;
       scans[q].CutIfFull();
@@ -321,11 +320,11 @@ void CentroidCodes::SettleOnSample(QueryScan* scans, size_t n) const {
 void CentroidCodes::ScanAll(QueryScan* scans, size_t n) const {
   const size_t blocks = blocks_.size() / lut_.shape().block_bytes();
   if (sample_blocks_.size() > 0) SettleOnSample(scans, n);
-  ScanBlocks(0, blocks, scans, n);
+  ScanBlocks(blocks_.data(), blocks, scans, n);
   for (size_t q = 0; q < n; ++q) {
     if (scans[q].scan.count >= scans[q].keep) continue;
     scans[q].Begin();
-    ScanBlocks(0, blocks, &scans[q], 1);
+    ScanBlocks(blocks_.data(), blocks, &scans[q], 1);
   }
 }
 
@@ -351,8 +350,8 @@ std::span<const Slot> CentroidCodes::NextGroups(const LutScanQuery& query, size_
 
 void CentroidCodes::FetchGroup(size_t group) const {
   const size_t block_bytes = lut_.shape().block_bytes();
-  const uint8_t* end = blocks_.data() + group_begins_[group + 1] * block_bytes;
-  for (const uint8_t* at = blocks_.data() + group_begins_[group] * block_bytes; at < end;
+  const uint8_t* end = group_blocks_.data() + group_begins_[group + 1] * block_bytes;
+  for (const uint8_t* at = group_blocks_.data() + group_begins_[group] * block_bytes; at < end;
        at += kCacheLineBytes) {
     __builtin_prefetch(at);
   }
@@ -360,6 +359,7 @@ void CentroidCodes::FetchGroup(size_t group) const {
 
 void CentroidCodes::ScanGroups(size_t needed, Scratch& scratch, QueryScan* scan) const {
   GrowHeads(scratch);
+  const size_t block_bytes = lut_.shape().block_bytes();
   float nearer = -std::numeric_limits<float>::infinity();
   const size_t first = needed - needed / kLastFifth;
   for (size_t wanted = first; nearer < std::numeric_limits<float>::infinity();) {
@@ -367,7 +367,8 @@ void CentroidCodes::ScanGroups(size_t needed, Scratch& scratch, QueryScan* scan)
     size_t found = 0;
     for (size_t i = 0; i < groups.size(); ++i) {
       if (i + 1 < groups.size()) FetchGroup(groups[i + 1]);
-      found += ScanBlocks(group_begins_[groups[i]], group_begins_[groups[i] + 1], scan, 1);
+      const size_t begin = group_begins_[groups[i]], end = group_begins_[groups[i] + 1];
+      found += ScanBlocks(group_blocks_.data() + begin * block_bytes, end - begin, scan, 1);
     }
     if (wanted > first && found < scan->keep / kWorthwhile + 1) return;
     scan->Finish();  // so that what is found next is nearer than those wanted so far
@@ -389,7 +390,7 @@ void CentroidCodes::Scan(const float* queries, size_t n, size_t wanted, Scratch&
 
 size_t CentroidCodes::memory_bytes() const {
   return mean_.size() * sizeof(float) + lut_.memory_bytes() + blocks_.size() +
-         sample_blocks_.size() + head_blocks_.size() +
+         sample_blocks_.size() + group_blocks_.size() + head_blocks_.size() +
          (group_begins_.size() + groups_needed_.size()) * sizeof(uint32_t);
 }
 

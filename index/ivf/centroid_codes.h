@@ -57,8 +57,8 @@ class CentroidCodes {
   // Builds each query's table, and has its scan begin anew.
   void Prepare(const float* queries, size_t n, size_t wanted, Scratch& scratch,
                QueryScan* scans) const;
-  // Scans the blocks [begin, end) for each query; returns how many candidates that gave.
-  size_t ScanBlocks(size_t begin, size_t end, QueryScan* scans, size_t n) const;
+  // Scans `count` blocks for each query; returns how many candidates that gave.
+  size_t ScanBlocks(const uint8_t* blocks, size_t count, QueryScan* scans, size_t n) const;
   // Gives each query a threshold that somewhat more centroids pass than are wanted, most likely.
   void SettleOnSample(QueryScan* scans, size_t n) const;
   // Scans all blocks for each query.
@@ -83,7 +83,9 @@ class CentroidCodes {
   LutScanTables lut_;
   AlignedBuffer<uint8_t> blocks_;
   AlignedBuffer<uint8_t> sample_blocks_;  // many: some of them once more
-  // Very many: group g is in the blocks [group_begins_[g], group_begins_[g + 1]).
+  // Very many: once more by groups, which begin with blocks of their own: group g is in the blocks
+  // [group_begins_[g], group_begins_[g + 1]).
+  AlignedBuffer<uint8_t> group_blocks_;
   std::vector<uint32_t> group_begins_;
   AlignedBuffer<uint8_t> head_blocks_;
   std::vector<uint32_t> groups_needed_;  // for kWantedLeast centroids, twice as many, and so on
