@@ -167,14 +167,14 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
   };
   std::vector<uint32_t> all(n);
   std::iota(all.begin(), all.end(), 0);
+  blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
+  fill(centered, addends, all, blocks_.data());
   if (n >= kSampleTimes * kSampled) {
     std::vector<uint32_t> sample(kSampled);
     for (size_t i = 0; i < kSampled; ++i) sample[i] = static_cast<uint32_t>(i * n / kSampled);
     sample_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(kSampled) * shape.block_bytes());
-    fill(centered, addends, sample, sample_blocks_.data());
+    CopyTo(sample, sample_blocks_.data());
   }
-  blocks_ = AlignedBuffer<uint8_t>(BlocksFor(n) * shape.block_bytes());
-  fill(centered, addends, all, blocks_.data());
   if (n < grouped_from) return;
   const size_t group_size = n < kManyCentroids ? kGroupSize : kGroupSizeOfMany;
   const RowGroups groups = FormGroups(centered, n / group_size, executor);
@@ -186,8 +186,7 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
   }
   group_blocks_ = AlignedBuffer<uint8_t>(group_begins_.back() * shape.block_bytes());
   for (size_t g = 0; g < count; ++g) {
-    fill(centered, addends, groups.members.of(g),
-         group_blocks_.data() + group_begins_[g] * shape.block_bytes());
+    CopyTo(groups.members.of(g), group_blocks_.data() + group_begins_[g] * shape.block_bytes());
   }
   head_blocks_ = AlignedBuffer<uint8_t>(BlocksFor(count) * shape.block_bytes());
   fill(groups.heads, MeansOf(addends, groups), std::span<const uint32_t>(all).first(count),
@@ -195,6 +194,19 @@ CentroidCodes::CentroidCodes(MatrixView centroids, Metric metric, size_t compone
   Matrix queries = SampleQueries(centroids, groups);
   if (!addends.empty()) NormalizeRows(queries.data(), queries.rows(), queries.cols());
   MeasureGroups(queries, groups);
+}
+
+void CentroidCodes::CopyTo(std::span<const uint32_t> ids, uint8_t* blocks) const {
+  const LutScanShape& shape = lut_.shape();
+  std::vector<uint8_t> code(shape.code_bytes());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const uint8_t* const from = blocks_.data() + ids[i] / kBlock * shape.block_bytes();
+    uint8_t* const to = blocks + i / kBlock * shape.block_bytes();
+    if (i % kBlock == 0) LutScanClear(shape, to);
+    LutScanGet(shape, from, ids[i] % kBlock, code.data());
+    LutScanPut(shape, to, i % kBlock, code.data(), LutScanBias(shape, from, ids[i] % kBlock),
+               ids[i]);
+  }
 }
 
 void CentroidCodes::MeasureGroups(MatrixView queries, const RowGroups& groups) {

@@ -57,6 +57,8 @@ class CentroidCodes {
   // Builds each query's table, and has its scan begin anew.
   void Prepare(const float* queries, size_t n, size_t wanted, Scratch& scratch,
                QueryScan* scans) const;
+  // Fills blocks with the codes of some centroids, as `blocks_` has them.
+  void CopyTo(std::span<const uint32_t> ids, uint8_t* blocks) const;
   // Scans `count` blocks for each query; returns how many candidates that gave.
   size_t ScanBlocks(const uint8_t* blocks, size_t count, QueryScan* scans, size_t n) const;
   // Gives each query a threshold that somewhat more centroids pass than are wanted, most likely.

@@ -113,8 +113,8 @@ struct IntegerL2 {
   }
 };
 
-// Flipping the sign bit of the row gives it the kind
-// that the query is not, at the price of 128 times the sum of the query, known beforehand.
+// Flipping the sign bit of the row gives it the kind that the query is not, at the price of 128
+// times the sum of the query, known beforehand.
 template <bool kSigned>
 struct IntegerDot {
   __m512i sum;
