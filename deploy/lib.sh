@@ -46,6 +46,14 @@ build_jobs() {
   echo "$jobs"
 }
 
+# Tests to run at once: many start servers, and wait for disks more than they compute.
+test_jobs() {
+  local jobs
+  jobs=$(build_jobs)
+  if ((jobs > 4)); then jobs=4; fi
+  echo "$jobs"
+}
+
 # build PRESET TESTS TARGET...: configures and builds. TESTS is ON, or AS_IS to leave a build
 # directory that has the tests as it is and to make a new one without them.
 build() {

@@ -90,7 +90,9 @@ TEST(Rotation, VectorsWithoutSoManyDirections) {
        {LowRank(1, 24, 2, 0, 5), LowRank(200, 24, 2, 0, 6), Matrix(100, 24)}) {
     const Rotation rotation = Rotation::Train(vectors, 16, 1, executor);
     EXPECT_LT(rotation.deviation(), 2e-5);
-    if (SquaredLength(vectors.row(0)) > 0) EXPECT_GT(Kept(rotation, vectors), 0.9999);
+    if (SquaredLength(vectors.row(0)) > 0) {
+      EXPECT_GT(Kept(rotation, vectors), 0.9999);
+    }
   }
 }
 
