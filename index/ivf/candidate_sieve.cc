@@ -1,15 +1,55 @@
 #include "index/ivf/candidate_sieve.h"
 
+#include "index/base/status_macros.h"
+#include "index/quantize/scalar_code.h"
+#include "index/simd/convert.h"
+
 namespace tessera {
 
-size_t CandidateSieve::Sift(Metric metric, size_t k, std::span<const float> query,
-                            const VectorSource& vectors, std::span<Slot> slots,
-                            uint64_t* compared) {
-  if (slots.size() <= k) return slots.size();
+void CandidateSieve::Locate(const VectorSource& vectors, std::span<const Slot> slots) {
   if (rows_.size() < slots.size()) rows_.resize(slots.size());
   vectors.LocateScalar(slots, rows_.data());
-  sieve_.SetQuery(metric, query);
-  return sieve_.Sift(k, rows_.data(), slots.data(), slots.size(), compared);
+}
+
+void CandidateSieve::Add(const VectorSource& vectors, std::span<const Slot> slots,
+                         uint64_t* compared) {
+  Locate(vectors, slots);
+  ScalarSieve::Add(rows_.data(), slots.size(), compared);
+}
+
+absl::Status CandidateSieve::AddAll(Metric metric, size_t dimension, const VectorSource& vectors,
+                                    std::span<const Slot> slots, uint64_t* compared) {
+  Locate(vectors, slots);
+  RETURN_IF_ERROR(MakeCodes(metric, dimension, vectors, slots));
+  ScalarSieve::Add(rows_.data(), slots.size(), compared);
+  return absl::OkStatus();
+}
+
+// Of those that have no row.
+absl::Status CandidateSieve::MakeCodes(Metric metric, size_t dimension, const VectorSource& vectors,
+                                       std::span<const Slot> slots) {
+  missing_.clear();
+  missing_at_.clear();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (rows_[i] != nullptr) continue;
+    missing_.push_back(slots[i]);
+    missing_at_.push_back(i);
+  }
+  if (missing_.empty()) return absl::OkStatus();
+  const ElementType type = vectors.element_type();
+  fetcher_.Clear();
+  fetcher_.Add(vectors, missing_);
+  RETURN_IF_ERROR(fetcher_.ReadMissing(vectors, dimension * ElementSize(type)));
+  const size_t code_bytes = ScalarRowBytes(dimension);
+  made_.resize(missing_.size() * code_bytes);
+  floats_.resize(dimension);
+  for (size_t i = 0; i < missing_.size(); ++i) {
+    if (fetcher_.rows()[i] == nullptr) continue;  // its point is gone
+    ToFloat(type, fetcher_.rows()[i], dimension, floats_.data());
+    EncodeScalar(metric, floats_, &made_[i * code_bytes]);
+    rows_[missing_at_[i]] = &made_[i * code_bytes];
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tessera

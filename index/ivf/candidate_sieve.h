@@ -6,24 +6,37 @@
 #include <span>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "index/base/types.h"
+#include "index/ivf/row_fetcher.h"
 #include "index/ivf/searcher.h"
 #include "index/quantize/scalar_sieve.h"
 
 namespace tessera {
 
-// Leaves of a query's candidates those that may be among its k nearest by the scalar codes that a
-// source has of them. Keeps its memory between calls; one thread at a time.
-class CandidateSieve {
+// A sieve of the scalar codes that a source has of a query's candidates. Keeps its memory between
+// queries; one thread at a time.
+class CandidateSieve : public ScalarSieve {
  public:
-  // Brings the slots that stay to the front and returns how many there are. *compared grows by the
-  // codes that were compared.
-  size_t Sift(Metric metric, size_t k, std::span<const float> query, const VectorSource& vectors,
-              std::span<Slot> slots, uint64_t* compared);
+  // Adds candidates, as ScalarSieve does.
+  void Add(const VectorSource& vectors, std::span<const Slot> slots, uint64_t* compared);
+  // The same, but what the source has no code of is read, and its code made: what comes out does
+  // not depend on whether a source has them all already.
+  absl::Status AddAll(Metric metric, size_t dimension, const VectorSource& vectors,
+                      std::span<const Slot> slots, uint64_t* compared);
 
  private:
-  ScalarSieve sieve_;
+  void Locate(const VectorSource& vectors, std::span<const Slot> slots);
+  absl::Status MakeCodes(Metric metric, size_t dimension, const VectorSource& vectors,
+                         std::span<const Slot> slots);
+
   std::vector<const std::byte*> rows_;
+  // Of candidates whose codes are made.
+  std::vector<size_t> missing_at_;
+  std::vector<Slot> missing_;
+  std::vector<std::byte> made_;
+  std::vector<float> floats_;
+  RowFetcher fetcher_;
 };
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "index/base/slot_set.h"
 #include "index/simd/bound_guess.h"
@@ -41,6 +42,8 @@ struct QueryScan {
   void CutIfFull() {
     if (scan.count >= CutAt(keep)) Cut(keep, keep + keep / 8);
   }
+  // Whether candidates were thinned out: else they are all that was met.
+  bool thinned_out() const { return hint.high < std::numeric_limits<float>::infinity(); }
   // Leaves at most `keep` candidates.
   void Finish() { Cut(keep, keep); }
   // Leaves from `least` to `most` candidates, the nearest, if there are more.

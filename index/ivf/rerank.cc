@@ -1,125 +1,173 @@
 #include "index/ivf/rerank.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
 
 #include "index/base/status_macros.h"
+#include "index/ivf/codebook.h"
 #include "index/simd/lut_scan_select.h"
+#include "index/simd/select_least.h"
 
 namespace tessera {
 namespace {
 
-// Candidates located at once, or fewer of long vectors: bounds the memory that vectors read from
-// disk take.
-constexpr size_t kCandidatesAtOnce = 16'384;
-constexpr size_t kBytesAtOnce = size_t{64} << 20;
+// So many candidates are compared first, at least so many times as many as are wanted.
+constexpr size_t kFirst = 40;
+constexpr size_t kFirstTimes = 2;
+// Of fewer candidates, or of fewer times as many, all are compared at once: to choose costs as much
+// as to compare some.
+constexpr size_t kSplitFrom = 100;
+constexpr size_t kSplitTimes = 5;
 
-// Drops the candidates without a row.
-void DropMissing(QueryScan& scan, const std::byte** rows) {
-  size_t kept = 0;
-  for (size_t i = 0; i < scan.scan.count; ++i) {
-    if (rows[i] == nullptr) continue;
-    scan.scan.slots[kept] = scan.scan.slots[i];
-    rows[kept++] = rows[i];
+// How many times the spread of what codes say is added before a candidate is held to be too far.
+// The more candidates are asked for, the surer it must be that none of those left out matters.
+double SureSpreads(size_t candidates) { return std::log2(static_cast<double>(candidates)) - 2.6; }
+
+// Candidates are split if the farthest is so many times as far behind the k-th as it would be too
+// far, were the errors of codes random directions: they are about so many times as large.
+constexpr double kLikelySpread = 1.5;
+
+double Square(double x) { return x * x; }
+
+double Norm2(std::span<const float> vector) {
+  double sum = 0;
+  for (const float x : vector) sum += static_cast<double>(x) * x;
+  return sum;
+}
+
+// Whether some candidates are so far by their codes that it is worth to look at the others first.
+bool MayDropSome(const Codebook& codebook, size_t k, std::span<const float> query,
+                 const QueryScan& scan) {
+  const LutScanQuery& all = scan.scan;
+  // If codes have left out nothing so far, nothing is left out.
+  if (all.count < std::max(kSplitFrom, kSplitTimes * k) || !scan.thinned_out()) return false;
+  // By random directions a distance differs by <q, e>, with |e|^2 the mean squared error.
+  double spread = std::sqrt(codebook.mean_squared_error() / codebook.dimension());
+  double farthest_kth = Farthest(all.distances, all.count);
+  const double times = kLikelySpread * SureSpreads(all.count);
+  if (codebook.metric() == Metric::kL2) {
+    // By 2 <q - x, e>: of the k-th at d, d + times 2 sqrt(d) spread is to be at most the farthest.
+    const double root = std::sqrt(farthest_kth + Square(times * spread)) - times * spread;
+    farthest_kth = Square(std::max(0.0, root));
+  } else {
+    if (codebook.metric() == Metric::kInnerProduct) spread *= std::sqrt(Norm2(query));
+    farthest_kth -= times * spread;
   }
-  scan.scan.count = kept;
+  return CountNear(all.distances, all.count, static_cast<float>(farthest_kth)) >= k;
+}
+
+float KthLeast(size_t k, const float* values, size_t n, AlignedBuffer<uint32_t>& scratch) {
+  Grow(scratch, n + kSelectLeastSlack);
+  const size_t least = SelectLeast(values, n, k, k, scratch.data());
+  float most = values[scratch[0]];
+  for (size_t i = 1; i < least; ++i) most = std::max(most, values[scratch[i]]);
+  return most;
 }
 
 }  // namespace
 
-absl::Status Reranker::Rerank(Metric metric, size_t k, MatrixView queries,
+absl::Status Reranker::Rerank(const Codebook& codebook, size_t k, MatrixView queries,
                               const VectorSource& vectors, std::span<QueryScan> scans,
                               uint64_t* refined) {
-  if (vectors.has_scalar_codes()) {
-    for (size_t q = 0; q < scans.size(); ++q) {
-      LutScanQuery& candidates = scans[q].scan;
-      candidates.count = sieve_.Sift(metric, k, queries.row(q), vectors,
-                                     {candidates.slots, candidates.count}, refined);
-    }
-  }
-  const size_t row_bytes = queries.cols * ElementSize(vectors.element_type());
-  const size_t most = std::clamp<size_t>(kBytesAtOnce / row_bytes, 1, kCandidatesAtOnce);
-  for (size_t begin = 0; begin < scans.size();) {
-    size_t end = begin, candidates = 0;
-    while (end < scans.size() && candidates + scans[end].scan.count <= most) {
-      candidates += scans[end++].scan.count;
-    }
-    if (end == begin) {
-      RETURN_IF_ERROR(RerankMany(metric, queries.Rows(begin, 1), vectors, most, scans[begin]));
-      ++end;
-    } else {
-      RETURN_IF_ERROR(RerankSome(metric, queries.Rows(begin, end - begin), vectors,
-                                 scans.subspan(begin, end - begin)));
-    }
-    begin = end;
-  }
-  return absl::OkStatus();
-}
-
-// The candidates of one query, `most` at a time.
-absl::Status Reranker::RerankMany(Metric metric, MatrixView query, const VectorSource& vectors,
-                                  size_t most, QueryScan& scan) {
-  LutScanQuery& all = scan.scan;
-  size_t kept = 0;
-  for (size_t at = 0; at < all.count; at += most) {
-    QueryScan part = scan;
-    part.scan.slots = all.slots + at;
-    part.scan.distances = all.distances + at;
-    part.scan.count = std::min(most, all.count - at);
-    RETURN_IF_ERROR(RerankSome(metric, query, vectors, {&part, 1}));
-    std::copy_n(part.scan.slots, part.scan.count, all.slots + kept);
-    std::copy_n(part.scan.distances, part.scan.count, all.distances + kept);
-    kept += part.scan.count;
-  }
-  all.count = kept;
-  return absl::OkStatus();
-}
-
-absl::Status Reranker::RerankSome(Metric metric, MatrixView queries, const VectorSource& vectors,
-                                  std::span<QueryScan> scans) {
-  size_t total = 0;
-  for (const QueryScan& scan : scans) total += scan.scan.count;
-  if (rows_.size() < total) rows_.resize(total);
-  missing_.clear();
-  missing_at_.clear();
-  size_t at = 0;
-  for (const QueryScan& scan : scans) {
-    const std::span<const Slot> slots(scan.scan.slots, scan.scan.count);
-    vectors.Locate(slots, rows_.data() + at);
-    for (size_t i = 0; i < slots.size(); ++i) {
-      if (rows_[at + i] != nullptr) continue;
-      missing_.push_back(slots[i]);
-      missing_at_.push_back(at + i);
-    }
-    at += slots.size();
-  }
-  const ElementType type = vectors.element_type();
-  if (!missing_.empty()) {
-    const size_t row_bytes = queries.cols * ElementSize(type);
-    if (read_.size() < missing_.size() * row_bytes) {
-      read_ = AlignedBuffer<std::byte>(missing_.size() * row_bytes);
-    }
-    if (found_size_ < missing_.size()) {
-      found_ = std::make_unique<bool[]>(missing_.size());
-      found_size_ = missing_.size();
-    }
-    RETURN_IF_ERROR(vectors.Read(missing_, read_.data(), found_.get()));
-    for (size_t i = 0; i < missing_.size(); ++i) {
-      if (found_[i]) rows_[missing_at_[i]] = read_.data() + i * row_bytes;
-    }
-  }
-  at = 0;
+  if (!vectors.has_scalar_codes()) return RerankFully(codebook, k, queries, vectors, scans);
+  first_.resize(scans.size());
   for (size_t q = 0; q < scans.size(); ++q) {
-    const size_t located = scans[q].scan.count;
-    if (!missing_.empty()) DropMissing(scans[q], rows_.data() + at);
-    if (scorer_ == nullptr) {
-      scorer_ = std::make_unique<ExactScorer>(metric, type, queries.row(q));
-    } else {
-      scorer_->Reset(metric, type, queries.row(q));
+    LutScanQuery& scan = scans[q].scan;
+    if (scan.count > k) {
+      RETURN_IF_ERROR(Sift(codebook, k, queries.row(q), vectors, scans[q], refined));
     }
-    scorer_->Score(rows_.data() + at, scans[q].scan.count, scans[q].scan.distances);
-    at += located;
+    first_[q] = {scan.distances, scan.slots, scan.count};
+  }
+  RETURN_IF_ERROR(comparer_.Compare(codebook.metric(), queries, vectors, first_));
+  for (size_t q = 0; q < scans.size(); ++q) scans[q].scan.count = first_[q].count;
+  return absl::OkStatus();
+}
+
+absl::Status Reranker::Sift(const Codebook& codebook, size_t k, std::span<const float> query,
+                            const VectorSource& vectors, QueryScan& scan, uint64_t* refined) {
+  Candidates first, rest;
+  estimates_.clear();
+  Split(codebook, k, query, scan, &first, &rest);
+  sieve_.SetQuery(codebook.metric(), query);
+  const std::span<const Slot> first_slots(first.slots, first.count);
+  if (rest.count == 0) {
+    sieve_.Add(vectors, first_slots, refined);
+  } else {
+    RETURN_IF_ERROR(sieve_.AddAll(codebook.metric(), query.size(), vectors, first_slots, refined));
+    for (size_t i = 0; i < first.count; ++i) first.distances[i] = sieve_.Estimate(i);
+    DropHopeless(k, estimates_.data(), first, &rest);
+    sieve_.Add(vectors, {rest.slots, rest.count}, refined);
+  }
+  scan.scan.count = sieve_.Sift(k, scan.scan.slots);
+  return absl::OkStatus();
+}
+
+absl::Status Reranker::RerankFully(const Codebook& codebook, size_t k, MatrixView queries,
+                                   const VectorSource& vectors, std::span<QueryScan> scans) {
+  const Metric metric = codebook.metric();
+  first_.resize(scans.size());
+  rest_.resize(scans.size());
+  estimates_.clear();
+  for (size_t q = 0; q < scans.size(); ++q) {
+    Split(codebook, k, queries.row(q), scans[q], &first_[q], &rest_[q]);
+  }
+  RETURN_IF_ERROR(comparer_.Compare(metric, queries, vectors, first_));
+  if (!estimates_.empty()) {
+    const float* estimates = estimates_.data();
+    for (size_t q = 0; q < scans.size(); ++q) {
+      if (rest_[q].count == 0) continue;
+      const auto chosen = static_cast<size_t>(rest_[q].slots - first_[q].slots);
+      // Where some are gone, it is not known whose estimates the others have.
+      if (first_[q].count == chosen) DropHopeless(k, estimates, first_[q], &rest_[q]);
+      estimates += chosen;
+    }
+    RETURN_IF_ERROR(comparer_.Compare(metric, queries, vectors, rest_));
+  }
+  for (size_t q = 0; q < scans.size(); ++q) {
+    LutScanQuery& all = scans[q].scan;
+    all.count = first_[q].count + rest_[q].count;
+    std::copy_n(rest_[q].distances, rest_[q].count, all.distances + first_[q].count);
+    std::copy_n(rest_[q].slots, rest_[q].count, all.slots + first_[q].count);
   }
   return absl::OkStatus();
+}
+
+void Reranker::Split(const Codebook& codebook, size_t k, std::span<const float> query,
+                     const QueryScan& scan, Candidates* first, Candidates* rest) {
+  const auto [distances, slots, count] =
+      Candidates{scan.scan.distances, scan.scan.slots, scan.scan.count};
+  *first = {distances, slots, count};
+  *rest = {};
+  if (!MayDropSome(codebook, k, query, scan)) return;
+  const size_t wanted = std::max(kFirst, kFirstTimes * k);
+  Grow(chosen_, count + kSelectLeastSlack);
+  const size_t chosen = SelectLeast(distances, count, wanted, wanted + wanted / 8, chosen_.data());
+  if (chosen == count) return;
+  // Ascending, so that what is chosen has not been moved when its turn comes.
+  for (size_t i = 0; i < chosen; ++i) {
+    std::swap(distances[i], distances[chosen_[i]]);
+    std::swap(slots[i], slots[chosen_[i]]);
+  }
+  estimates_.insert(estimates_.end(), distances, distances + chosen);
+  first->count = chosen;
+  *rest = {distances + chosen, slots + chosen, count - chosen};
+}
+
+void Reranker::DropHopeless(size_t k, const float* estimates, const Candidates& first,
+                            Candidates* rest) {
+  double squares = 0;
+  for (size_t i = 0; i < first.count; ++i) {
+    const double error = static_cast<double>(first.distances[i]) - estimates[i];
+    squares += error * error;
+  }
+  const double spread = std::sqrt(squares / static_cast<double>(first.count));
+  const double bound = KthLeast(k, first.distances, first.count, chosen_) +
+                       SureSpreads(first.count + rest->count) * spread;
+  rest->count =
+      KeepUpTo(rest->distances, rest->slots, rest->count,
+               static_cast<float>(std::min<double>(bound, std::numeric_limits<float>::max())));
 }
 
 void Reranker::Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result) {

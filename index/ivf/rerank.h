@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,41 +10,49 @@
 #include "index/base/buffer.h"
 #include "index/base/matrix.h"
 #include "index/ivf/candidate_sieve.h"
+#include "index/ivf/exact_comparer.h"
 #include "index/ivf/query_scan.h"
 #include "index/ivf/searcher.h"
-#include "index/simd/exact.h"
 
 namespace tessera {
+
+class Codebook;
 
 // Turns candidates into answers. Keeps its memory between calls; one thread at a time.
 class Reranker {
  public:
   // Compares the candidates of each query (rows of `queries`, as the user gave them) exactly with
   // their full vectors. Their scan.distances are replaced; candidates whose vectors are gone are
-  // dropped. Vectors that are not in memory are read for many queries at once.
+  // dropped. Where many were chosen by their codes, the nearest are compared first, and then of the
+  // rest those that still have a chance of being among the k nearest (index/quantize/README.md,
+  // "Candidates that are compared").
   //
-  // Where the source has scalar codes, those that are too far by them to be among the k nearest are
-  // dropped before; *refined grows by the codes compared.
-  absl::Status Rerank(Metric metric, size_t k, MatrixView queries, const VectorSource& vectors,
-                      std::span<QueryScan> scans, uint64_t* refined);
+  // Where the source has scalar codes, these stand for the vectors in that, and those that are too
+  // far by them to be among the k nearest are dropped; *refined grows by the codes compared.
+  absl::Status Rerank(const Codebook& codebook, size_t k, MatrixView queries,
+                      const VectorSource& vectors, std::span<QueryScan> scans, uint64_t* refined);
 
   // The k nearest candidates and those that are as far as the last of them, nearest first.
   static void Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result);
 
  private:
-  absl::Status RerankMany(Metric metric, MatrixView query, const VectorSource& vectors, size_t most,
-                          QueryScan& scan);
-  absl::Status RerankSome(Metric metric, MatrixView queries, const VectorSource& vectors,
-                          std::span<QueryScan> scans);
+  absl::Status RerankFully(const Codebook& codebook, size_t k, MatrixView queries,
+                           const VectorSource& vectors, std::span<QueryScan> scans);
+  // Leaves of the candidates those that may be among the k nearest by their scalar codes.
+  absl::Status Sift(const Codebook& codebook, size_t k, std::span<const float> query,
+                    const VectorSource& vectors, QueryScan& scan, uint64_t* refined);
+  // The candidates that are compared first, whose estimates are added to estimates_, and the rest,
+  // which lies behind them; all and none where that promises nothing.
+  void Split(const Codebook& codebook, size_t k, std::span<const float> query,
+             const QueryScan& scan, Candidates* first, Candidates* rest);
+  // Of the rest, by the estimates of the first and what came out for them.
+  void DropHopeless(size_t k, const float* estimates, const Candidates& first, Candidates* rest);
 
-  std::vector<const std::byte*> rows_;
-  std::vector<Slot> missing_;
-  std::vector<size_t> missing_at_;
-  std::unique_ptr<bool[]> found_;
-  size_t found_size_ = 0;
-  AlignedBuffer<std::byte> read_;
-  std::unique_ptr<ExactScorer> scorer_;
   CandidateSieve sieve_;
+  ExactComparer comparer_;
+  std::vector<Candidates> first_, rest_;
+  std::vector<float> estimates_;
+  AlignedBuffer<uint32_t> chosen_;
 };
 
 }  // namespace tessera

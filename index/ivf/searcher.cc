@@ -450,7 +450,7 @@ absl::Status SearchIvf(const ListsSnapshot& lists, MatrixView queries,
     batch.Scan();
     if (params.rerank > 0) {
       Stopwatch stopwatch(params.timed);
-      RETURN_IF_ERROR(scratch.reranker.Rerank(lists.codebook().metric(), params.k, rows, *vectors,
+      RETURN_IF_ERROR(scratch.reranker.Rerank(lists.codebook(), params.k, rows, *vectors,
                                               batch.scans(), &stats->candidates_refined));
       for (const QueryScan& scan : batch.scans()) stats->candidates_reranked += scan.scan.count;
       stats->rerank_ns += stopwatch.LapNs();

@@ -45,7 +45,9 @@ class VectorSource {
 struct IvfSearchParams {
   size_t k = 10;
   size_t nprobe = 16;
-  size_t rerank = 0;  // candidates whose full vectors are compared; 0: answers come from codes
+  // Candidates chosen by their codes, of which those that may be among the answers are compared
+  // with their full vectors; 0: answers come from codes.
+  size_t rerank = 0;
 
   // If set, only these slots can be neighbours, and lists are scanned on, nearest first, until k of
   // them have been met or no list is left.

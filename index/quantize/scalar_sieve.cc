@@ -1,7 +1,8 @@
 #include "index/quantize/scalar_sieve.h"
 
 #include <algorithm>
-#include <utility>
+#include <cmath>
+#include <limits>
 
 namespace tessera {
 
@@ -11,31 +12,39 @@ void ScalarSieve::SetQuery(Metric metric, std::span<const float> query) {
   } else {
     scorer_->Reset(metric, query);
   }
+  lower_.clear();
+  upper_.clear();
 }
 
-size_t ScalarSieve::Sift(size_t k, const std::byte** rows, Slot* slots, size_t n,
-                         uint64_t* compared) {
+void ScalarSieve::Add(const std::byte* const* rows, size_t n, uint64_t* compared) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const size_t before = lower_.size();
+  lower_.resize(before + n, -kInfinity);
+  upper_.resize(before + n, kInfinity);
+  for (size_t begin = 0; begin < n; ++begin) {
+    size_t end = begin;
+    while (end < n && rows[end] != nullptr) ++end;
+    if (end == begin) continue;
+    scorer_->Bound(rows + begin, end - begin, &lower_[before + begin], &upper_[before + begin]);
+    *compared += end - begin;
+    begin = end;
+  }
+}
+
+float ScalarSieve::Estimate(size_t i) const {
+  const float middle = lower_[i] / 2 + upper_[i] / 2;
+  return std::isfinite(middle) ? middle : std::numeric_limits<float>::max();
+}
+
+size_t ScalarSieve::Sift(size_t k, Slot* slots) {
+  const size_t n = lower_.size();
   if (n <= k) return n;
-  // Those with a code to the front.
-  size_t coded = 0;
-  for (size_t i = 0; i < n; ++i) {
-    if (rows[i] == nullptr) continue;
-    std::swap(rows[i], rows[coded]);
-    std::swap(slots[i], slots[coded++]);
-  }
-  if (coded <= k) return n;
-  *compared += coded;
-  if (lower_.size() < coded) {
-    lower_.resize(coded);
-    upper_.resize(coded);
-  }
-  scorer_->Bound(rows, coded, lower_.data(), upper_.data());
-  sorted_.assign(upper_.begin(), upper_.begin() + static_cast<std::ptrdiff_t>(coded));
+  sorted_ = upper_;
   const auto kth = sorted_.begin() + static_cast<std::ptrdiff_t>(k) - 1;
   std::nth_element(sorted_.begin(), kth, sorted_.end());
   size_t kept = 0;
   for (size_t i = 0; i < n; ++i) {
-    if (i >= coded || lower_[i] <= *kth) slots[kept++] = slots[i];
+    if (lower_[i] <= *kth) slots[kept++] = slots[i];
   }
   return kept;
 }

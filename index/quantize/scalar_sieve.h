@@ -13,20 +13,27 @@
 namespace tessera {
 
 // Leaves of a query's candidates those that may be among its k nearest by their scalar codes: none
-// of the k nearest is lost. Keeps its memory between calls; one thread at a time.
+// of the k nearest is lost. Keeps its memory between queries; one thread at a time.
 class ScalarSieve {
  public:
+  // Begins with a query, and no candidate.
   void SetQuery(Metric metric, std::span<const float> query);
 
-  // rows[i] is the code of slots[i], or null: such stay. Brings those that stay to the front of
-  // `slots` and returns how many there are; rows are left in no order. *compared grows by the codes
+  // Adds n candidates. rows[i] is the code of one, or null: such stay. *compared grows by the codes
   // that were compared.
-  size_t Sift(size_t k, const std::byte** rows, Slot* slots, size_t n, uint64_t* compared);
+  void Add(const std::byte* const* rows, size_t n, uint64_t* compared);
+
+  // About the distance of the i-th candidate that was added; the largest float where that has no
+  // code.
+  float Estimate(size_t i) const;
+
+  // `slots` are those of all candidates in the order in which they were added. Brings those that
+  // stay to the front and returns how many there are.
+  size_t Sift(size_t k, Slot* slots);
 
  private:
   std::unique_ptr<ScalarScorer> scorer_;
-  std::vector<float> lower_;
-  std::vector<float> upper_;
+  std::vector<float> lower_, upper_;  // of each candidate
   std::vector<float> sorted_;
 };
 

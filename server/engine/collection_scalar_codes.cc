@@ -67,8 +67,12 @@ absl::Status Collection::CompareOpenSlots(MatrixView queries, size_t k, std::spa
   std::vector<Slot> open(slots.size());
   for (size_t q = 0; q < queries.rows; ++q) {
     std::copy(slots.begin(), slots.end(), open.begin());
-    const size_t left =
-        sieve.Sift(spec_.metric, k, queries.row(q), vectors, open, &compared->by_code);
+    size_t left = open.size();
+    if (left > k) {
+      sieve.SetQuery(spec_.metric, queries.row(q));
+      sieve.Add(vectors, slots, &compared->by_code);
+      left = sieve.Sift(k, open.data());
+    }
     compared->in_full += left;
     RETURN_IF_ERROR(CompareSlots(scorers.subspan(q, 1), {open.data(), left},
                                  [&](size_t, std::span<const Slot> block, const float* distances) {

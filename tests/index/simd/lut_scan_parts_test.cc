@@ -168,6 +168,34 @@ TEST_P(LutScanPartsTest, KeepsEqualOnesTogether) {
   }
 }
 
+TEST_P(LutScanPartsTest, KeepsAndCountsUpToABound) {
+  std::mt19937 rng(5);
+  for (size_t n = 0; n < 100; ++n) {
+    std::vector<float> values(n);
+    for (float& v : values) v = static_cast<float>(rng() % 9) - 4;
+    for (const float bound : {-5.0f, -4.0f, -0.5f, 0.0f, 3.0f, 9.0f}) {
+      std::vector<float> expected_distances;
+      std::vector<Slot> expected_slots;
+      for (size_t i = 0; i < n; ++i) {
+        if (values[i] > bound) continue;
+        expected_distances.push_back(values[i]);
+        expected_slots.push_back(static_cast<Slot>(i * 7));
+      }
+      Candidates candidates(values);
+      EXPECT_EQ(CountNear(candidates.distances.data(), n, bound), expected_slots.size());
+      if (n > 0) {
+        EXPECT_EQ(Farthest(candidates.distances.data(), n),
+                  *std::max_element(values.begin(), values.end()));
+      }
+      const size_t kept = KeepUpTo(candidates.distances.data(), candidates.slots.data(), n, bound);
+      candidates.distances.resize(kept);
+      candidates.slots.resize(kept);
+      EXPECT_EQ(candidates.distances, expected_distances);
+      EXPECT_EQ(candidates.slots, expected_slots);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, LutScanPartsTest,
                          testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const testing::TestParamInfo<int64_t>& info) {

@@ -95,8 +95,12 @@ TEST_F(EngineScalarCodes, FewVectorsAreReadForTheSameAnswers) {
     EXPECT_EQ(Ids(read.hits[q]), Ids(coded.hits[q])) << "query " << q;
   }
   EXPECT_EQ(read.report.candidates_refined, 0u);
-  EXPECT_EQ(read.report.candidates_reranked, kRerank * queries.rows());
-  EXPECT_EQ(coded.report.candidates_refined, kRerank * queries.rows());
+  // Of the candidates, as many as matter are compared, by vectors or by codes.
+  for (const uint64_t compared :
+       {read.report.candidates_reranked, coded.report.candidates_refined}) {
+    EXPECT_GT(compared, kRerank * queries.rows() / 5);
+    EXPECT_LT(compared, kRerank * queries.rows());
+  }
   EXPECT_GE(coded.report.candidates_reranked, kLimit * queries.rows());
   EXPECT_LT(coded.report.candidates_reranked, 2 * kLimit * queries.rows());
   EXPECT_LT(coded.report.bytes_read, read.report.bytes_read);
