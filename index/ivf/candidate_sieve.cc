@@ -5,6 +5,12 @@
 #include "index/simd/convert.h"
 
 namespace tessera {
+namespace {
+
+// Bounds the memory of vectors that are read to make codes of them.
+constexpr size_t kBytesAtOnce = size_t{64} << 20;
+
+}  // namespace
 
 void CandidateSieve::Locate(const VectorSource& vectors, std::span<const Slot> slots) {
   if (rows_.size() < slots.size()) rows_.resize(slots.size());
@@ -35,11 +41,12 @@ absl::Status CandidateSieve::MakeCodes(Metric metric, size_t dimension, const Ve
     missing_.push_back(slots[i]);
     missing_at_.push_back(i);
   }
-  if (missing_.empty()) return absl::OkStatus();
   const ElementType type = vectors.element_type();
+  const size_t row_bytes = dimension * ElementSize(type);
+  if (missing_.empty() || missing_.size() * row_bytes > kBytesAtOnce) return absl::OkStatus();
   fetcher_.Clear();
   fetcher_.Add(vectors, missing_);
-  RETURN_IF_ERROR(fetcher_.ReadMissing(vectors, dimension * ElementSize(type)));
+  RETURN_IF_ERROR(fetcher_.ReadMissing(vectors, row_bytes));
   const size_t code_bytes = ScalarRowBytes(dimension);
   made_.resize(missing_.size() * code_bytes);
   floats_.resize(dimension);

@@ -20,8 +20,8 @@ class CandidateSieve : public ScalarSieve {
  public:
   // Adds candidates, as ScalarSieve does.
   void Add(const VectorSource& vectors, std::span<const Slot> slots, uint64_t* compared);
-  // The same, but what the source has no code of is read, and its code made: what comes out does
-  // not depend on whether a source has them all already.
+  // The same, but what the source has no code of is read, up to 64 MiB, and its code made: what
+  // comes out does not depend on whether a source has them all already.
   absl::Status AddAll(Metric metric, size_t dimension, const VectorSource& vectors,
                       std::span<const Slot> slots, uint64_t* compared);
 

@@ -24,8 +24,8 @@ class RowFetcher {
   // Reads the vectors, of `row_bytes` each, that Add has not found in memory.
   absl::Status ReadMissing(const VectorSource& vectors, size_t row_bytes);
 
-  // Of each slot in the order in which they were added; null if its point is gone. Whoever changes
-  // the order may do so here.
+  // Of each slot in the order in which they were added; null if its point is gone. They may be
+  // reordered in place.
   std::span<const std::byte*> rows() { return rows_; }
   // Whether some may be null.
   bool was_missing() const { return !missing_.empty(); }
