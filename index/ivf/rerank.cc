@@ -23,11 +23,10 @@ constexpr size_t kSplitTimes = 5;
 
 // How many times the spread of what codes say is added before a candidate is held to be too far.
 // The more candidates are asked for, the surer it must be that none of those left out matters.
-double SureSpreads(size_t candidates) { return std::log2(static_cast<double>(candidates)) - 2.6; }
+double SureSpreads(size_t candidates) { return std::log2(static_cast<double>(candidates)) - 3.1; }
 
-// Candidates are split if the farthest is so many times as far behind the k-th as it would be too
-// far, were the errors of codes random directions: they are about so many times as large.
-constexpr double kLikelySpread = 1.5;
+// The spread is about so many times what it would be if the errors of codes were random directions.
+constexpr double kRandomSpreads = 1.5;
 
 double Square(double x) { return x * x; }
 
@@ -37,23 +36,36 @@ double Norm2(std::span<const float> vector) {
   return sum;
 }
 
+// About how far distances are from what codes say: by <q, e>, for L2 by 2 <q - x, e>, with |e|^2
+// the mean squared error. For L2 that of a distance of 1; it grows as the root of the distance.
+double LikelySpread(const Codebook& codebook, std::span<const float> query) {
+  const double spread =
+      kRandomSpreads * std::sqrt(codebook.mean_squared_error() / codebook.dimension());
+  switch (codebook.metric()) {
+    case Metric::kL2:
+      return 2 * spread;
+    case Metric::kInnerProduct:
+      return spread * std::sqrt(Norm2(query));
+    case Metric::kCosine:
+      return spread;
+  }
+  return spread;
+}
+
 // Whether some candidates are so far by their codes that it is worth to look at the others first.
 bool MayDropSome(const Codebook& codebook, size_t k, std::span<const float> query,
                  const QueryScan& scan) {
   const LutScanQuery& all = scan.scan;
   // If codes have left out nothing so far, nothing is left out.
   if (all.count < std::max(kSplitFrom, kSplitTimes * k) || !scan.thinned_out()) return false;
-  // By random directions a distance differs by <q, e>, with |e|^2 the mean squared error.
-  double spread = std::sqrt(codebook.mean_squared_error() / codebook.dimension());
+  const double behind = SureSpreads(all.count) * LikelySpread(codebook, query);
   double farthest_kth = Farthest(all.distances, all.count);
-  const double times = kLikelySpread * SureSpreads(all.count);
   if (codebook.metric() == Metric::kL2) {
-    // By 2 <q - x, e>: of the k-th at d, d + times 2 sqrt(d) spread is to be at most the farthest.
-    const double root = std::sqrt(farthest_kth + Square(times * spread)) - times * spread;
+    // Of d + behind sqrt(d) <= farthest.
+    const double root = std::sqrt(farthest_kth + Square(behind / 2)) - behind / 2;
     farthest_kth = Square(std::max(0.0, root));
   } else {
-    if (codebook.metric() == Metric::kInnerProduct) spread *= std::sqrt(Norm2(query));
-    farthest_kth -= times * spread;
+    farthest_kth -= behind;
   }
   return CountNear(all.distances, all.count, static_cast<float>(farthest_kth)) >= k;
 }
@@ -97,7 +109,7 @@ absl::Status Reranker::Sift(const Codebook& codebook, size_t k, std::span<const 
   } else {
     RETURN_IF_ERROR(sieve_.AddAll(codebook.metric(), query.size(), vectors, first_slots, refined));
     for (size_t i = 0; i < first.count; ++i) first.distances[i] = sieve_.Estimate(i);
-    DropHopeless(k, estimates_.data(), first, &rest);
+    DropHopeless(codebook, k, query, estimates_.data(), first, &rest);
     sieve_.Add(vectors, {rest.slots, rest.count}, refined);
   }
   scan.scan.count = sieve_.Sift(k, scan.scan.slots);
@@ -120,7 +132,9 @@ absl::Status Reranker::RerankFully(const Codebook& codebook, size_t k, MatrixVie
       if (rest_[q].count == 0) continue;
       const auto chosen = static_cast<size_t>(rest_[q].slots - first_[q].slots);
       // Where some are gone, it is not known whose estimates the others have.
-      if (first_[q].count == chosen) DropHopeless(k, estimates, first_[q], &rest_[q]);
+      if (first_[q].count == chosen) {
+        DropHopeless(codebook, k, queries.row(q), estimates, first_[q], &rest_[q]);
+      }
       estimates += chosen;
     }
     RETURN_IF_ERROR(comparer_.Compare(metric, queries, vectors, rest_));
@@ -155,16 +169,18 @@ void Reranker::Split(const Codebook& codebook, size_t k, std::span<const float> 
   *rest = {distances + chosen, slots + chosen, count - chosen};
 }
 
-void Reranker::DropHopeless(size_t k, const float* estimates, const Candidates& first,
-                            Candidates* rest) {
+void Reranker::DropHopeless(const Codebook& codebook, size_t k, std::span<const float> query,
+                            const float* estimates, const Candidates& first, Candidates* rest) {
   double squares = 0;
   for (size_t i = 0; i < first.count; ++i) {
-    const double error = static_cast<double>(first.distances[i]) - estimates[i];
-    squares += error * error;
+    squares += Square(static_cast<double>(first.distances[i]) - estimates[i]);
   }
-  const double spread = std::sqrt(squares / static_cast<double>(first.count));
-  const double bound = KthLeast(k, first.distances, first.count, chosen_) +
-                       SureSpreads(first.count + rest->count) * spread;
+  const double kth = KthLeast(k, first.distances, first.count, chosen_);
+  // Those compared may be alike, and told better by their codes than others.
+  double likely = LikelySpread(codebook, query);
+  if (codebook.metric() == Metric::kL2) likely *= std::sqrt(std::max(0.0, kth));
+  const double spread = std::max(likely, std::sqrt(squares / static_cast<double>(first.count)));
+  const double bound = kth + SureSpreads(first.count + rest->count) * spread;
   rest->count =
       KeepUpTo(rest->distances, rest->slots, rest->count,
                static_cast<float>(std::min<double>(bound, std::numeric_limits<float>::max())));

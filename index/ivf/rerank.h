@@ -46,7 +46,8 @@ class Reranker {
   void Split(const Codebook& codebook, size_t k, std::span<const float> query,
              const QueryScan& scan, Candidates* first, Candidates* rest);
   // Of the rest, by the estimates of the first and what came out for them.
-  void DropHopeless(size_t k, const float* estimates, const Candidates& first, Candidates* rest);
+  void DropHopeless(const Codebook& codebook, size_t k, std::span<const float> query,
+                    const float* estimates, const Candidates& first, Candidates* rest);
 
   CandidateSieve sieve_;
   ExactComparer comparer_;

@@ -26,12 +26,13 @@ class RowFetcher {
 
   // Of each slot in the order in which they were added; null if its point is gone. They may be
   // reordered in place.
-  std::span<const std::byte*> rows() { return rows_; }
+  std::span<const std::byte*> rows() { return {rows_.data(), count_}; }
   // Whether some may be null.
   bool was_missing() const { return !missing_.empty(); }
 
  private:
-  std::vector<const std::byte*> rows_;
+  std::vector<const std::byte*> rows_;  // the first count_ are meant
+  size_t count_ = 0;
   std::vector<Slot> missing_;
   std::vector<size_t> missing_at_;
   std::unique_ptr<bool[]> found_;
