@@ -31,7 +31,7 @@ inline constexpr size_t kPayloadIndexesMax = 64;       // of one collection
 inline constexpr size_t kListCodesMax = 8;             // fields that filters read beside the lists
 inline constexpr size_t kCopiedPayloadBytesMax = 1'000;  // longer payloads are read from the store
 
-inline constexpr size_t kMessageBytesMax = 64 << 20;      // one gRPC request
+inline constexpr size_t kMessageBytesMax = 64 << 20;      // a gRPC request or response
 inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
 inline constexpr size_t kEditBytesMax = 256 << 20;        // vectors and payloads of an edit by ids
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests

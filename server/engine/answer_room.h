@@ -13,8 +13,6 @@ namespace tessera {
 // Thread-safe.
 class AnswerRoom {
  public:
-  AnswerRoom() = default;
-
   // For so many more bytes. INVALID_ARGUMENT with reason RESPONSE_TOO_LARGE if they do not fit, and
   // then nothing does any more.
   absl::Status Take(size_t bytes);
