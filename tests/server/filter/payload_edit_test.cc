@@ -1,6 +1,7 @@
 #include "server/filter/payload_edit.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -8,7 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace tessera {
 namespace {
@@ -181,6 +182,13 @@ TEST(PayloadEdit, DoesWhatParsedDocumentsShow) {
   }
 }
 
+// Of the processor: what else runs does not count.
+absl::Duration ThreadTime() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
 // The shortest of some times that it takes to select from, to merge and to delete from so many
 // members.
 absl::Duration TimeOfMembers(int members) {
@@ -189,11 +197,11 @@ absl::Duration TimeOfMembers(int members) {
   payload += "}";
   absl::Duration shortest = absl::InfiniteDuration();
   for (int i = 0; i < 5; ++i) {
-    const absl::Time begin = absl::Now();
+    const absl::Duration begin = ThreadTime();
     EXPECT_EQ(SelectPayload(payload, Include({"0"})), R"({"0":1})");
     EXPECT_EQ(MergePayload(payload, payload), payload);
     EXPECT_EQ(DeleteFromPayload(payload, {FieldPath("x")}), payload);
-    shortest = std::min(shortest, absl::Now() - begin);
+    shortest = std::min(shortest, ThreadTime() - begin);
   }
   return shortest;
 }

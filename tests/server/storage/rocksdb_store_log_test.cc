@@ -175,13 +175,21 @@ class RocksDbStoreLogTest : public testing::Test {
 
 TEST_F(RocksDbStoreLogTest, ACommitWaitsForALogThatAFlushCannotSync) {
   gate_.StopsAt(Who::kRocksDb);
-  const absl::Time deadline = absl::Now() + kLongest;
-  while (!gate_.reached() && absl::Now() < deadline) {
-    ASSERT_TRUE(Commit(Durability::kAsync).ok());
-    absl::SleepFor(absl::Milliseconds(2));
-  }
-  ASSERT_TRUE(gate_.reached()) << "no flush synced a log";
+  // By a thread of their own: one that comes after the flush, and before that is seen, waits for
+  // it.
+  bool failed_before = false;
+  std::thread commits([&] {
+    who = Who::kTest;
+    const absl::Time deadline = absl::Now() + kLongest;
+    while (!gate_.reached() && !failed_before && absl::Now() < deadline) {
+      failed_before = !Commit(Durability::kAsync).ok() && !gate_.reached();
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+  });
+  EXPECT_TRUE(gate_.AwaitReached()) << "no flush synced a log";
   EXPECT_FALSE(StatusOf([&] { return Commit(Durability::kSync); }).ok());
+  commits.join();
+  EXPECT_FALSE(failed_before);
   ExpectNoMoreWrites();
 }
 
