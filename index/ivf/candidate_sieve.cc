@@ -35,11 +35,8 @@ absl::Status CandidateSieve::AddAll(Metric metric, size_t dimension, const Vecto
 absl::Status CandidateSieve::MakeCodes(Metric metric, size_t dimension, const VectorSource& vectors,
                                        std::span<const Slot> slots) {
   missing_.clear();
-  missing_at_.clear();
   for (size_t i = 0; i < slots.size(); ++i) {
-    if (rows_[i] != nullptr) continue;
-    missing_.push_back(slots[i]);
-    missing_at_.push_back(i);
+    if (rows_[i] == nullptr) missing_.push_back(slots[i]);
   }
   const ElementType type = vectors.element_type();
   const size_t row_bytes = dimension * ElementSize(type);
@@ -50,11 +47,17 @@ absl::Status CandidateSieve::MakeCodes(Metric metric, size_t dimension, const Ve
   const size_t code_bytes = ScalarRowBytes(dimension);
   made_.resize(missing_.size() * code_bytes);
   floats_.resize(dimension);
-  for (size_t i = 0; i < missing_.size(); ++i) {
-    if (fetcher_.rows()[i] == nullptr) continue;  // its point is gone
-    ToFloat(type, fetcher_.rows()[i], dimension, floats_.data());
-    EncodeScalar(metric, floats_, &made_[i * code_bytes]);
-    rows_[missing_at_[i]] = &made_[i * code_bytes];
+  std::byte* made = made_.data();
+  const std::byte* const* vector = fetcher_.rows().data();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (rows_[i] != nullptr) continue;
+    if (*vector != nullptr) {  // else its point is gone
+      ToFloat(type, *vector, dimension, floats_.data());
+      EncodeScalar(metric, floats_, made);
+      rows_[i] = made;
+    }
+    ++vector;
+    made += code_bytes;
   }
   return absl::OkStatus();
 }

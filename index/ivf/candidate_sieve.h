@@ -31,9 +31,7 @@ class CandidateSieve : public ScalarSieve {
                          std::span<const Slot> slots);
 
   std::vector<const std::byte*> rows_;
-  // Of candidates whose codes are made.
-  std::vector<size_t> missing_at_;
-  std::vector<Slot> missing_;
+  std::vector<Slot> missing_;  // candidates whose codes are made
   std::vector<std::byte> made_;
   std::vector<float> floats_;
   RowFetcher fetcher_;

@@ -62,8 +62,7 @@ void NearestFirst(std::span<Neighbor> lists, size_t count) {
   }
   const size_t chosen =
       SelectLeast(scratch.distances.data(), lists.size(), count, count, scratch.chosen.data());
-  // Ascending, so that what is chosen has not been moved when its turn comes.
-  for (size_t i = 0; i < chosen; ++i) std::swap(lists[i], lists[scratch.chosen[i]]);
+  ChosenFirst(scratch.chosen.data(), chosen, lists.data());
   // More only where floats cannot tell the last of them apart.
   if (chosen > count) {
     std::nth_element(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(count),

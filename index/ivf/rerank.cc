@@ -8,6 +8,7 @@
 #include "index/base/status_macros.h"
 #include "index/ivf/codebook.h"
 #include "index/simd/lut_scan_select.h"
+#include "index/simd/pq_encode.h"
 #include "index/simd/select_least.h"
 
 namespace tessera {
@@ -30,12 +31,6 @@ constexpr double kRandomSpreads = 1.5;
 
 double Square(double x) { return x * x; }
 
-double Norm2(std::span<const float> vector) {
-  double sum = 0;
-  for (const float x : vector) sum += static_cast<double>(x) * x;
-  return sum;
-}
-
 // About how far distances are from what codes say: by <q, e>, for L2 by 2 <q - x, e>, with |e|^2
 // the mean squared error. For L2 that of a distance of 1; it grows as the root of the distance.
 double LikelySpread(const Codebook& codebook, std::span<const float> query) {
@@ -45,11 +40,15 @@ double LikelySpread(const Codebook& codebook, std::span<const float> query) {
     case Metric::kL2:
       return 2 * spread;
     case Metric::kInnerProduct:
-      return spread * std::sqrt(Norm2(query));
+      return spread * std::sqrt(FloatDotProduct(query.data(), query.data(), query.size()));
     case Metric::kCosine:
       return spread;
   }
   return spread;
+}
+
+Candidates CandidatesOf(const QueryScan& scan) {
+  return {scan.scan.distances, scan.scan.slots, scan.scan.count};
 }
 
 // Whether some candidates are so far by their codes that it is worth to look at the others first.
@@ -83,47 +82,19 @@ float KthLeast(size_t k, const float* values, size_t n, AlignedBuffer<uint32_t>&
 absl::Status Reranker::Rerank(const Codebook& codebook, size_t k, MatrixView queries,
                               const VectorSource& vectors, std::span<QueryScan> scans,
                               uint64_t* refined) {
-  if (!vectors.has_scalar_codes()) return RerankFully(codebook, k, queries, vectors, scans);
-  first_.resize(scans.size());
-  for (size_t q = 0; q < scans.size(); ++q) {
-    LutScanQuery& scan = scans[q].scan;
-    if (scan.count > k) {
-      RETURN_IF_ERROR(Sift(codebook, k, queries.row(q), vectors, scans[q], refined));
-    }
-    first_[q] = {scan.distances, scan.slots, scan.count};
-  }
-  RETURN_IF_ERROR(comparer_.Compare(codebook.metric(), queries, vectors, first_));
-  for (size_t q = 0; q < scans.size(); ++q) scans[q].scan.count = first_[q].count;
-  return absl::OkStatus();
-}
-
-absl::Status Reranker::Sift(const Codebook& codebook, size_t k, std::span<const float> query,
-                            const VectorSource& vectors, QueryScan& scan, uint64_t* refined) {
-  Candidates first, rest;
-  estimates_.clear();
-  Split(codebook, k, query, scan, &first, &rest);
-  sieve_.SetQuery(codebook.metric(), query);
-  const std::span<const Slot> first_slots(first.slots, first.count);
-  if (rest.count == 0) {
-    sieve_.Add(vectors, first_slots, refined);
-  } else {
-    RETURN_IF_ERROR(sieve_.AddAll(codebook.metric(), query.size(), vectors, first_slots, refined));
-    for (size_t i = 0; i < first.count; ++i) first.distances[i] = sieve_.Estimate(i);
-    DropHopeless(codebook, k, query, estimates_.data(), first, &rest);
-    sieve_.Add(vectors, {rest.slots, rest.count}, refined);
-  }
-  scan.scan.count = sieve_.Sift(k, scan.scan.slots);
-  return absl::OkStatus();
-}
-
-absl::Status Reranker::RerankFully(const Codebook& codebook, size_t k, MatrixView queries,
-                                   const VectorSource& vectors, std::span<QueryScan> scans) {
   const Metric metric = codebook.metric();
+  const bool sifted = vectors.has_scalar_codes();
+  for (size_t q = 0; sifted && q < scans.size(); ++q) {
+    RETURN_IF_ERROR(Sift(codebook, k, queries.row(q), vectors, scans[q], refined));
+  }
   first_.resize(scans.size());
   rest_.resize(scans.size());
   estimates_.clear();
   for (size_t q = 0; q < scans.size(); ++q) {
-    Split(codebook, k, queries.row(q), scans[q], &first_[q], &rest_[q]);
+    first_[q] = CandidatesOf(scans[q]);
+    rest_[q] = {};
+    // What has been sifted is little, and its estimates are no more.
+    if (!sifted) Split(codebook, k, queries.row(q), scans[q], &first_[q], &rest_[q]);
   }
   RETURN_IF_ERROR(comparer_.Compare(metric, queries, vectors, first_));
   if (!estimates_.empty()) {
@@ -148,22 +119,35 @@ absl::Status Reranker::RerankFully(const Codebook& codebook, size_t k, MatrixVie
   return absl::OkStatus();
 }
 
+absl::Status Reranker::Sift(const Codebook& codebook, size_t k, std::span<const float> query,
+                            const VectorSource& vectors, QueryScan& scan, uint64_t* refined) {
+  if (scan.scan.count <= k) return absl::OkStatus();
+  Candidates first = CandidatesOf(scan), rest;
+  estimates_.clear();
+  Split(codebook, k, query, scan, &first, &rest);
+  sieve_.SetQuery(codebook.metric(), query);
+  const std::span<const Slot> first_slots(first.slots, first.count);
+  if (rest.count == 0) {
+    sieve_.Add(vectors, first_slots, refined);
+  } else {
+    RETURN_IF_ERROR(sieve_.AddAll(codebook.metric(), query.size(), vectors, first_slots, refined));
+    for (size_t i = 0; i < first.count; ++i) first.distances[i] = sieve_.Estimate(i);
+    DropHopeless(codebook, k, query, estimates_.data(), first, &rest);
+    sieve_.Add(vectors, {rest.slots, rest.count}, refined);
+  }
+  scan.scan.count = sieve_.Sift(k, scan.scan.slots);
+  return absl::OkStatus();
+}
+
 void Reranker::Split(const Codebook& codebook, size_t k, std::span<const float> query,
                      const QueryScan& scan, Candidates* first, Candidates* rest) {
-  const auto [distances, slots, count] =
-      Candidates{scan.scan.distances, scan.scan.slots, scan.scan.count};
-  *first = {distances, slots, count};
-  *rest = {};
   if (!MayDropSome(codebook, k, query, scan)) return;
+  const auto [distances, slots, count] = *first;
   const size_t wanted = std::max(kFirst, kFirstTimes * k);
   Grow(chosen_, count + kSelectLeastSlack);
   const size_t chosen = SelectLeast(distances, count, wanted, wanted + wanted / 8, chosen_.data());
   if (chosen == count) return;
-  // Ascending, so that what is chosen has not been moved when its turn comes.
-  for (size_t i = 0; i < chosen; ++i) {
-    std::swap(distances[i], distances[chosen_[i]]);
-    std::swap(slots[i], slots[chosen_[i]]);
-  }
+  ChosenFirst(chosen_.data(), chosen, distances, slots);
   estimates_.insert(estimates_.end(), distances, distances + chosen);
   first->count = chosen;
   *rest = {distances + chosen, slots + chosen, count - chosen};

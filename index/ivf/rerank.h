@@ -36,13 +36,12 @@ class Reranker {
   static void Best(size_t k, QueryScan& scan, std::vector<Neighbor>* result);
 
  private:
-  absl::Status RerankFully(const Codebook& codebook, size_t k, MatrixView queries,
-                           const VectorSource& vectors, std::span<QueryScan> scans);
   // Leaves of the candidates those that may be among the k nearest by their scalar codes.
   absl::Status Sift(const Codebook& codebook, size_t k, std::span<const float> query,
                     const VectorSource& vectors, QueryScan& scan, uint64_t* refined);
-  // The candidates that are compared first, whose estimates are added to estimates_, and the rest,
-  // which lies behind them; all and none where that promises nothing.
+  // Leaves of `first`, all candidates of the scan, those that are compared first, and adds their
+  // estimates to estimates_; `rest` becomes the others, which lie behind them. Neither changes
+  // where that promises nothing.
   void Split(const Codebook& codebook, size_t k, std::span<const float> query,
              const QueryScan& scan, Candidates* first, Candidates* rest);
   // Of the rest, by the estimates of the first and what came out for them.

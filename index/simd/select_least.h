@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace tessera {
 
@@ -12,6 +13,14 @@ namespace tessera {
 // written is at most every value that is not. Values must be finite. The same on every target.
 inline constexpr size_t kSelectLeastSlack = 16;
 size_t SelectLeast(const float* values, size_t n, size_t count, size_t most, uint32_t* out);
+
+// Brings the elements of each array that SelectLeast has chosen to its front, in their order; what
+// was there takes their places.
+template <class... T>
+void ChosenFirst(const uint32_t* chosen, size_t n, T*... arrays) {
+  // Ascending, so that what is chosen has not been moved when its turn comes.
+  for (size_t i = 0; i < n; ++i) (std::swap(arrays[i], arrays[chosen[i]]), ...);
+}
 
 }  // namespace tessera
 

@@ -76,6 +76,16 @@ TEST_P(RerankTest, NorComparedByScalarCodes) {
   for (size_t q = 0; q < queries.rows(); ++q) EXPECT_EQ(found[q], Exact(queries.row(q)));
 }
 
+TEST_P(RerankTest, NoScalarCodeIsComparedWhereAllAreWanted) {
+  Fill(Islands(2000, 1), 8);
+  const Matrix queries = Islands(5, 2);
+  MatrixSource source(vectors_, /*on_disk_every=*/1);
+  source.AddScalarCodes(GetParam(), 3000);
+  Search(queries, kK, source);
+  EXPECT_EQ(stats_.candidates_refined, 0u);
+  EXPECT_EQ(stats_.candidates_reranked, queries.rows() * kK);
+}
+
 // After a start codes are made while searches run.
 TEST_P(RerankTest, WhatIsFoundDoesNotDependOnWhichScalarCodesThereAre) {
   Fill(test::LowRank(6000, kDim, 4, 0.02f, 1), 8);

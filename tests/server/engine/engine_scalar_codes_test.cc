@@ -95,7 +95,10 @@ TEST_F(EngineScalarCodes, FewVectorsAreReadForTheSameAnswers) {
     EXPECT_EQ(Ids(read.hits[q]), Ids(coded.hits[q])) << "query " << q;
   }
   EXPECT_EQ(read.report.candidates_refined, 0u);
-  // Of the candidates, as many as matter are compared, by vectors or by codes.
+  // Of few candidates all are compared, by vectors or by codes; of more, as many as matter.
+  constexpr uint32_t kFew = 60;
+  EXPECT_EQ(Explained("disk", queries, kFew).report.candidates_reranked, kFew * queries.rows());
+  EXPECT_EQ(Explained("coded", queries, kFew).report.candidates_refined, kFew * queries.rows());
   for (const uint64_t compared :
        {read.report.candidates_reranked, coded.report.candidates_refined}) {
     EXPECT_GT(compared, kRerank * queries.rows() / 5);
