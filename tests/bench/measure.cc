@@ -1,7 +1,5 @@
 #include "tests/bench/measure.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -71,12 +69,6 @@ void MeasureRound(const Dataset& data, Contender& contender, std::vector<Point>*
 }
 
 }  // namespace
-
-double ThreadSeconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 
 std::vector<Series> Measure(const Dataset& data,
                             const std::vector<std::unique_ptr<Contender>>& contenders,

@@ -8,6 +8,7 @@
 
 #include "tests/bench/contender.h"
 #include "tests/bench/dataset.h"
+#include "tests/thread_time.h"
 
 namespace tessera::bench {
 
@@ -32,9 +33,6 @@ struct Series {
   double build_seconds = 0;  // 0: from the cache
   std::vector<Point> points;
 };
-
-// Seconds of CPU time that the calling thread has used.
-double ThreadSeconds();
 
 // Measures every setting of every contender in `rounds` rounds, a round of one after a round of the
 // other, so that an hour that is bad for one is bad for all.

@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -14,15 +13,10 @@
 
 #include "index/base/buffer.h"
 #include "index/simd/lut_scan.h"
+#include "tests/thread_time.h"
 
 namespace tessera {
 namespace {
-
-double ThreadSeconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 
 template <class F>
 double BestOf(int rounds, F body) {

@@ -1,7 +1,5 @@
 // What the store costs: `store_bench DIRECTORY [BVECS-FILE]`. Loads the vectors of the file (or
 // random bytes) as points of the server would be, and prints rates. DIRECTORY must not exist.
-#include <time.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +13,7 @@
 #include "server/engine/record_keys.h"
 #include "server/engine/records.h"
 #include "server/storage/rocksdb_store.h"
+#include "tests/thread_time.h"
 
 namespace tessera {
 namespace {
@@ -33,14 +32,9 @@ double Seconds(const std::function<void()>& work) {
 
 // Of this thread alone: comparable on a busy machine.
 double CpuSeconds(const std::function<void()>& work) {
-  const auto now = [] {
-    timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-  };
-  const double start = now();
+  const double start = ThreadSeconds();
   work();
-  return now() - start;
+  return ThreadSeconds() - start;
 }
 
 template <class StatusType>
