@@ -169,7 +169,7 @@ void AddCreate(CLI::App& group, Command& selected) {
   AddNumber(create, "--training-vectors-per-list", options->training_vectors_per_list,
             "Vectors sampled for k-means");
   AddNumber(create, "--default-nprobe", options->default_nprobe,
-            "Lists that a search probes if it does not say");
+            "Lists that searches probe, on average, if they do not say");
   AddNumber(create, "--default-rerank", options->default_rerank,
             "Candidates that a search reranks if it does not say");
   create->add_option("--durability", options->durability, "Of writes that name none")

@@ -87,7 +87,7 @@ void AddCollectionUpdate(CLI::App& group, Command& selected) {
       "--expected-revision 1");
   update->add_option("name", options->name, "Name of the collection")->required();
   AddNumber(update, "--default-nprobe", options->default_nprobe,
-            "Lists that a search probes if it does not say; 0: chosen at training");
+            "Lists that searches probe, on average, if they do not say; 0: chosen at training");
   AddNumber(update, "--default-rerank", options->default_rerank,
             "Candidates that a search reranks if it does not say; 0: chosen by each");
   update->add_option("--durability", options->durability, "Of writes that name none")

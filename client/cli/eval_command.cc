@@ -197,7 +197,8 @@ void AddEvalCommand(CLI::App& app, Command& selected) {
       ->required();
   eval->add_option("--rows", options->rows, "Queries to use, e.g. 0:1000");
   eval->add_option("--nprobe", options->nprobe,
-                   "List of numbers of inverted lists to search; 'default': the server's choice")
+                   "List of numbers of inverted lists to search, on average; 'default': the "
+                   "server's choice")
       ->delimiter(',')
       ->allow_extra_args(false);
   eval->add_option(

@@ -338,7 +338,8 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
   search->add_option("--recall", options->recall,
                      "The share of the true neighbours to find on average, e.g. 0.95: the server "
                      "chooses how many lists and candidates that takes");
-  AddNumber(search, "--nprobe", options->nprobe, "Inverted lists to search; default: the server's");
+  AddNumber(search, "--nprobe", options->nprobe,
+            "Inverted lists to search, on average; default: the server's");
   search->add_flag("--exact", options->exact, "Compare with every vector");
   AddNumber(search, "--rerank", options->rerank,
             "Candidates whose full vectors are compared; default: the server's");

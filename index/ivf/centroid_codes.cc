@@ -15,6 +15,7 @@
 #include "index/quantize/product_quantizer.h"
 #include "index/simd/convert.h"
 #include "index/simd/lut_scan_select.h"
+#include "index/simd/pq_encode.h"
 
 namespace tessera {
 namespace {
@@ -293,6 +294,7 @@ void CentroidCodes::Prepare(const float* queries, size_t n, size_t wanted, Scrat
     scan.tables = tables;
     scans[q].Begin();
     lut_.Build(padded, factor, tables, &scan.scale, &scan.offset, scratch.entries.data());
+    if (metric_ == Metric::kL2) scan.offset += FloatDotProduct(padded, padded, dim_);
   }
 }
 
@@ -397,7 +399,6 @@ void CentroidCodes::Scan(const float* queries, size_t n, size_t wanted, Scratch&
   } else {
     for (size_t q = 0; q < n; ++q) ScanGroups(groups, scratch, &scans[q]);
   }
-  for (size_t q = 0; q < n; ++q) scans[q].Finish();
 }
 
 size_t CentroidCodes::memory_bytes() const {

@@ -46,8 +46,10 @@ class CentroidCodes {
 
   bool empty() const { return blocks_.size() == 0; }
 
-  // Leaves about the nearest `wanted` centroids of each of n <= kQueriesAtOnce queries in scans[i],
-  // whose arrays have room for QueryScan::Capacity(wanted). 1 <= wanted <= centroids.
+  // Leaves about the nearest centroids of each of n <= kQueriesAtOnce queries in scans[i]: `wanted`
+  // of them, and those that have not been thinned out yet (QueryScan::Finish). Their arrays have
+  // room for QueryScan::Capacity(wanted). By L2, distances are |q - c|^2, about; else -<q, c>, and
+  // the addend. 1 <= wanted <= centroids.
   void Scan(const float* queries, size_t n, size_t wanted, Scratch& scratch,
             QueryScan* scans) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -40,8 +41,8 @@ constexpr double kMovedLittle = 0.9;
 constexpr size_t kSampleCentroids = 64, kSampleCentroidsMin = 8;
 constexpr size_t kSampleDistances = size_t{1} << 22;
 
-// Centroids to compare exactly so that nearly all of the `nprobe` nearest are among them.
-size_t Wanted(size_t nprobe, size_t nlist) { return std::min(nlist, nprobe + nprobe / 2 + 32); }
+// Centroids to compare exactly so that nearly all of the `most` nearest are among them.
+size_t Wanted(size_t most, size_t nlist) { return std::min(nlist, most + most / 2 + 32); }
 
 // Brings the nearest kSortedFirst lists to the front, in order; the order of the rest is of no use,
 // and sorting them all would take as long as scanning several lists.
@@ -147,7 +148,8 @@ void CoarseQuantizer::MakeCodes() {
   const Matrix some = all_coded ? Matrix() : RowsOf(codebook_->centroids(), coded);
   const MatrixView rows = all_coded ? codebook_->centroids() : some.view();
   const Matrix queries = SampleQueries(*codebook_);
-  const size_t nprobe = ChooseSearchDefaults(codebook_->spec(), SearchNeeds{}, /*points=*/0).nprobe;
+  const size_t nprobe =
+      ChooseSearchDefaults(codebook_->spec(), ProbeRule(), SearchNeeds(), /*points=*/0).nprobe;
   Scratch scratch;
   const auto nearest = [&] {
     std::vector<Neighbor> lists(queries.rows() * nprobe);
@@ -184,14 +186,26 @@ void CoarseQuantizer::SetCoded(std::vector<uint32_t> coded) {
   coded_ = std::move(coded);
 }
 
-void CoarseQuantizer::CodedToCandidates(size_t nprobe, LutScanQuery* found) const {
-  if (found->count < nprobe) {
-    found->count = codebook_->nlist();
+void CoarseQuantizer::CodedToCandidates(const float* query, size_t most,
+                                        const ProbeRule::Reach* reach, QueryScan* found) const {
+  LutScanQuery& scan = found->scan;
+  if (scan.count < most) {
+    scan.count = codebook_->nlist();
     return;
   }
+  if (reach == nullptr) {
+    found->Finish();
+  } else {
+    // About as many as there will be by their distances.
+    const size_t count =
+        ProbeRule::ToProbe(*reach, scan.distances, scan.count, codebook_->LengthenedShift(query))
+            .count;
+    const size_t wanted = std::min(Wanted(count, codebook_->nlist()), found->keep);
+    found->Cut(wanted, wanted + wanted / 8);
+  }
   if (uncoded_.empty()) return;
-  for (size_t i = 0; i < found->count; ++i) found->slots[i] = coded_[found->slots[i]];
-  for (uint32_t list : uncoded_) found->slots[found->count++] = list;
+  for (size_t i = 0; i < scan.count; ++i) scan.slots[i] = coded_[scan.slots[i]];
+  for (uint32_t list : uncoded_) scan.slots[scan.count++] = list;
 }
 
 void CoarseQuantizer::AddTerms(float weight, std::span<const Slot> lists, float* distances) const {
@@ -239,8 +253,8 @@ void CoarseQuantizer::Distances(const float* query, std::span<const uint32_t> wh
   for (size_t i = 0; i < which.size(); ++i) distances[i] = {scratch.distances[i], which[i]};
 }
 
-void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
-                              Neighbor* lists) const {
+size_t CoarseQuantizer::Compare(const float* query, size_t most, const ProbeRule::Reach* reach,
+                                Scratch& scratch, QueryScan& scan, Neighbor* lists) const {
   const VectorsView stored = Stored();
   const ExactScorer& scorer = ScorerOf(query, scratch);
   LutScanQuery& s = scan.scan;
@@ -253,26 +267,55 @@ void CoarseQuantizer::Compare(const float* query, size_t nprobe, Scratch& scratc
     scorer.Score(scratch.rows.data(), s.count, s.distances);
   }
   AddTerms(Weight(query), {s.slots, s.count}, s.distances);
-  if (s.count > nprobe) {
+  ProbeRule::Lists wanted = {most, std::nullopt};
+  if (reach != nullptr) {
+    wanted = ProbeRule::ToProbe(*reach, s.distances, s.count, codebook_->RankShift(query));
+  }
+  if (wanted.bound) {
+    s.count = KeepUpTo(s.distances, s.slots, s.count, *wanted.bound);
+  } else if (s.count > wanted.count) {
     BoundHint hint;
-    s.count = KeepSmallest(s.distances, s.slots, s.count, nprobe, nprobe, &hint);
+    s.count = KeepSmallest(s.distances, s.slots, s.count, wanted.count, wanted.count, &hint);
   }
   // Ties at the end go to the lower lists.
   scratch.sorted.resize(s.count);
   for (size_t i = 0; i < s.count; ++i) scratch.sorted[i] = {s.distances[i], s.slots[i]};
-  if (s.count > nprobe) {
+  if (s.count > wanted.count) {
     std::sort(scratch.sorted.begin(), scratch.sorted.end());
   } else {
     SortFirst(scratch.sorted);
   }
-  std::copy_n(scratch.sorted.begin(), nprobe, lists);
+  std::copy_n(scratch.sorted.begin(), wanted.count, lists);
+  return wanted.count;
 }
 
 void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                               Neighbor* lists) const {
+  Find(queries, n, nprobe, nullptr, scratch, lists, nullptr);
+}
+
+size_t CoarseQuantizer::MostToProbe(size_t nprobe) const {
+  return codebook_->probe_rule().empty() ? nprobe : ProbeRule::Most(nprobe, codebook_->nlist());
+}
+
+void CoarseQuantizer::ToProbe(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
+                              Neighbor* lists, uint32_t* counts) const {
+  const ProbeRule& rule = codebook_->probe_rule();
+  if (rule.empty() || nprobe == codebook_->nlist()) {
+    Nearest(queries, n, nprobe, scratch, lists);
+    std::fill_n(counts, n, static_cast<uint32_t>(nprobe));
+    return;
+  }
+  const ProbeRule::Reach reach = rule.ReachOf(nprobe, codebook_->nlist());
+  Find(queries, n, reach.most, &reach, scratch, lists, counts);
+}
+
+void CoarseQuantizer::Find(const float* queries, size_t n, size_t most,
+                           const ProbeRule::Reach* reach, Scratch& scratch, Neighbor* lists,
+                           uint32_t* counts) const {
   const size_t nlist = codebook_->nlist();
   const size_t coded = nlist - uncoded_.size();
-  const size_t wanted = Wanted(nprobe, coded);
+  const size_t wanted = Wanted(most, coded);
   const bool exact = codes_.empty() || wanted == coded;
   const size_t room = std::max(nlist + kLutScanSlack, QueryScan::Capacity(wanted));
   Grow(scratch.distances, CentroidCodes::kQueriesAtOnce * room);
@@ -290,9 +333,11 @@ void CoarseQuantizer::Nearest(const float* queries, size_t n, size_t nprobe, Scr
       codes_.Scan(Lengthened(some, count, scratch), count, wanted, scratch.codes, scans);
     }
     for (size_t q = 0; q < count; ++q) {
-      if (!exact) CodedToCandidates(nprobe, &scans[q].scan);
-      Compare(some + q * codebook_->dimension(), nprobe, scratch, scans[q],
-              lists + (begin + q) * nprobe);
+      const float* const query = some + q * codebook_->dimension();
+      if (!exact) CodedToCandidates(query, most, reach, &scans[q]);
+      const size_t found =
+          Compare(query, most, reach, scratch, scans[q], lists + (begin + q) * most);
+      if (counts != nullptr) counts[begin + q] = static_cast<uint32_t>(found);
     }
   }
 }
@@ -309,7 +354,8 @@ void CoarseQuantizer::AboutNearest(const float* query, size_t n, Scratch& scratc
   scan.scan.distances = scratch.distances.data();
   scan.scan.slots = scratch.slots.data();
   codes_.Scan(Lengthened(query, 1, scratch), 1, n, scratch.codes, &scan);
-  if (scan.scan.count < n) {  // as in Nearest
+  scan.Finish();
+  if (scan.scan.count < n) {  // as in Find
     Nearest(query, 1, n, scratch, lists);
     return;
   }

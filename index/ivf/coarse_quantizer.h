@@ -49,6 +49,12 @@ class CoarseQuantizer {
   void Nearest(const float* queries, size_t n, size_t nprobe, Scratch& scratch,
                Neighbor* lists) const;
 
+  // The lists that each query is to probe, of nprobe on average: those of query i are the first
+  // counts[i] of lists[i * MostToProbe(nprobe)], ..., as Nearest gives them.
+  void ToProbe(const float* queries, size_t n, size_t nprobe, Scratch& scratch, Neighbor* lists,
+               uint32_t* counts) const;
+  size_t MostToProbe(size_t nprobe) const;
+
   // lists[0, n) = about the n lists nearest to one query, in no order, and how far they are, by
   // their centroids' codes where there are codes: for a third of the time when n is a good part of
   // nlist. 1 <= n <= nlist.
@@ -78,12 +84,17 @@ class CoarseQuantizer {
   void AddTerms(float weight, std::span<const Slot> lists, float* distances) const;
   // Takes these, ascending, for the lists that have codes.
   void SetCoded(std::vector<uint32_t> coded);
-  // Makes candidates of what was found by codes: those lists, and all without a code. All lists, if
-  // fewer than nprobe were found: centroids may be farther than a float can tell.
-  void CodedToCandidates(size_t nprobe, LutScanQuery* found) const;
-  // Compares the candidates with the query, and keeps the nprobe nearest.
-  void Compare(const float* query, size_t nprobe, Scratch& scratch, QueryScan& scan,
-               Neighbor* lists) const;
+  // Makes candidates of what was found by codes: those lists that are to be compared, and all
+  // without a code. All lists, if fewer than `most` were found: centroids may be farther than a
+  // float can tell.
+  void CodedToCandidates(const float* query, size_t most, const ProbeRule::Reach* reach,
+                         QueryScan* found) const;
+  // Finds the `most` lists nearest to each query, or as many of them as are within `reach`.
+  void Find(const float* queries, size_t n, size_t most, const ProbeRule::Reach* reach,
+            Scratch& scratch, Neighbor* lists, uint32_t* counts) const;
+  // Compares the candidates with the query, and keeps the nearest as Find says; returns how many.
+  size_t Compare(const float* query, size_t most, const ProbeRule::Reach* reach, Scratch& scratch,
+                 QueryScan& scan, Neighbor* lists) const;
 
   std::shared_ptr<const Codebook> codebook_;
   Metric metric_;                  // L2 or INNER_PRODUCT

@@ -138,6 +138,36 @@ void Codebook::Lengthen(const float* query, float* out) const {
   for (size_t t = 0; t < dimension(); ++t) out[t] = query[t] * factor;
 }
 
+// From the origin of the user's vectors |q|^2, less that of the origin of the prepared ones.
+double Codebook::SquareLessOrigin(const float* query) const {
+  return double{FloatDotProduct(query, query, dimension())} +
+         2 * double{FloatDotProduct(query, origin_.data(), dimension())};
+}
+
+// With u = 1 - 1 / k: of L2, |q - c|^2 - u |c|^2 lacks u |q|^2. And -<q, c> + weight |c|^2 / 2 is
+// weight / 2 times |l - c|^2, for l as long as k vectors, but for weight / 2 |l|^2; of that, what
+// LengthenedShift takes away is to be left out.
+double Codebook::RankShift(const float* query) const {
+  const float length = query_length();
+  if (length == 0) return 0;
+  constexpr double k = kQueryLength;
+  if (metric() == Metric::kL2) return (1 - 1 / k) * SquareLessOrigin(query);
+  return double{LengthOf(query, dimension())} * length / k * (1 - 1 / (2 * k));
+}
+
+// |k q - c|^2 - (k - 1)^2 |q|^2 = k (|q - c|^2 - u (|c|^2 - |q|^2)).
+double Codebook::LengthenedShift(const float* query) const {
+  const float length = query_length();
+  if (length == 0) return 0;
+  constexpr double k = kQueryLength;
+  double square = length / k * (length / k);
+  if (metric() == Metric::kL2) {
+    square = SquareLessOrigin(query) +
+             double{FloatDotProduct(origin_.data(), origin_.data(), dimension())};
+  }
+  return -(k - 1) * (k - 1) * square;
+}
+
 void Codebook::ForTable(MatrixView prepared, float* out) const {
   if (!rotation_.is_none()) {  // as many components as padded_dimension()
     rotation_.Apply(prepared, out);
@@ -172,6 +202,7 @@ std::shared_ptr<const Codebook> Codebook::WithCentroids(std::span<const uint32_t
   codebook->vector_length_ = vector_length_;
   codebook->TakeRadii(*this, lists, centroids);
   codebook->search_needs_ = search_needs_;
+  codebook->probe_rule_ = probe_rule_;
   return codebook;
 }
 
@@ -200,8 +231,17 @@ bool Codebook::HasSameCentroid(const Codebook& other, uint32_t list) const {
 }
 
 std::string Codebook::Serialize() const {
-  return WriteCodebook(spec_, training_vectors_, mean_squared_error_, vector_length_, search_needs_,
-                       origin_, centroids_, radii_, quantizer_.all_codewords(), rotation_.rows());
+  return WriteCodebook({.spec = spec_,
+                        .training_vectors = training_vectors_,
+                        .mean_squared_error = mean_squared_error_,
+                        .vector_length = vector_length_,
+                        .search_needs = search_needs_,
+                        .probe_rule = probe_rule_,
+                        .origin = origin_,
+                        .centroids = centroids_,
+                        .radii = radii_,
+                        .codewords = quantizer_.all_codewords(),
+                        .rotation = rotation_.rows()});
 }
 
 absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view bytes) {
@@ -227,11 +267,13 @@ absl::StatusOr<std::shared_ptr<const Codebook>> Codebook::Parse(std::string_view
   codebook->vector_length_ = parts.vector_length;
   codebook->radii_ = std::move(parts.radii);
   codebook->search_needs_ = parts.search_needs;
+  codebook->probe_rule_ = std::move(parts.probe_rule);
   return codebook;
 }
 
 size_t Codebook::memory_bytes() const {
-  return sizeof(*this) + (origin_.size() + radii_.size()) * sizeof(float) +
+  return sizeof(*this) +
+         (origin_.size() + radii_.size() + probe_rule_.log_budgets().size()) * sizeof(float) +
          centroids_.rows() * centroids_.cols() * sizeof(float) + quantizer_.memory_bytes() +
          rotation_.memory_bytes() +
          rotated_centroids_.rows() * rotated_centroids_.cols() * sizeof(float) +

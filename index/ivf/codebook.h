@@ -15,6 +15,7 @@
 #include "index/base/matrix.h"
 #include "index/base/types.h"
 #include "index/cluster/grouped_centroids.h"
+#include "index/ivf/probe_rule.h"
 #include "index/quantize/product_quantizer.h"
 #include "index/quantize/rotation.h"
 
@@ -163,7 +164,16 @@ class Codebook {
   // The prepared query at the length that lists are ranked by where there are rank terms:
   // query_length(), or 1 where there are radii. `out` has dimension() floats.
   void Lengthen(const float* query, float* out) const;
+  // What added to the ranks of lists for a prepared query makes them squared distances, times what
+  // is the same for all: |q - c|^2, where there are rank terms with |q| that of vectors, and less a
+  // part of what |c|^2 is more than |q|^2. Not where there are radii.
+  double RankShift(const float* query) const;
+  // The same for |l - c|^2, l being the prepared query as Lengthen makes it, or itself where there
+  // are no rank terms.
+  double LengthenedShift(const float* query) const;
   const SearchNeeds& search_needs() const { return search_needs_; }
+  // How many lists each query probes; empty where training has not measured it, or there are radii.
+  const ProbeRule& probe_rule() const { return probe_rule_; }
 
   // Turns vectors or queries as a user gave them (dimension() columns) into what the centroids and
   // codewords were learnt from; `out` has as many floats and may be the same memory.
@@ -226,6 +236,8 @@ class Codebook {
   absl::Status FitQuantizer(MatrixView residuals, uint32_t subquantizers, Executor& executor,
                             ProgressObserver* observer, EncodedVectors* encoded);
 
+  double SquareLessOrigin(const float* query) const;
+
   // Both fill codes, biases and errors of out's rows from `first` on, whose lists are known.
   // `quantized` are the residuals after the rotation, or the same.
   void EncodeResiduals(MatrixView residuals, size_t first, EncodedVectors* out) const;
@@ -246,6 +258,7 @@ class Codebook {
   float vector_length_ = 0;  // unless the metric is COSINE, if that of vectors hardly differs
   std::vector<float> radii_;
   SearchNeeds search_needs_;
+  ProbeRule probe_rule_;
 };
 
 }  // namespace tessera

@@ -1,7 +1,11 @@
 #include "index/ivf/codebook_format.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +23,9 @@ constexpr double kCentroidMost = 2.01 * limits::kComponentMax;
 constexpr double kRadiusMost = 1e18;
 constexpr double kResidualSquareMost = 1e37;
 constexpr double kAnyFloat = std::numeric_limits<float>::max();
+// More than a rule that training finds.
+constexpr float kProbePowerMost = 100;
+constexpr float kLogBudgetMost = 1'000;
 
 constexpr std::string_view kMagic = "TESSCBK\n";
 // Each codebook has one form, so that its hash names it: without a rotation; with one; or with what
@@ -28,12 +35,15 @@ constexpr uint32_t kRotatedVersion = 2;
 constexpr uint32_t kMeasuredVersion = 3;
 constexpr uint32_t kL2LengthVersion = 4;
 constexpr uint32_t kRadiiVersion = 5;
+constexpr uint32_t kProbeRuleVersion = 6;
+constexpr uint32_t kNewestVersion = kProbeRuleVersion;
 constexpr uint32_t kSpecTag = 1;
 constexpr uint32_t kOriginTag = 2;
 constexpr uint32_t kCentroidsTag = 3;
 constexpr uint32_t kCodewordsTag = 4;
 constexpr uint32_t kRotationTag = 5;
 constexpr uint32_t kRadiiTag = 6;
+constexpr uint32_t kProbeRuleTag = 7;
 constexpr size_t kSectionHeaderBytes = 4 + 8;
 
 absl::Status Damaged(const std::string& what) {
@@ -87,10 +97,10 @@ absl::Status ReadHeader(std::string_view bytes, ByteReader* reader, uint32_t* ve
   if (Crc32c(bytes.substr(0, kMagic.size() + 4)) != checksum) {
     return Damaged("checksum of the header is wrong");
   }
-  if (*version > kRadiiVersion) {
+  if (*version > kNewestVersion) {
     return absl::UnimplementedError(absl::StrCat("codebook: format version ", *version,
-                                                 " is newer than this build reads (", kRadiiVersion,
-                                                 ")"));
+                                                 " is newer than this build reads (",
+                                                 kNewestVersion, ")"));
   }
   if (*version < kPlainVersion) return Damaged(absl::StrCat("format version ", *version));
   return absl::OkStatus();
@@ -127,7 +137,8 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
     return Damaged("the length of vectors is not what it can be");
   }
   const bool has_l2_length = has_length && spec.metric == Metric::kL2;
-  if (has_l2_length != (version == kL2LengthVersion)) {
+  if (has_l2_length ? version != kL2LengthVersion && version != kProbeRuleVersion
+                    : version == kL2LengthVersion) {
     return Damaged("a length of L2 vectors does not go with the version");
   }
   const bool has_radii = version == kRadiiVersion;
@@ -138,7 +149,7 @@ absl::Status ReadSpec(std::string_view payload, uint32_t version, CodebookParts*
   const bool measured =
       needs.vectors > 0 && needs.points >= needs.vectors && needs.nprobe > 0 && needs.rerank > 0;
   if (!(measured || needs == SearchNeeds()) || needs.nprobe > spec.nlist ||
-      needs.rerank > limits::kRerankMax ||
+      needs.rerank > limits::kRerankMax || (version == kProbeRuleVersion && !measured) ||
       (version >= kMeasuredVersion && !measured && !has_length && !has_radii)) {
     return Damaged("what searches need cannot have been measured");
   }
@@ -197,12 +208,38 @@ absl::Status ReadRadii(std::string_view bytes, ByteReader* reader, CodebookParts
   return absl::OkStatus();
 }
 
+absl::Status ReadProbeRule(std::string_view bytes, ByteReader* reader, CodebookParts* parts) {
+  ASSIGN_OR_RETURN(const std::string_view payload, ReadSection(kProbeRuleTag, bytes, reader));
+  const size_t levels = ProbeRule::Levels(parts->spec.nlist);
+  ByteReader fields(payload);
+  float power = 0;
+  std::vector<float> log_budgets;
+  if (!(fields.ReadF32(&power) && fields.ReadArray(levels, &log_budgets))) {
+    return fields.Truncated("probe rule");
+  }
+  RETURN_IF_ERROR(fields.ExpectEnd("probe rule"));
+  const bool ascending = std::is_sorted(log_budgets.begin(), log_budgets.end());
+  if (levels == 0 || !(power > 0 && power <= kProbePowerMost) || !ascending ||
+      !(log_budgets.front() >= 0 && log_budgets.back() <= kLogBudgetMost) ||
+      std::any_of(log_budgets.begin(), log_budgets.end(), [](float x) { return std::isnan(x); })) {
+    return Damaged("the rule of how many lists to probe is none that training finds");
+  }
+  parts->probe_rule = ProbeRule(power, std::move(log_budgets));
+  return absl::OkStatus();
+}
+
+void WriteProbeRule(const ProbeRule& rule, ByteWriter* out) {
+  ByteWriter payload;
+  payload.WriteF32(rule.power());
+  payload.WriteArray(rule.log_budgets());
+  WriteSection(kProbeRuleTag, payload.view(), out);
+}
+
 }  // namespace
 
-std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
-                          double mean_squared_error, float vector_length, const SearchNeeds& needs,
-                          std::span<const float> origin, MatrixView centroids,
-                          std::span<const float> radii, MatrixView codewords, MatrixView rotation) {
+std::string WriteCodebook(const CodebookView& codebook) {
+  const auto& [spec, training_vectors, mean_squared_error, vector_length, needs, probe_rule, origin,
+               centroids, radii, codewords, rotation] = codebook;
   ByteWriter out;
   out.Reserve((centroids.rows * centroids.cols + codewords.rows * codewords.cols +
                rotation.rows * rotation.cols) *
@@ -211,7 +248,8 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   out.WriteBytes(kMagic);
   const bool measured = needs.points > 0 || vector_length > 0 || !radii.empty();
   const bool has_l2_length = spec.metric == Metric::kL2 && vector_length > 0;
-  out.WriteU32(!radii.empty()      ? kRadiiVersion
+  out.WriteU32(!probe_rule.empty() ? kProbeRuleVersion
+               : !radii.empty()    ? kRadiiVersion
                : has_l2_length     ? kL2LengthVersion
                : measured          ? kMeasuredVersion
                : rotation.rows > 0 ? kRotatedVersion
@@ -238,6 +276,7 @@ std::string WriteCodebook(const CodebookSpec& spec, uint64_t training_vectors,
   WriteMatrix(kOriginTag, {origin.data(), 1, origin.size()}, &out);
   WriteMatrix(kCentroidsTag, centroids, &out);
   if (!radii.empty()) WriteMatrix(kRadiiTag, {radii.data(), radii.size(), 1}, &out);
+  if (!probe_rule.empty()) WriteProbeRule(probe_rule, &out);
   if (measured || rotation.rows > 0) WriteMatrix(kRotationTag, rotation, &out);
   WriteMatrix(kCodewordsTag, codewords, &out);
   return out.Take();
@@ -263,6 +302,7 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   RETURN_IF_ERROR(ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension,
                              kCentroidMost, &parts.centroids));
   if (version == kRadiiVersion) RETURN_IF_ERROR(ReadRadii(bytes, &reader, &parts));
+  if (version == kProbeRuleVersion) RETURN_IF_ERROR(ReadProbeRule(bytes, &reader, &parts));
   const uint64_t m = parts.spec.subquantizers;
   uint64_t quantized = parts.spec.dimension;
   std::string_view rotation;

@@ -135,8 +135,8 @@ double SearchNs(const Codebook& codebook, const CodeUse& use) {
   if (codebook.search_needs().rerank >= limits::kRerankMax) {
     return std::numeric_limits<double>::infinity();  // it may be many more
   }
-  const SearchDefaults defaults =
-      ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), use.points);
+  const SearchDefaults defaults = ChooseSearchDefaults(codebook.spec(), codebook.probe_rule(),
+                                                       codebook.search_needs(), use.points);
   const double scanned = static_cast<double>(use.points) * defaults.nprobe / codebook.spec().nlist;
   return scanned * EntryNs(codebook.code_bytes()) +
          static_cast<double>(RerankFor(defaults, SearchTrial::kNeighbors)) * use.candidate_ns;
@@ -242,6 +242,7 @@ absl::Status Codebook::TrainQuantizer(MatrixView prepared, MatrixView queries, c
   RETURN_IF_ERROR(FitQuantizer(residuals, spec_.subquantizers, executor, observer, &encoded));
   if (queries.rows == 0) return absl::OkStatus();
   const SearchTrial trial(*this, queries, prepared, numbers, encoded.lists, kListsShare, executor);
+  probe_rule_ = trial.probe_rule();
   search_needs_ = {training_vectors_, std::max(use.points, training_vectors_), trial.lists(),
                    RerankMeasured(trial, encoded, executor)};
   if (use.candidate_ns == 0 || spec_.nbits != 4) return absl::OkStatus();

@@ -22,10 +22,11 @@ size_t SearchWidth::ListsAfter(size_t met, size_t seen) const {
   return Widened(nprobe, static_cast<double>(met), static_cast<double>(seen), lists);
 }
 
-SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size) {
+SearchWidth MaskedSearchWidth(const IvfSearchParams& params, const ProbeRule& rule, size_t nlist,
+                              size_t size) {
   SearchWidth width;
   width.k = params.k;
-  width.nprobe = std::min(params.nprobe, nlist);
+  width.nprobe = rule.ForAll(std::min(params.nprobe, nlist), nlist);
   width.allowed = std::max(params.allowed_count, params.allowed_max);
   width.lists = width.nprobe;
   if (params.widen) {

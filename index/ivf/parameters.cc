@@ -22,8 +22,10 @@ constexpr uint32_t kSubquantizersWanted = 16;
 // Below this dimension a code is small whatever its bits: spend 8 on each component.
 constexpr uint32_t kTinyDimension = 8;
 
-// Lists probed by default: this many times the square root of nlist, and at least so many.
+// Lists probed by default: this many times the square root of nlist, fewer where each query has its
+// own number of them, and at least so many.
 constexpr double kProbeFactor = 1.25;
+constexpr double kProbeFactorByRule = 1.0;
 constexpr uint32_t kProbeMin = 8;
 // To find a vector, and then to read and compare a byte of it (README.md).
 constexpr double kMemoryReadNs = 10;
@@ -74,13 +76,14 @@ void ChooseIndexParameters(Metric metric, uint32_t dimension, uint64_t points, R
   if (spec->training_vectors_per_list == 0) spec->training_vectors_per_list = 256;
 }
 
-SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds& measured,
-                                    uint64_t points) {
+SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const ProbeRule& rule,
+                                    const SearchNeeds& measured, uint64_t points) {
   SearchDefaults defaults;
   // The share of the lists that holds the neighbours shrinks as lists become more, about as the
   // square root of their number. Queries may lie farther from the points than those lie from each
   // other: what was measured of points adds to that, and takes nothing from it.
-  const double lists = kProbeFactor * std::sqrt(static_cast<double>(spec.nlist));
+  const double factor = rule.empty() ? kProbeFactor : kProbeFactorByRule;
+  const double lists = factor * std::sqrt(static_cast<double>(spec.nlist));
   defaults.nprobe =
       std::min(spec.nlist, std::max({kProbeMin, static_cast<uint32_t>(lists), measured.nprobe}));
   // Coarser codes rank the true neighbours lower.

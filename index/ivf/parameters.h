@@ -26,9 +26,9 @@ struct SearchDefaults {
 
 // What a search does when its caller does not say: recall@10 of 0.95 or more with exact rerank,
 // with a margin. It follows what training has measured, else what suited the data that README.md
-// names. `points` is how many are searched.
-SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const SearchNeeds& measured,
-                                    uint64_t points);
+// names. `points` is how many are searched, `rule` that of how many lists each query probes.
+SearchDefaults ChooseSearchDefaults(const CodebookSpec& spec, const ProbeRule& rule,
+                                    const SearchNeeds& measured, uint64_t points);
 
 // As points become more, more of them are as far as the true neighbours, and codes tell them apart
 // less well: so many times the candidates are needed among `points` that were measured to be among

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "index/base/buffer.h"
 #include "index/base/check.h"
@@ -9,6 +10,7 @@
 #include "index/base/top_k.h"
 #include "index/cluster/gemm.h"
 #include "index/ivf/parameters.h"
+#include "index/simd/lut_scan_select.h"
 #include "index/simd/pq_encode.h"
 
 namespace tessera {
@@ -24,6 +26,8 @@ constexpr size_t kCodedQueries = 128;
 // Queries that one thread compares with the rows, and rows that it takes at once.
 constexpr size_t kQueriesAtOnce = 64;
 constexpr size_t kRowsAtOnce = 2048;
+// Distances are held to be no less than that of their mean: the logarithm of none is infinite.
+constexpr double kLeastRatio = 1e-6;
 
 float HalfNorm(std::span<const float> row) {
   return FloatDotProduct(row.data(), row.data(), row.size()) / 2;
@@ -97,20 +101,24 @@ SearchTrial::SearchTrial(const Codebook& codebook, MatrixView queries, MatrixVie
       FindNearest(first, std::min(kQueriesAtOnce, end - first));
     }
   });
-  std::vector<uint32_t> ranks(queries.rows * kNeighbors);
+  std::vector<ProbeTrial::Query> ranked(queries.rows);
   executor.ParallelFor(queries.rows, 1, [&](size_t begin, size_t end) {
     for (size_t q = begin; q < end; ++q) {
       Nearest& nearest = nearest_[q];
       nearest.lists.resize(nearest.rows.size());
       codebook.Assign(RowsOf(rows_, nearest.rows), nearest.lists.data());
-      RankLists(q, ranks.data() + q * kNeighbors);
+      ranked[q] = RankLists(q);
     }
   });
-  lists_ = Quantile(ranks, share) + 1;
-  const size_t searched =
-      ChooseSearchDefaults(codebook.spec(), {.nprobe = lists_}, rows.rows).nprobe;
+  const ProbeTrial trial(codebook.nlist(), std::move(ranked));
+  probe_rule_ = trial.Choose(share);
+  lists_ = trial.Lists(probe_rule_, share);
+  const size_t nprobe =
+      ChooseSearchDefaults(codebook.spec(), probe_rule_, {.nprobe = lists_}, rows.rows).nprobe;
   executor.ParallelFor(CodedQueries(), 1, [&](size_t begin, size_t end) {
-    for (size_t q = begin; q < end; ++q) ChooseCompared(drawn, drawn_lists, searched, q);
+    for (size_t q = begin; q < end; ++q) {
+      ChooseCompared(drawn, drawn_lists, trial.Count(probe_rule_, q, nprobe), q);
+    }
   });
 }
 
@@ -163,12 +171,28 @@ std::vector<float> SearchTrial::ListRanks(size_t query) const {
   return ranks;
 }
 
-// ranks[i] = how many lists are nearer than that of neighbour i.
-void SearchTrial::RankLists(size_t query, uint32_t* ranks) const {
-  const std::vector<float> distances = ListRanks(query);
+ProbeTrial::Query SearchTrial::RankLists(size_t query) const {
+  std::vector<float> ranks = ListRanks(query);
+  ProbeTrial::Query ranked;
   for (size_t i = 0; i < kNeighbors; ++i) {
-    ranks[i] = static_cast<uint32_t>(CountBelow(distances, distances[nearest_[query].lists[i]]));
+    const float of_neighbor = ranks[nearest_[query].lists[i]];
+    ranked.ranks.push_back(static_cast<uint32_t>(CountBelow(ranks, of_neighbor)));
   }
+  if (!codebook_.radii().empty()) return ranked;
+  // Squared distances, as CoarseQuantizer has them.
+  const std::span<const float> row = queries_.row(query);
+  const bool is_l2 = codebook_.metric() == Metric::kL2;
+  const double shift = codebook_.RankShift(row.data()) + (is_l2 ? 2 * double{HalfNorm(row)} : 0.0);
+  std::sort(ranks.begin(), ranks.end());
+  ranks.resize(std::min(ranks.size(), ProbeRule::kListsMost));
+  for (float& rank : ranks) rank = static_cast<float>((is_l2 ? 2.0 : 1.0) * rank + shift);
+  const double mean = MeanOfNearest(ranks.data(), ranks.size());
+  if (!(mean > 0)) return ranked;
+  for (float rank : ranks) {
+    ranked.log_ratios.push_back(
+        static_cast<float>(std::log(std::max<double>(rank, kLeastRatio * mean) / mean)));
+  }
+  return ranked;
 }
 
 // Leaves of the rows near the query, but for the neighbours, those in the lists searched, and finds

@@ -9,6 +9,8 @@
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
 #include "index/ivf/codebook.h"
+#include "index/ivf/probe_rule.h"
+#include "index/ivf/probe_trial.h"
 #include "index/simd/lut_scan_tables.h"
 
 namespace tessera {
@@ -36,7 +38,9 @@ class SearchTrial {
               std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists, double share,
               Executor& executor);
 
-  // The least number of lists, the nearest to each query, that hold the share of all neighbours.
+  // Of how many lists each query is to probe.
+  const ProbeRule& probe_rule() const { return probe_rule_; }
+  // The least number of lists, on average, that hold the share of all neighbours by that rule.
   uint32_t lists() const { return lists_; }
 
   // About the least number of candidates, the best by their codes of all in the lists that are
@@ -55,7 +59,7 @@ class SearchTrial {
 
   size_t CodedQueries() const;
   void FindNearest(size_t first_query, size_t count);
-  void RankLists(size_t query, uint32_t* ranks) const;
+  ProbeTrial::Query RankLists(size_t query) const;
   void ChooseCompared(std::span<const uint32_t> drawn, std::span<const uint32_t> drawn_lists,
                       size_t searched, size_t query);
   std::vector<float> ListDistances(size_t query) const;
@@ -69,6 +73,7 @@ class SearchTrial {
   std::vector<float> half_norms_;  // |c|^2 / 2 of each centroid, for L2
   std::vector<float> rank_terms_;  // Codebook::RankTerms
   std::vector<Nearest> nearest_;   // of each query
+  ProbeRule probe_rule_;
   uint32_t lists_ = 0;
   double rows_per_drawn_ = 0;
 };

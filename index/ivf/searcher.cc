@@ -53,7 +53,8 @@ struct Scratch {
   AlignedBuffer<float> for_tables;  // the queries as Codebook::ForTable has them
   AlignedBuffer<float> entries;     // tables before they become bytes
   std::vector<QueryScan> scans;
-  std::vector<Neighbor> nearest;       // nprobe lists of each query
+  std::vector<Neighbor> nearest;       // lists of each query: CoarseQuantizer::ToProbe
+  std::vector<uint32_t> counts;        // of them
   std::vector<uint32_t> probe_begins;  // by list
   std::vector<Probe> probes;           // by list
   std::vector<uint32_t> probed;        // lists that have some
@@ -75,6 +76,7 @@ class Batch {
         stats_(stats),
         shape_(lists.tables().shape),
         nprobe_(std::min(params.nprobe, lists.nlist())),
+        stride_(lists.tables().coarse.MostToProbe(nprobe_)),
         keep_(Keep(lists, params)) {}
 
   void Scan() {
@@ -89,8 +91,8 @@ class Batch {
       }
       return;
     }
-    lists_.tables().coarse.Nearest(queries.data, queries.rows, nprobe_, scratch_.coarse,
-                                   scratch_.nearest.data());
+    lists_.tables().coarse.ToProbe(queries.data, queries.rows, nprobe_, scratch_.coarse,
+                                   scratch_.nearest.data(), scratch_.counts.data());
     for (size_t q = 0; q < queries.rows; ++q) {
       BuildTable(queries.row(q), for_tables.row(q), q);
     }
@@ -108,10 +110,10 @@ class Batch {
   static size_t Queries(const ListsSnapshot& lists, const IvfSearchParams& params, size_t left) {
     constexpr size_t kQueriesTogether = 1024;
     constexpr size_t kScratchBytes = size_t{16} << 20;
-    const size_t bytes =
-        lists.tables().shape.tables_bytes() +
-        QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot)) +
-        std::min(params.nprobe, lists.nlist()) * (sizeof(Neighbor) + sizeof(Probe));
+    const size_t bytes = lists.tables().shape.tables_bytes() +
+                         QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot)) +
+                         lists.tables().coarse.MostToProbe(std::min(params.nprobe, lists.nlist())) *
+                             (sizeof(Neighbor) + sizeof(Probe));
     const size_t n = std::min(left, std::clamp<size_t>(kScratchBytes / bytes, 1, kQueriesTogether));
     return SharesLists(lists, params, n) ? n : std::min(n, kQueriesAlone);
   }
@@ -142,7 +144,8 @@ class Batch {
     Grow(scratch_.distances, n * room);
     Grow(scratch_.slots, n * room);
     Grow(scratch_.entries, shape_.tables_bytes());
-    scratch_.nearest.resize(n * nprobe_);
+    scratch_.nearest.resize(n * stride_);
+    scratch_.counts.resize(n);
     if (scratch_.scans.size() < n) scratch_.scans.resize(n);
     for (size_t q = 0; q < n; ++q) {
       QueryScan& s = scratch_.scans[q];
@@ -211,8 +214,12 @@ class Batch {
     return i + 1 < n ? &lists_.list(list_at(i + 1)) : nullptr;
   }
 
+  std::span<Neighbor> ListsOf(size_t q) {
+    return {scratch_.nearest.data() + q * stride_, scratch_.counts[q]};
+  }
+
   void ScanAlone(size_t q) {
-    const std::span<const Neighbor> nearest(scratch_.nearest.data() + q * nprobe_, nprobe_);
+    const std::span<const Neighbor> nearest = ListsOf(q);
     for (size_t i = 0; i < nearest.size(); ++i) {
       const InvertedList* const next =
           FetchAhead(i, nearest.size(), [&](size_t at) { return nearest[at].slot; });
@@ -235,8 +242,9 @@ class Batch {
 
   // Scans the lists for the allowed slots alone, as MaskedSearchWidth says how many.
   void ScanMasked(const float* query, size_t q) {
-    const SearchWidth width = MaskedSearchWidth(params_, lists_.nlist(), lists_.size());
     std::vector<Neighbor>& nearest = scratch_.nearest;
+    const SearchWidth width =
+        MaskedSearchWidth(params_, lists_.codebook().probe_rule(), lists_.nlist(), lists_.size());
     nearest.resize(std::max(nearest.size(), width.lists));
     lists_.tables().coarse.Nearest(query, 1, width.lists, scratch_.coarse, nearest.data());
     MaskedProgress progress;
@@ -319,11 +327,10 @@ class Batch {
   // Scans the lists that many queries probe once for all of them. Each query's nearest lists come
   // first, which leaves it a threshold that few vectors of the other lists pass.
   void ScanShared() {
-    std::vector<Neighbor>& nearest = scratch_.nearest;
     std::vector<uint32_t>& begins = scratch_.probe_begins;
     begins.assign(lists_.nlist() + 1, 0);
     for (size_t q = 0; q < queries_.rows; ++q) {
-      const std::span<Neighbor> lists(nearest.data() + q * nprobe_, nprobe_);
+      const std::span<Neighbor> lists = ListsOf(q);
       size_t i = 0;
       for (size_t scanned = 0; i < lists.size() && scanned < kSettleTimes * keep_; ++i) {
         const InvertedList* const next =
@@ -341,11 +348,12 @@ class Batch {
       begins[i + 1] += begins[i];
     }
     scratch_.probes.resize(begins[lists_.nlist()]);
-    for (size_t i = 0; i < nearest.size(); ++i) {
-      if (nearest[i].slot == kInvalidSlot) continue;
-      // begins[list] moves to the end of the list's probes, which is where the next one's begin.
-      scratch_.probes[begins[nearest[i].slot]++] = {static_cast<uint32_t>(i / nprobe_),
-                                                    nearest[i].distance};
+    for (size_t q = 0; q < queries_.rows; ++q) {
+      for (const Neighbor& list : ListsOf(q)) {
+        if (list.slot == kInvalidSlot) continue;
+        // begins[list] moves to the end of the list's probes, which is where the next one's begin.
+        scratch_.probes[begins[list.slot]++] = {static_cast<uint32_t>(q), list.distance};
+      }
     }
     uint32_t begin = 0;
     for (size_t i = 0; i < probed.size(); ++i) {
@@ -399,6 +407,7 @@ class Batch {
   IvfSearchStats* stats_;
   const LutScanShape& shape_;
   size_t nprobe_;
+  size_t stride_;
   size_t keep_;
 };
 

@@ -14,6 +14,7 @@
 #include "index/base/slot_set.h"
 #include "index/base/types.h"
 #include "index/ivf/inverted_lists.h"
+#include "index/ivf/probe_rule.h"
 
 namespace tessera {
 
@@ -44,6 +45,7 @@ class VectorSource {
 
 struct IvfSearchParams {
   size_t k = 10;
+  // Lists to scan for a query; on average, where the codebook has a ProbeRule.
   size_t nprobe = 16;
   // Candidates chosen by their codes, of which those that may be among the answers are compared
   // with their full vectors; 0: answers come from codes.
@@ -118,7 +120,8 @@ struct SearchWidth {
   // in them as in those that are the nearest.
   static size_t WithMissed(size_t lists) { return lists + lists / 8; }
 };
-SearchWidth MaskedSearchWidth(const IvfSearchParams& params, size_t nlist, size_t size);
+SearchWidth MaskedSearchWidth(const IvfSearchParams& params, const ProbeRule& rule, size_t nlist,
+                              size_t size);
 
 }  // namespace tessera
 

@@ -15,6 +15,11 @@ size_t CountNear(const float* distances, size_t n, float bound);
 // The largest of n > 0 finite distances.
 float Farthest(const float* distances, size_t n);
 
+// The mean of the kNearestOfMean least of n > 0 distances, or of all if there are fewer. Anything
+// if one is NaN.
+inline constexpr size_t kNearestOfMean = 4;
+double MeanOfNearest(const float* distances, size_t n);
+
 // The following keep some of n candidates, in the order that they have, and return how many.
 // Distances must not be NaN. Both arrays must have room for kLutScanSlack elements beyond n, which
 // are overwritten.

@@ -41,8 +41,10 @@ class ListOrder {
     lists_.codebook().Prepare({query.data(), 1, query.size()}, prepared_.data());
     first->assign(lists_.nlist(), static_cast<uint32_t>(nprobes_.size() - 1));
     for (size_t p = nprobes_.size() - 1; p-- > 0;) {
-      lists_.tables().coarse.Nearest(prepared_.data(), 1, nprobes_[p], scratch_, nearest_.data());
-      for (uint32_t i = 0; i < nprobes_[p]; ++i) {
+      uint32_t count = 0;
+      lists_.tables().coarse.ToProbe(prepared_.data(), 1, nprobes_[p], scratch_, nearest_.data(),
+                                     &count);
+      for (uint32_t i = 0; i < count; ++i) {
         (*first)[nearest_[i].slot] = static_cast<uint32_t>(p);
       }
     }

@@ -269,8 +269,8 @@ Calibration::Choice Collection::ChoiceIn(const CollectionView& view) const {
       static_cast<double>(view.lists->size()) / static_cast<double>(view.codebook->nlist());
   const DepthCost cost = {entries * EntryNs(view.codebook->code_bytes()),
                           CandidateNsOf(spec_, placement_)};
-  const SearchDefaults defaults =
-      ChooseSearchDefaults(view.codebook->spec(), SearchNeeds(), points);
+  const SearchDefaults defaults = ChooseSearchDefaults(
+      view.codebook->spec(), view.codebook->probe_rule(), SearchNeeds(), points);
   return {points, cost, {defaults.nprobe, defaults.rerank}};
 }
 

@@ -461,7 +461,8 @@ void Collection::Publish() {
   view->codebook_version = codebook_version_;
   view->codebook = codebook_;
   if (codebook_ != nullptr) {
-    view->defaults = ChooseSearchDefaults(codebook_->spec(), codebook_->search_needs(), points());
+    view->defaults = ChooseSearchDefaults(codebook_->spec(), codebook_->probe_rule(),
+                                          codebook_->search_needs(), points());
   }
   view->calibration = calibration_;
   view->settings = settings_;

@@ -38,7 +38,8 @@ class NearSlots {
   NearSlots(const ListsSnapshot& lists, const IvfSearchParams& params, Source* source,
             std::vector<Slot>* slots)
       : lists_(lists),
-        width_(MaskedSearchWidth(params, lists.nlist(), lists.size())),
+        width_(
+            MaskedSearchWidth(params, lists.codebook().probe_rule(), lists.nlist(), lists.size())),
         source_(*source),
         slots_(*slots) {}
 

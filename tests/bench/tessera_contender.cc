@@ -186,8 +186,8 @@ class TesseraContender final : public Contender {
 
   // What a server searches with by default.
   void AddDefaults(const Codebook& codebook) {
-    const SearchDefaults defaults =
-        ChooseSearchDefaults(codebook.spec(), codebook.search_needs(), data_.base.rows);
+    const SearchDefaults defaults = ChooseSearchDefaults(codebook.spec(), codebook.probe_rule(),
+                                                         codebook.search_needs(), data_.base.rows);
     params_.push_back({.k = kK, .nprobe = defaults.nprobe, .rerank = RerankFor(defaults, kK)});
     std::printf("%s: by default nprobe %zu, rerank %zu\n", name().c_str(), params_.back().nprobe,
                 params_.back().rerank);

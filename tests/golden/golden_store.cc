@@ -27,6 +27,8 @@ constexpr size_t kQueries = 8;
 constexpr uint64_t kTrained = 60;
 constexpr uint64_t kDrifted = 1'100;  // so many that their list is split
 constexpr uint32_t kDriftedLists = 16;
+constexpr uint64_t kUneven = 1'500;
+constexpr uint32_t kUnevenLists = 64;  // the most of all collections
 constexpr int kSplitPolls = 3'000;
 constexpr size_t kDeletionStep = 4;
 
@@ -107,6 +109,31 @@ absl::Status WriteDrifted(Engine& engine) {
   return absl::DeadlineExceededError("no list was split");
 }
 
+// Points of which every other one lies near a plane: training finds how many lists each query is to
+// probe, and the codebook's format has another version.
+absl::Status WriteUneven(Engine& engine) {
+  CollectionSpec spec;
+  spec.name = "uneven";
+  spec.dimension = kByteDimension;
+  spec.metric = Metric::kL2;
+  spec.element_type = ElementType::kUint8;
+  RETURN_IF_ERROR(engine.CreateCollection(spec).status());
+  std::mt19937 random(6);
+  std::vector<uint8_t> rows(kUneven * kByteDimension);
+  UpsertBatch batch;
+  for (uint64_t i = 0; i < kUneven; ++i) {
+    batch.ids.push_back(PointId(i));
+    for (size_t d = 0; d < kByteDimension; ++d) {
+      const uint32_t width = i % 2 == 1 ? 60 : d < 2 ? 100 : 2;
+      rows[i * kByteDimension + d] =
+          static_cast<uint8_t>((i % 2 == 1 ? 0 : 150) + random() % width);
+    }
+  }
+  batch.vectors = View(rows);
+  RETURN_IF_ERROR(engine.Upsert("uneven", batch).status());
+  return AwaitEnd(engine, engine.Train({.collection = "uneven", .nlist = kUnevenLists}));
+}
+
 absl::Status UpsertFloats(Engine& engine, const std::string& collection) {
   std::vector<float> values;
   UpsertBatch batch;
@@ -148,6 +175,7 @@ absl::Status WriteCollections(Engine& engine) {
   RETURN_IF_ERROR(UpsertFloats(engine, "floats"));
   RETURN_IF_ERROR(WriteScalarCoded(engine));
   RETURN_IF_ERROR(WriteDrifted(engine));
+  RETURN_IF_ERROR(WriteUneven(engine));
   RETURN_IF_ERROR(AwaitEnd(engine, engine.Train({.collection = "bytes", .nlist = 4})));
   return AwaitEnd(engine, engine.CreatePayloadIndex("bytes", {.key = FieldPath("n"),
                                                               .type = PayloadIndexType::kInteger}));
@@ -235,7 +263,7 @@ absl::Status DescribeCollection(Engine& engine, const CollectionInfo& info, std:
   RETURN_IF_ERROR(DescribeSearch(engine, request, "exactly", bytes, out));
   request.exact = false;
   // All lists and all points: what is found does not depend on codes.
-  request.nprobe = kDriftedLists;
+  request.nprobe = kUnevenLists;
   request.rerank = 2'000;
   return DescribeSearch(engine, request, "through the lists", bytes, out);
 }

@@ -60,7 +60,8 @@ class CentroidCodesTest : public testing::TestWithParam<std::tuple<Metric, bool,
     }
     codes.Scan(queries_.row(q).data(), n, wanted, scratch_, scans.data());
     std::vector<std::vector<Slot>> found;
-    for (const QueryScan& s : scans) {
+    for (QueryScan& s : scans) {
+      s.Finish();
       found.emplace_back(s.scan.slots, s.scan.slots + s.scan.count);
     }
     return found;
@@ -125,6 +126,7 @@ TEST(CentroidCodes, FindsNearestOfWhichTheSampleHasAll) {
   scan.scan.slots = slots.data();
   CentroidCodes::Scratch scratch;
   codes.Scan(query.data(), 1, kWanted, scratch, &scan);
+  scan.Finish();
   ASSERT_EQ(scan.scan.count, kWanted);
   for (size_t i = 0; i < kWanted; ++i) EXPECT_TRUE(near.contains(slots.data()[i]));
 }

@@ -9,6 +9,7 @@
 
 #include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/low_rank.h"
+#include "tests/index/uneven.h"
 
 namespace tessera {
 namespace {
@@ -224,6 +225,114 @@ TEST(CoarseQuantizer, RanksListsByL2AloneWhereLengthsTellNothing) {
   for (float& x : std::span(vectors.data(), vectors.rows() * vectors.cols())) x += 500;
   EXPECT_EQ(test::TrainCodebook(Metric::kL2, vectors, 50, 8, 4)->query_length(), 0);
 }
+
+// Queries of which some have their neighbours in few lists, among centroids that are searched by
+// codes or not.
+class ListsOfEachQuery : public testing::TestWithParam<std::tuple<Metric, uint32_t>> {
+ protected:
+  static constexpr size_t kVectors = 12'000, kDim = 12;
+
+  ListsOfEachQuery()
+      : metric_(std::get<0>(GetParam())),
+        vectors_(test::Uneven(kVectors, kDim, 1)),
+        queries_(test::Uneven(200, kDim, 2)),
+        codebook_(test::TrainCodebook(metric_, vectors_, std::get<1>(GetParam()), 6, 4)),
+        coarse_(codebook_) {
+    prepared_ = Matrix(queries_.rows(), kDim);
+    codebook_->Prepare(queries_, prepared_.data());
+  }
+
+  // How many lists each query probes of `nprobe` on average, and which.
+  std::vector<std::vector<Neighbor>> ToProbe(size_t nprobe) {
+    const size_t stride = coarse_.MostToProbe(nprobe), n = queries_.rows();
+    std::vector<Neighbor> lists(n * stride);
+    std::vector<uint32_t> counts(n);
+    coarse_.ToProbe(prepared_.data(), n, nprobe, scratch_, lists.data(), counts.data());
+    std::vector<std::vector<Neighbor>> found;
+    for (size_t q = 0; q < n; ++q) {
+      EXPECT_LE(counts[q], stride);
+      found.emplace_back(&lists[q * stride], &lists[q * stride] + counts[q]);
+    }
+    return found;
+  }
+
+  Metric metric_;
+  Matrix vectors_, queries_, prepared_;
+  std::shared_ptr<const Codebook> codebook_;
+  CoarseQuantizer coarse_;
+  CoarseQuantizer::Scratch scratch_;
+};
+
+TEST_P(ListsOfEachQuery, AreTheNearestAndOnAverageAsManyAsAskedFor) {
+  ASSERT_FALSE(codebook_->probe_rule().empty());
+  for (const size_t nprobe : {2, 6, 16, 40}) {
+    const auto found = ToProbe(nprobe);
+    size_t sum = 0, different = 0;
+    double recall = 0, recall_by_number = 0;
+    for (size_t q = 0; q < found.size(); ++q) {
+      const size_t count = found[q].size();
+      sum += count;
+      different += count != nprobe;
+      const size_t sorted = std::min(count, CoarseQuantizer::kSortedFirst);
+      EXPECT_TRUE(std::is_sorted(found[q].begin(), found[q].begin() + sorted));
+      std::vector<Neighbor> exact(codebook_->nlist()), nearest(count);
+      coarse_.Nearest(prepared_.row(q).data(), 1, exact.size(), scratch_, exact.data());
+      std::sort(exact.begin(), exact.end());
+      exact.resize(count);
+      coarse_.Nearest(prepared_.row(q).data(), 1, count, scratch_, nearest.data());
+      recall += test::Recall(found[q], exact);
+      recall_by_number += test::Recall(nearest, exact);
+      // Alone as together.
+      std::vector<Neighbor> alone(coarse_.MostToProbe(nprobe));
+      uint32_t count_alone = 0;
+      coarse_.ToProbe(prepared_.row(q).data(), 1, nprobe, scratch_, alone.data(), &count_alone);
+      ASSERT_EQ(count_alone, count);
+      EXPECT_TRUE(std::equal(found[q].begin(), found[q].end(), alone.begin()));
+    }
+    const auto queries = static_cast<double>(found.size());
+    EXPECT_NEAR(static_cast<double>(sum) / queries, static_cast<double>(nprobe),
+                0.2 * static_cast<double>(nprobe));
+    EXPECT_GE(recall / queries, recall_by_number / queries - 0.02) << nprobe;
+    if (nprobe > 2) EXPECT_GT(static_cast<double>(different), 0.5 * queries);
+  }
+}
+
+TEST_P(ListsOfEachQuery, HoldMoreNeighborsThanAsManyForAll) {
+  const EncodedVectors encoded = test::Encode(*codebook_, vectors_);
+  const auto found = ToProbe(12);
+  size_t sum = 0;
+  for (const auto& lists : found) sum += lists.size();
+  const size_t same = sum / found.size() + 1;
+  const auto held = [&](const std::vector<Neighbor>& lists, size_t q) {
+    size_t count = 0;
+    for (const Neighbor& n : test::ExactScan(metric_, vectors_, queries_.row(q), 10)) {
+      count += std::any_of(lists.begin(), lists.end(), [&](const Neighbor& list) {
+        return list.slot == encoded.lists[n.slot];
+      });
+    }
+    return count;
+  };
+  size_t by_rule = 0, by_number = 0;
+  for (size_t q = 0; q < found.size(); ++q) {
+    std::vector<Neighbor> nearest(same);
+    coarse_.Nearest(prepared_.row(q).data(), 1, same, scratch_, nearest.data());
+    by_rule += held(found[q], q);
+    by_number += held(nearest, q);
+  }
+  // Of those that are missed at least a fourth less.
+  const size_t all = 10 * found.size();
+  EXPECT_LT(4 * (all - by_rule), 3 * (all - by_number));
+}
+
+TEST_P(ListsOfEachQuery, AreAllWhereAllAreAskedFor) {
+  for (const auto& lists : ToProbe(codebook_->nlist())) {
+    EXPECT_EQ(lists.size(), codebook_->nlist());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(MetricsAndLists, ListsOfEachQuery,
+                         testing::Combine(testing::Values(Metric::kL2, Metric::kCosine),
+                                          testing::Values(150u, 700u)));
 
 // The order of lists that README.md gives figures for, on glosses.
 TEST(CoarseQuantizer, RanksListsByMoreThanTheInnerProduct) {

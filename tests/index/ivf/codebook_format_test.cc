@@ -19,6 +19,7 @@
 #include "index/ivf/codebook.h"
 #include "index/simd/convert.h"
 #include "tests/index/low_rank.h"
+#include "tests/index/uneven.h"
 
 namespace tessera {
 namespace {
@@ -36,11 +37,14 @@ constexpr size_t kRotationBytes = 2 * 5 * 4;
 
 // What each version of the format is for. Of vectors that lie in a plane, nearly, residuals are
 // rotated: from five components to two. Of few vectors nothing is measured. L2 has the lengths of
-// vectors that are alike in a version of its own, and so have radii where they differ.
-enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3, kL2Length = 4, kRadii = 5 };
+// vectors that are alike in a version of its own, and so have radii where they differ, and rules of
+// how many lists each query probes.
+enum Kind { kPlain = 1, kRotated = 2, kMeasured = 3, kL2Length = 4, kRadii = 5, kProbeRule = 6 };
+
+uint32_t ListsOf(Kind kind) { return kind == kProbeRule ? 64 : 3; }
 
 Metric MetricOf(Kind kind) {
-  if (kind == kL2Length) return Metric::kL2;
+  if (kind == kL2Length || kind == kProbeRule) return Metric::kL2;
   return kind == kRadii ? Metric::kInnerProduct : Metric::kCosine;
 }
 
@@ -53,16 +57,18 @@ std::shared_ptr<const Codebook> SmallCodebook(Kind kind = kPlain) {
   }
   if (kind == kRotated) points = test::LowRank(200, 5, 2, 0.01f, 1);
   if (kind == kL2Length) NormalizeRows(points.data(), points.rows(), points.cols());
+  if (kind == kProbeRule) points = test::Uneven(2'000, 12, 1);
   InlineExecutor executor;
   auto codebook = Codebook::Train({.metric = MetricOf(kind),
                                    .dimension = static_cast<uint32_t>(points.cols()),
-                                   .nlist = 3,
+                                   .nlist = ListsOf(kind),
                                    .subquantizers = 2,
                                    .nbits = 4},
                                   points, executor, nullptr);
   EXPECT_TRUE(codebook.ok()) << codebook.status();
   EXPECT_EQ((*codebook)->rotation().is_none(), kind != kRotated);
   EXPECT_EQ((*codebook)->search_needs().nprobe > 0, measured);
+  EXPECT_EQ((*codebook)->probe_rule().empty(), kind != kProbeRule);
   return *codebook;
 }
 
@@ -93,8 +99,8 @@ TEST_P(CodebookFormat, RoundTrip) {
   EXPECT_EQ((*parsed)->Serialize(), bytes);
   EXPECT_EQ(bytes[8], GetParam()) << "the version";
   EXPECT_EQ((*parsed)->metric(), codebook->metric());
-  EXPECT_EQ((*parsed)->dimension(), GetParam() >= kMeasured ? 4u : 5u);
-  EXPECT_EQ((*parsed)->nlist(), 3u);
+  EXPECT_EQ((*parsed)->dimension(), codebook->dimension());
+  EXPECT_EQ((*parsed)->nlist(), ListsOf(GetParam()));
   EXPECT_EQ((*parsed)->subquantizers(), 2u);
   EXPECT_EQ((*parsed)->nbits(), 4u);
   EXPECT_EQ((*parsed)->spec().seed, codebook->spec().seed);
@@ -104,9 +110,10 @@ TEST_P(CodebookFormat, RoundTrip) {
   EXPECT_EQ((*parsed)->mean_squared_error(), codebook->mean_squared_error());
   EXPECT_EQ((*parsed)->search_needs(), codebook->search_needs());
   EXPECT_EQ((*parsed)->query_length(), codebook->query_length());
-  EXPECT_EQ((*parsed)->query_length() > 0, GetParam() != kRadii);
+  EXPECT_EQ((*parsed)->query_length() > 0, GetParam() != kRadii && GetParam() != kProbeRule);
   EXPECT_EQ((*parsed)->radii().size(), GetParam() == kRadii ? 3u : 0u);
   EXPECT_TRUE(std::ranges::equal((*parsed)->radii(), codebook->radii()));
+  EXPECT_EQ((*parsed)->probe_rule(), codebook->probe_rule());
   EXPECT_EQ((*parsed)->memory_bytes(), codebook->memory_bytes());
 }
 
@@ -132,7 +139,7 @@ TEST_P(CodebookFormat, TrailingBytesAreAnError) {
 
 TEST_P(CodebookFormat, NewerVersionIsUnimplemented) {
   std::string bytes = codebook_->Serialize();
-  bytes[8] = 6;
+  bytes[8] = 7;
   const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
   std::memcpy(bytes.data() + 12, &crc, 4);
   EXPECT_EQ(ParseCode(bytes), absl::StatusCode::kUnimplemented);
@@ -216,6 +223,39 @@ TEST(CodebookFields, RadiiThatLieAreErrors) {
   EXPECT_EQ(ParseCode(WithSpecField(bytes, kSpecBytes, &length, 4)), absl::StatusCode::kDataLoss);
 }
 
+TEST(CodebookFields, AProbeRuleThatLiesIsAnError) {
+  const std::string bytes = SmallCodebook(kProbeRule)->Serialize();
+  const size_t payload = kSpecPayload + kSpecBytes + kMeasuredBytes + 4 + (12 + 12 * 4 + 4) +
+                         (12 + 64 * 12 * 4 + 4) + 12;
+  constexpr size_t kLevels = 5;
+  const auto with = [&](size_t number, float value) {
+    std::string changed = bytes;
+    std::memcpy(changed.data() + payload + 4 * number, &value, 4);
+    const size_t size = 4 * (1 + kLevels);
+    const uint32_t crc = Crc32c(std::string_view(changed).substr(payload - 12, 12 + size));
+    std::memcpy(changed.data() + payload + size, &crc, 4);
+    return ParseCode(changed);
+  };
+  EXPECT_EQ(with(0, 5.5f), absl::StatusCode::kOk);
+  EXPECT_EQ(with(1, 0), absl::StatusCode::kOk);
+  EXPECT_EQ(with(kLevels, 900), absl::StatusCode::kOk);
+  const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
+  for (float power : {0.0f, -1.0f, 101.0f, nan, infinity}) {
+    EXPECT_EQ(with(0, power), absl::StatusCode::kDataLoss) << power;
+  }
+  for (float budget : {-1.0f, nan, infinity, -infinity}) {
+    EXPECT_EQ(with(1, budget), absl::StatusCode::kDataLoss) << budget;
+    EXPECT_EQ(with(kLevels, budget), absl::StatusCode::kDataLoss) << budget;
+  }
+  EXPECT_EQ(with(3, nan), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(with(3, 900), absl::StatusCode::kDataLoss) << "more than the next";
+  // It goes with a measurement.
+  std::string changed = bytes;
+  const std::string nothing(kMeasuredBytes, '\0');
+  changed = WithSpecField(changed, kSpecBytes, nothing.data(), nothing.size());
+  EXPECT_EQ(ParseCode(changed), absl::StatusCode::kDataLoss);
+}
+
 TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
   const std::string bytes = SmallCodebook(kRotated)->Serialize();
   const auto with_rotation = [&](const std::function<void(std::span<float>)>& change) {
@@ -244,8 +284,8 @@ TEST(CodebookFields, ARotationThatIsNoneIsAnError) {
 }
 
 TEST(CodebookFields, TheVersionSaysWhatThereIs) {
-  for (Kind kind : {kPlain, kRotated, kMeasured, kL2Length, kRadii}) {
-    for (Kind other : {kPlain, kRotated, kMeasured, kL2Length, kRadii}) {
+  for (Kind kind : {kPlain, kRotated, kMeasured, kL2Length, kRadii, kProbeRule}) {
+    for (Kind other : {kPlain, kRotated, kMeasured, kL2Length, kRadii, kProbeRule}) {
       std::string bytes = SmallCodebook(kind)->Serialize();
       bytes[8] = static_cast<char>(other);
       const uint32_t crc = Crc32c(std::string_view(bytes).substr(0, 12));
@@ -294,8 +334,16 @@ TEST(CodebookFields, NumbersThatNoVectorsMakeAreErrors) {
     const std::vector<float> origin = {0, 0, lie.origin, 0};
     std::vector<float> radii;
     if (lie.radius > 0) radii.assign(spec.nlist, lie.radius);
-    return ParseCode(
-        WriteCodebook(spec, 1'000, 1, 0, {}, origin, centroids, radii, codewords, rotation));
+    return ParseCode(WriteCodebook({.spec = spec,
+                                    .training_vectors = 1'000,
+                                    .mean_squared_error = 1,
+                                    .search_needs = {},
+                                    .probe_rule = {},
+                                    .origin = origin,
+                                    .centroids = centroids,
+                                    .radii = radii,
+                                    .codewords = codewords,
+                                    .rotation = rotation}));
   };
   const float largest = static_cast<float>(limits::kComponentMax);
   EXPECT_EQ(parse({}), absl::StatusCode::kOk);
@@ -309,7 +357,8 @@ TEST(CodebookFields, NumbersThatNoVectorsMakeAreErrors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, CodebookFormat,
-                         testing::Values(kPlain, kRotated, kMeasured, kL2Length, kRadii));
+                         testing::Values(kPlain, kRotated, kMeasured, kL2Length, kRadii,
+                                         kProbeRule));
 
 }  // namespace
 }  // namespace tessera

@@ -114,8 +114,8 @@ TEST_P(DifficultDataTest, DefaultsFindTheNeighbours) {
   InvertedLists lists(*codebook);
   lists.Append(test::Encode(**codebook, data.vectors), test::Iota(kVectors, 0).data());
 
-  const SearchDefaults defaults =
-      ChooseSearchDefaults((*codebook)->spec(), (*codebook)->search_needs(), kVectors);
+  const SearchDefaults defaults = ChooseSearchDefaults(
+      (*codebook)->spec(), (*codebook)->probe_rule(), (*codebook)->search_needs(), kVectors);
   const IvfSearchParams params = {
       .k = 10, .nprobe = defaults.nprobe, .rerank = RerankFor(defaults, 10)};
   const test::MatrixSource source(data.vectors);

@@ -40,7 +40,8 @@ TEST(ChooseIndexParameters, FillsEveryFieldWithinLimits) {
       EXPECT_NE(spec.seed, 0u);
       EXPECT_NE(spec.training_vectors_per_list, 0u);
       EXPECT_LE(spec.nlist, std::max<uint64_t>(points, 1));
-      const SearchDefaults defaults = ChooseSearchDefaults(spec, SearchNeeds(), points);
+      const SearchDefaults defaults =
+          ChooseSearchDefaults(spec, ProbeRule(), SearchNeeds(), points);
       EXPECT_GE(defaults.nprobe, 1u);
       EXPECT_LE(defaults.nprobe, spec.nlist);
       EXPECT_LE(defaults.rerank, std::min<uint64_t>(points, limits::kRerankMax));
@@ -69,27 +70,36 @@ TEST(ChooseIndexParameters, KeepsWhatIsSet) {
 TEST(ChooseSearchDefaults, CoarserCodesAreRerankedDeeper) {
   const CodebookSpec fine = {.dimension = 128, .nlist = 100, .subquantizers = 64, .nbits = 4};
   const CodebookSpec coarse = {.dimension = 128, .nlist = 100, .subquantizers = 8, .nbits = 8};
-  EXPECT_LT(ChooseSearchDefaults(fine, SearchNeeds(), 1'000'000).rerank,
-            ChooseSearchDefaults(coarse, SearchNeeds(), 1'000'000).rerank);
-  EXPECT_EQ(RerankFor(ChooseSearchDefaults(fine, SearchNeeds(), 1'000'000), 500), 5000u);
+  EXPECT_LT(ChooseSearchDefaults(fine, ProbeRule(), SearchNeeds(), 1'000'000).rerank,
+            ChooseSearchDefaults(coarse, ProbeRule(), SearchNeeds(), 1'000'000).rerank);
+  EXPECT_EQ(RerankFor(ChooseSearchDefaults(fine, ProbeRule(), SearchNeeds(), 1'000'000), 500),
+            5000u);
 }
 
 TEST(ChooseSearchDefaults, RerankGrowsSlowlyWithThePoints) {
   const CodebookSpec spec = {.dimension = 128, .nlist = 100, .subquantizers = 32, .nbits = 4};
-  const uint32_t small = ChooseSearchDefaults(spec, SearchNeeds(), 50'000).rerank;
-  EXPECT_EQ(small, ChooseSearchDefaults(spec, SearchNeeds(), 1'000'000).rerank);
-  EXPECT_EQ(2 * small, ChooseSearchDefaults(spec, SearchNeeds(), 16'000'000).rerank);
+  const uint32_t small = ChooseSearchDefaults(spec, ProbeRule(), SearchNeeds(), 50'000).rerank;
+  EXPECT_EQ(small, ChooseSearchDefaults(spec, ProbeRule(), SearchNeeds(), 1'000'000).rerank);
+  EXPECT_EQ(2 * small, ChooseSearchDefaults(spec, ProbeRule(), SearchNeeds(), 16'000'000).rerank);
 }
 
 TEST(ChooseSearchDefaults, FollowWhatTrainingHasMeasured) {
   const CodebookSpec spec = {.dimension = 128, .nlist = 100, .subquantizers = 64, .nbits = 4};
   const SearchNeeds needs = {
       .vectors = 1'000'000, .points = 2'000'000, .nprobe = 40, .rerank = 300};
-  const SearchDefaults of_sample = ChooseSearchDefaults(spec, needs, 1'000'000);
+  const SearchDefaults of_sample = ChooseSearchDefaults(spec, ProbeRule(), needs, 1'000'000);
   EXPECT_EQ(of_sample.nprobe, 40u);
   EXPECT_EQ(of_sample.rerank, 300u);
-  EXPECT_EQ(ChooseSearchDefaults(spec, needs, 4'000'000).rerank, 600u);
-  EXPECT_EQ(ChooseSearchDefaults(spec, needs, 1'000).rerank, 300u);
+  EXPECT_EQ(ChooseSearchDefaults(spec, ProbeRule(), needs, 4'000'000).rerank, 600u);
+  EXPECT_EQ(ChooseSearchDefaults(spec, ProbeRule(), needs, 1'000).rerank, 300u);
+}
+
+TEST(ChooseSearchDefaults, FewerListsDoWhereEachQueryHasItsNumber) {
+  const CodebookSpec spec = {.dimension = 128, .nlist = 1'024, .subquantizers = 64, .nbits = 4};
+  const ProbeRule rule(8, std::vector<float>(ProbeRule::Levels(spec.nlist), 1.0f));
+  EXPECT_EQ(ChooseSearchDefaults(spec, ProbeRule(), SearchNeeds(), 1'000'000).nprobe, 40u);
+  EXPECT_EQ(ChooseSearchDefaults(spec, rule, SearchNeeds(), 1'000'000).nprobe, 32u);
+  EXPECT_EQ(ChooseSearchDefaults(spec, rule, {.nprobe = 50}, 1'000'000).nprobe, 50u);
 }
 
 TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
@@ -98,8 +108,8 @@ TEST(ChooseIndexParameters, CodesAreFinerWhereVectorsAreOnDisk) {
   ChooseIndexParameters(Metric::kL2, 128, 1'000'000, RerankSource::kDisk, &disk);
   EXPECT_EQ(memory.subquantizers, 32u);
   EXPECT_EQ(disk.subquantizers, 64u);
-  EXPECT_GT(ChooseSearchDefaults(memory, SearchNeeds(), 1'000'000).rerank,
-            ChooseSearchDefaults(disk, SearchNeeds(), 1'000'000).rerank);
+  EXPECT_GT(ChooseSearchDefaults(memory, ProbeRule(), SearchNeeds(), 1'000'000).rerank,
+            ChooseSearchDefaults(disk, ProbeRule(), SearchNeeds(), 1'000'000).rerank);
 }
 
 std::vector<Neighbor> Exact(MatrixView base, std::span<const float> query, size_t k) {
@@ -129,7 +139,8 @@ TEST(Defaults, FindTheNeighborsOnRealVectors) {
   const Codebook& codebook = **trained;
   EncodedVectors encoded;
   codebook.Encode(base, executor, &encoded);
-  const SearchDefaults defaults = ChooseSearchDefaults(spec, codebook.search_needs(), base.rows());
+  const SearchDefaults defaults =
+      ChooseSearchDefaults(spec, codebook.probe_rule(), codebook.search_needs(), base.rows());
   const uint64_t rerank = RerankFor(defaults, 10);
   ASSERT_EQ(codebook.nbits(), 4u);
 

@@ -5,6 +5,7 @@
 #include "index/ivf/near_lists.h"
 #include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/low_rank.h"
+#include "tests/index/uneven.h"
 
 namespace tessera {
 namespace {
@@ -200,7 +201,7 @@ TEST_P(SearcherTest, GivesUpOnQueriesThatAFilterGoesAgainst) {
 TEST_P(SearcherTest, AFilterThatGoesWithTheQueryNeedsFewerLists) {
   const SearchWidth width =
       MaskedSearchWidth({.k = 10, .nprobe = 8, .allowed = nullptr, .allowed_count = kVectors / 100},
-                        kLists, kVectors);
+                        ProbeRule(), kLists, kVectors);
   EXPECT_GT(width.lists, 30u);
   EXPECT_EQ(width.ListsAfter(500, 500), 8u) << "all near the query are allowed";
   EXPECT_GT(width.ListsAfter(250, 500), 8u);
@@ -434,6 +435,58 @@ TEST_P(SearcherTest, BadArgumentsAreRefused) {
   EXPECT_THAT(search(queries_.view().Rows(0, 3), {}, &source_), HasSubstr("one entry per query"));
   const Matrix narrow(queries_.rows(), kDim - 1);
   EXPECT_THAT(search(narrow, {}, &source_), HasSubstr("dimension 17"));
+}
+
+// Queries that probe different numbers of lists, with filters and without, one by one and together.
+TEST(ListsOfEachQuery, AreSearchedAloneAsTogether) {
+  constexpr size_t kMany = 8'000;
+  constexpr uint32_t kManyLists = 100;
+  const Matrix vectors = test::Uneven(kMany, 12, 1), queries = test::Uneven(100, 12, 2);
+  const auto codebook = test::TrainCodebook(Metric::kL2, vectors, kManyLists, 6, 4);
+  ASSERT_FALSE(codebook->probe_rule().empty());
+  InvertedLists lists(codebook);
+  lists.Append(test::Encode(*codebook, vectors), test::Iota(kMany, 0).data());
+  const MatrixSource source(vectors);
+  SlotMask allowed(kMany);
+  std::set<Slot> without;
+  for (Slot slot = 0; slot < kMany; ++slot) {
+    if (slot % 4 < 2) {
+      allowed.Insert(slot);
+    } else {
+      without.insert(slot);
+    }
+  }
+  for (const bool masked : {false, true}) {
+    IvfSearchParams params{.k = 10, .nprobe = 10, .rerank = 40};
+    if (masked) {
+      params.allowed = &allowed;
+      params.allowed_count = kMany / 2;
+    }
+    const auto search = [&](size_t first, size_t n, IvfSearchStats* stats) {
+      std::vector<std::vector<Neighbor>> results(n);
+      EXPECT_TRUE(SearchIvf(*lists.Snapshot(), queries.view().Rows(first, n), params, SlotSet(),
+                            &source, results, stats)
+                      .ok());
+      return results;
+    };
+    IvfSearchStats stats;
+    const auto together = search(0, queries.rows(), &stats);
+    uint64_t least = kManyLists, most = 0, sum = 0;
+    double recall = 0;
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      IvfSearchStats alone;
+      EXPECT_EQ(search(q, 1, &alone)[0], together[q]);
+      least = std::min(least, alone.lists_scanned);
+      most = std::max(most, alone.lists_scanned);
+      sum += alone.lists_scanned;
+      recall += test::Recall(together[q], test::ExactScan(Metric::kL2, vectors, queries.row(q), 10,
+                                                          masked ? without : std::set<Slot>()));
+    }
+    EXPECT_EQ(stats.lists_scanned, sum);
+    EXPECT_LE(most, masked ? 40u : 20u);
+    if (!masked) EXPECT_LT(2 * least, most);
+    EXPECT_GT(recall / static_cast<double>(queries.rows()), 0.9);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(MetricsAndBits, SearcherTest,

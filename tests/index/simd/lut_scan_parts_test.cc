@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -192,6 +194,23 @@ TEST_P(LutScanPartsTest, KeepsAndCountsUpToABound) {
       candidates.slots.resize(kept);
       EXPECT_EQ(candidates.distances, expected_distances);
       EXPECT_EQ(candidates.slots, expected_slots);
+    }
+  }
+}
+
+TEST_P(LutScanPartsTest, MeanOfTheNearest) {
+  std::mt19937 rng(6);
+  for (const uint32_t different : {3u, 1'000'000u}) {
+    for (size_t n = 1; n < 150; ++n) {
+      std::vector<float> values(n);
+      for (float& v : values) v = static_cast<float>(rng() % different) - 2;
+      std::vector<float> sorted = values;
+      std::sort(sorted.begin(), sorted.end());
+      sorted.resize(std::min(n, kNearestOfMean));
+      const double sum = std::accumulate(sorted.begin(), sorted.end(), 0.0);
+      EXPECT_DOUBLE_EQ(MeanOfNearest(values.data(), n), sum / static_cast<double>(sorted.size()));
+      values[n / 2] = std::numeric_limits<float>::quiet_NaN();
+      MeanOfNearest(values.data(), n);  // comes to an end
     }
   }
 }
