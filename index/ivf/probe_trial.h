@@ -15,8 +15,8 @@ class ProbeTrial {
  public:
   // The lists as one query sees them.
   struct Query {
-    // As ProbeRule::Count wants them. None if the query is as far as nothing from its nearest
-    // lists, or distances are no measure here: it then probes as many as there are.
+    // As ProbeRule::Count wants them. None if the query is where its nearest lists are, or
+    // distances are no measure here: it then probes as many lists as are asked for.
     std::vector<float> log_ratios;
     std::vector<uint32_t> ranks;  // of the lists of its neighbours: how many lists are nearer
   };
