@@ -71,36 +71,44 @@ absl::Status AwaitEnd(Engine& engine, absl::StatusOr<OperationInfo> operation) {
   return operation->state == OperationState::kSucceeded ? absl::OkStatus() : operation->error;
 }
 
-// Points unlike those that the collection was trained on.
-absl::Status UpsertDrifted(Engine& engine) {
+absl::Status CreateBytes(Engine& engine, const std::string& name,
+                         VectorPlacement vectors = VectorPlacement::kMemory) {
+  CollectionSpec spec;
+  spec.name = name;
+  spec.dimension = kByteDimension;
+  spec.metric = Metric::kL2;
+  spec.element_type = ElementType::kUint8;
+  spec.index.vectors = vectors;
+  return engine.CreateCollection(spec).status();
+}
+
+// Points of consecutive ids, without payloads.
+absl::Status UpsertNumbered(Engine& engine, const std::string& name, uint64_t first,
+                            const std::vector<uint8_t>& rows) {
+  UpsertBatch batch;
+  batch.vectors = View(rows);
+  for (uint64_t i = 0; i < batch.vectors.rows; ++i) batch.ids.push_back(PointId(first + i));
+  return engine.Upsert(name, batch).status();
+}
+
+// Unlike the rows that the collection was trained on.
+std::vector<uint8_t> DriftedRows() {
   std::mt19937 random(3);
   std::vector<uint8_t> rows(kDrifted * kByteDimension);
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i] = static_cast<uint8_t>((i % 2 == 0 ? 5 : 240) + random() % 12);
   }
-  UpsertBatch batch;
-  batch.vectors = View(rows);
-  for (uint64_t i = 0; i < kDrifted; ++i) batch.ids.push_back(PointId(kTrained + i));
-  return engine.Upsert("drifted", batch).status();
+  return rows;
 }
 
 // Trains on a few points, and waits until lists have been split for the many that come then.
 absl::Status WriteDrifted(Engine& engine) {
-  CollectionSpec spec;
-  spec.name = "drifted";
-  spec.dimension = kByteDimension;
-  spec.metric = Metric::kL2;
-  spec.element_type = ElementType::kUint8;
-  RETURN_IF_ERROR(engine.CreateCollection(spec).status());
-  const std::vector<uint8_t> rows = ByteRows(kTrained, 4);
-  UpsertBatch batch;
-  batch.vectors = View(rows);
-  for (uint64_t i = 0; i < kTrained; ++i) batch.ids.push_back(PointId(i));
-  RETURN_IF_ERROR(engine.Upsert("drifted", batch).status());
+  RETURN_IF_ERROR(CreateBytes(engine, "drifted"));
+  RETURN_IF_ERROR(UpsertNumbered(engine, "drifted", 0, ByteRows(kTrained, 4)));
   RETURN_IF_ERROR(
       AwaitEnd(engine, engine.Train({.collection = "drifted", .nlist = kDriftedLists})));
   ASSIGN_OR_RETURN(const CodebookInfo trained, engine.GetCodebook("drifted", 0));
-  RETURN_IF_ERROR(UpsertDrifted(engine));
+  RETURN_IF_ERROR(UpsertNumbered(engine, "drifted", kTrained, DriftedRows()));
   for (int i = 0; i < kSplitPolls; ++i) {
     ASSIGN_OR_RETURN(const CodebookInfo now, engine.GetCodebook("drifted", 0));
     if (now.content_hash != trained.content_hash) return absl::OkStatus();
@@ -109,28 +117,24 @@ absl::Status WriteDrifted(Engine& engine) {
   return absl::DeadlineExceededError("no list was split");
 }
 
-// Points of which every other one lies near a plane: training finds how many lists each query is to
-// probe, and the codebook's format has another version.
-absl::Status WriteUneven(Engine& engine) {
-  CollectionSpec spec;
-  spec.name = "uneven";
-  spec.dimension = kByteDimension;
-  spec.metric = Metric::kL2;
-  spec.element_type = ElementType::kUint8;
-  RETURN_IF_ERROR(engine.CreateCollection(spec).status());
+// Of which every other one lies near a plane.
+std::vector<uint8_t> UnevenRows() {
   std::mt19937 random(6);
   std::vector<uint8_t> rows(kUneven * kByteDimension);
-  UpsertBatch batch;
-  for (uint64_t i = 0; i < kUneven; ++i) {
-    batch.ids.push_back(PointId(i));
+  for (size_t i = 0; i < kUneven; ++i) {
+    const bool in_plane = i % 2 == 0;
     for (size_t d = 0; d < kByteDimension; ++d) {
-      const uint32_t width = i % 2 == 1 ? 60 : d < 2 ? 100 : 2;
-      rows[i * kByteDimension + d] =
-          static_cast<uint8_t>((i % 2 == 1 ? 0 : 150) + random() % width);
+      const uint32_t width = !in_plane ? 60 : d < 2 ? 100 : 2;
+      rows[i * kByteDimension + d] = static_cast<uint8_t>((in_plane ? 150 : 0) + random() % width);
     }
   }
-  batch.vectors = View(rows);
-  RETURN_IF_ERROR(engine.Upsert("uneven", batch).status());
+  return rows;
+}
+
+// Training finds how many lists each query is to probe: the codebook's format has another version.
+absl::Status WriteUneven(Engine& engine) {
+  RETURN_IF_ERROR(CreateBytes(engine, "uneven"));
+  RETURN_IF_ERROR(UpsertNumbered(engine, "uneven", 0, UnevenRows()));
   return AwaitEnd(engine, engine.Train({.collection = "uneven", .nlist = kUnevenLists}));
 }
 
@@ -160,13 +164,7 @@ absl::Status WriteScalarCoded(Engine& engine) {
 }
 
 absl::Status WriteCollections(Engine& engine) {
-  CollectionSpec bytes;
-  bytes.name = "bytes";
-  bytes.dimension = kByteDimension;
-  bytes.metric = Metric::kL2;
-  bytes.element_type = ElementType::kUint8;
-  bytes.index.vectors = VectorPlacement::kDisk;
-  RETURN_IF_ERROR(engine.CreateCollection(bytes).status());
+  RETURN_IF_ERROR(CreateBytes(engine, "bytes", VectorPlacement::kDisk));
   CollectionSpec floats;
   floats.name = "floats";
   floats.dimension = kFloatDimension;
