@@ -13,6 +13,7 @@
 #include "index/base/crc32c.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "index/ivf/probe_trial.h"
 
 namespace tessera {
 namespace {
@@ -23,9 +24,8 @@ constexpr double kCentroidMost = 2.01 * limits::kComponentMax;
 constexpr double kRadiusMost = 1e18;
 constexpr double kResidualSquareMost = 1e37;
 constexpr double kAnyFloat = std::numeric_limits<float>::max();
-// More than a rule that training finds.
+// More than that of a rule that training finds.
 constexpr float kProbePowerMost = 100;
-constexpr float kLogBudgetMost = 1'000;
 
 constexpr std::string_view kMagic = "TESSCBK\n";
 // Each codebook has one form, so that its hash names it: without a rotation; with one; or with what
@@ -220,7 +220,7 @@ absl::Status ReadProbeRule(std::string_view bytes, ByteReader* reader, CodebookP
   RETURN_IF_ERROR(fields.ExpectEnd("probe rule"));
   const bool ascending = std::is_sorted(log_budgets.begin(), log_budgets.end());
   if (levels == 0 || !(power > 0 && power <= kProbePowerMost) || !ascending ||
-      !(log_budgets.front() >= 0 && log_budgets.back() <= kLogBudgetMost) ||
+      !(log_budgets.front() >= 0 && log_budgets.back() <= ProbeTrial::kLogBudgetMost) ||
       std::any_of(log_budgets.begin(), log_budgets.end(), [](float x) { return std::isnan(x); })) {
     return Damaged("the rule of how many lists to probe is none that training finds");
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "index/ivf/lists_snapshot.h"
 #include "index/ivf/searcher.h"
 
 namespace tessera {
@@ -22,16 +23,16 @@ size_t SearchWidth::ListsAfter(size_t met, size_t seen) const {
   return Widened(nprobe, static_cast<double>(met), static_cast<double>(seen), lists);
 }
 
-SearchWidth MaskedSearchWidth(const IvfSearchParams& params, const ProbeRule& rule, size_t nlist,
-                              size_t size) {
+SearchWidth MaskedSearchWidth(const IvfSearchParams& params, const ListsSnapshot& lists) {
+  const size_t nlist = lists.nlist();
   SearchWidth width;
   width.k = params.k;
-  width.nprobe = rule.ForAll(std::min(params.nprobe, nlist), nlist);
+  width.nprobe = lists.codebook().probe_rule().ForAll(std::min(params.nprobe, nlist), nlist);
   width.allowed = std::max(params.allowed_count, params.allowed_max);
   width.lists = width.nprobe;
   if (params.widen) {
     width.lists = Widened(width.nprobe, static_cast<double>(params.allowed_count),
-                          static_cast<double>(size), nlist);
+                          static_cast<double>(lists.size()), nlist);
     width.expected =
         static_cast<size_t>(static_cast<double>(params.allowed_count) *
                             static_cast<double>(width.lists) / static_cast<double>(nlist));

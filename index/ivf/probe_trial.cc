@@ -14,7 +14,6 @@ constexpr float kPowers[] = {8, 4};
 // Of the lists that it takes without a rule, what is left where a rule is worth it.
 constexpr double kFewerShare = 0.97;
 // Budgets are found by halving what they may be, in logarithms.
-constexpr float kLogBudgetMost = 1'000;
 constexpr int kHalvings = 40;
 
 }  // namespace

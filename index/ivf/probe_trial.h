@@ -13,6 +13,9 @@ namespace tessera {
 // Measures how many lists queries must probe, and finds the rule that needs the fewest.
 class ProbeTrial {
  public:
+  // Of the rules that are found.
+  static constexpr float kLogBudgetMost = 1'000;
+
   // The lists as one query sees them.
   struct Query {
     // As ProbeRule::Count wants them. None if the query is where its nearest lists are, or

@@ -75,7 +75,7 @@ class Batch {
         scratch_(scratch),
         stats_(stats),
         shape_(lists.tables().shape),
-        nprobe_(std::min(params.nprobe, lists.nlist())),
+        nprobe_(Nprobe(lists, params)),
         stride_(lists.tables().coarse.MostToProbe(nprobe_)),
         keep_(Keep(lists, params)) {}
 
@@ -112,13 +112,17 @@ class Batch {
     constexpr size_t kScratchBytes = size_t{16} << 20;
     const size_t bytes = lists.tables().shape.tables_bytes() +
                          QueryScan::Capacity(Keep(lists, params)) * (sizeof(float) + sizeof(Slot)) +
-                         lists.tables().coarse.MostToProbe(std::min(params.nprobe, lists.nlist())) *
+                         lists.tables().coarse.MostToProbe(Nprobe(lists, params)) *
                              (sizeof(Neighbor) + sizeof(Probe));
     const size_t n = std::min(left, std::clamp<size_t>(kScratchBytes / bytes, 1, kQueriesTogether));
     return SharesLists(lists, params, n) ? n : std::min(n, kQueriesAlone);
   }
 
  private:
+  static size_t Nprobe(const ListsSnapshot& lists, const IvfSearchParams& params) {
+    return std::min(params.nprobe, lists.nlist());
+  }
+
   // Candidates that a query keeps.
   static size_t Keep(const ListsSnapshot& lists, const IvfSearchParams& params) {
     const size_t wanted = std::max(params.k, params.rerank);
@@ -130,7 +134,7 @@ class Batch {
   }
 
   static bool SharesLists(const ListsSnapshot& lists, const IvfSearchParams& params, size_t rows) {
-    const size_t nprobe = std::min(params.nprobe, lists.nlist());
+    const size_t nprobe = Nprobe(lists, params);
     const size_t scanned = nprobe * (lists.size() / lists.nlist());
     return rows > 1 && !IsMasked(params) && rows * nprobe >= lists.nlist() &&
            scanned >= kSharedTimes * Keep(lists, params);
@@ -242,9 +246,8 @@ class Batch {
 
   // Scans the lists for the allowed slots alone, as MaskedSearchWidth says how many.
   void ScanMasked(const float* query, size_t q) {
+    const SearchWidth width = MaskedSearchWidth(params_, lists_);
     std::vector<Neighbor>& nearest = scratch_.nearest;
-    const SearchWidth width =
-        MaskedSearchWidth(params_, lists_.codebook().probe_rule(), lists_.nlist(), lists_.size());
     nearest.resize(std::max(nearest.size(), width.lists));
     lists_.tables().coarse.Nearest(query, 1, width.lists, scratch_.coarse, nearest.data());
     MaskedProgress progress;

@@ -14,7 +14,6 @@
 #include "index/base/slot_set.h"
 #include "index/base/types.h"
 #include "index/ivf/inverted_lists.h"
-#include "index/ivf/probe_rule.h"
 
 namespace tessera {
 
@@ -120,8 +119,7 @@ struct SearchWidth {
   // in them as in those that are the nearest.
   static size_t WithMissed(size_t lists) { return lists + lists / 8; }
 };
-SearchWidth MaskedSearchWidth(const IvfSearchParams& params, const ProbeRule& rule, size_t nlist,
-                              size_t size);
+SearchWidth MaskedSearchWidth(const IvfSearchParams& params, const ListsSnapshot& lists);
 
 }  // namespace tessera
 

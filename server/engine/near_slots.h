@@ -37,11 +37,7 @@ class NearSlots {
  public:
   NearSlots(const ListsSnapshot& lists, const IvfSearchParams& params, Source* source,
             std::vector<Slot>* slots)
-      : lists_(lists),
-        width_(
-            MaskedSearchWidth(params, lists.codebook().probe_rule(), lists.nlist(), lists.size())),
-        source_(*source),
-        slots_(*slots) {}
+      : lists_(lists), width_(MaskedSearchWidth(params, lists)), source_(*source), slots_(*slots) {}
 
   // How many lists it took; nothing if the source cannot go on.
   std::optional<size_t> Collect(std::span<const float> query) {

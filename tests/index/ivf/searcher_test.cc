@@ -201,7 +201,7 @@ TEST_P(SearcherTest, GivesUpOnQueriesThatAFilterGoesAgainst) {
 TEST_P(SearcherTest, AFilterThatGoesWithTheQueryNeedsFewerLists) {
   const SearchWidth width =
       MaskedSearchWidth({.k = 10, .nprobe = 8, .allowed = nullptr, .allowed_count = kVectors / 100},
-                        ProbeRule(), kLists, kVectors);
+                        *lists_.Snapshot());
   EXPECT_GT(width.lists, 30u);
   EXPECT_EQ(width.ListsAfter(500, 500), 8u) << "all near the query are allowed";
   EXPECT_GT(width.ListsAfter(250, 500), 8u);
