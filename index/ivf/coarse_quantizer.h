@@ -10,8 +10,8 @@
 
 #include "index/base/buffer.h"
 #include "index/base/types.h"
+#include "index/codebook/codebook.h"
 #include "index/ivf/centroid_codes.h"
-#include "index/ivf/codebook.h"
 #include "index/ivf/query_scan.h"
 #include "index/simd/exact.h"
 

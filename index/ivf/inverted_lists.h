@@ -9,7 +9,7 @@
 
 #include "index/base/slot_set.h"
 #include "index/base/types.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 
 namespace tessera {
 

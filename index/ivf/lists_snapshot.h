@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "index/base/types.h"
+#include "index/codebook/codebook.h"
 #include "index/ivf/block_codes.h"
 #include "index/ivf/coarse_quantizer.h"
 #include "index/ivf/code_errors.h"
-#include "index/ivf/codebook.h"
 #include "index/simd/lut_scan.h"
 #include "index/simd/lut_scan_tables.h"
 

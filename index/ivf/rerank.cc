@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "index/base/status_macros.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "index/simd/lut_scan_select.h"
 #include "index/simd/pq_encode.h"
 #include "index/simd/select_least.h"

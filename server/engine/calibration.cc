@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "index/base/limits.h"
-#include "index/ivf/parameters.h"
+#include "index/codebook/parameters.h"
 
 namespace tessera {
 namespace {

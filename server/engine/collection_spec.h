@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "index/ivf/parameters.h"
+#include "index/codebook/parameters.h"
 #include "server/engine/types.h"
 
 namespace tessera {

@@ -14,7 +14,7 @@
 #include "absl/time/time.h"
 #include "index/base/limits.h"
 #include "index/base/types.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "index/ivf/list_balance.h"
 #include "index/ivf/lists_snapshot.h"
 

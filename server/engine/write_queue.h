@@ -12,7 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "server/engine/types.h"
 #include "server/filter/index_changes.h"
 

@@ -11,7 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "index/base/slot_set.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "server/engine/records.h"
 #include "server/fsck/findings.h"
 #include "server/fsck/index_check.h"

@@ -22,7 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cpp/client.h"
 #include "index/base/executor.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/ivf/searcher.h"

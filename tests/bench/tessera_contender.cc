@@ -12,10 +12,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
+#include "index/codebook/parameters.h"
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/lists_snapshot.h"
-#include "index/ivf/parameters.h"
 #include "index/ivf/searcher.h"
 #include "index/simd/convert.h"
 #include "tests/bench/contender.h"

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "index/base/crc32c.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "tests/fuzz/fuzz_check.h"
 
 namespace {

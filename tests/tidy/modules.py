@@ -5,7 +5,8 @@ _BASE = {"index/base"}
 _SIMD = _BASE | {"index/simd"}
 _CLUSTER = _SIMD | {"index/cluster"}
 _QUANTIZE = _CLUSTER | {"index/quantize"}
-_IVF = _QUANTIZE | {"index/ivf"}
+_CODEBOOK = _QUANTIZE | {"index/codebook"}
+_IVF = _CODEBOOK | {"index/ivf"}
 _TUNE = _IVF | {"index/tune"}
 _FILTER = _BASE | {"server/filter"}
 _EDGES = {"server/config", "server/auth", "server/limits", "server/metrics"}
@@ -18,7 +19,8 @@ ALLOWED = {
     "index/simd": _BASE,
     "index/cluster": _SIMD,
     "index/quantize": _CLUSTER,
-    "index/ivf": _QUANTIZE,
+    "index/codebook": _QUANTIZE,
+    "index/ivf": _CODEBOOK,
     "index/tune": _IVF,
     "server/storage": _BASE,
     "server/filter": _BASE,

@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "index/ivf/parameters.h"
+#include "index/codebook/parameters.h"
 #include "tests/index/ivf/ivf_test_util.h"
 #include "tests/index/test_executor.h"
 

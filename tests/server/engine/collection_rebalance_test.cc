@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "index/ivf/list_balance.h"
 #include "server/engine/collection.h"
 #include "server/fsck/fsck.h"

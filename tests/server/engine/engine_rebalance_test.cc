@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "absl/time/clock.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "index/ivf/list_balance.h"
 #include "server/fsck/fsck.h"
 #include "tests/server/engine/engine_fixture.h"

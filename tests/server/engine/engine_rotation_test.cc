@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "tests/index/low_rank.h"
 #include "tests/server/engine/engine_fixture.h"
 

@@ -1,5 +1,5 @@
-#ifndef TESSERA_INDEX_IVF_PROBE_RULE_H_
-#define TESSERA_INDEX_IVF_PROBE_RULE_H_
+#ifndef TESSERA_INDEX_CODEBOOK_PROBE_RULE_H_
+#define TESSERA_INDEX_CODEBOOK_PROBE_RULE_H_
 
 #include <algorithm>
 #include <cstddef>
@@ -77,4 +77,4 @@ class ProbeRule {
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_PROBE_RULE_H_
+#endif  // TESSERA_INDEX_CODEBOOK_PROBE_RULE_H_

@@ -1,5 +1,5 @@
-#ifndef TESSERA_INDEX_IVF_CODEBOOK_FORMAT_H_
-#define TESSERA_INDEX_IVF_CODEBOOK_FORMAT_H_
+#ifndef TESSERA_INDEX_CODEBOOK_CODEBOOK_FORMAT_H_
+#define TESSERA_INDEX_CODEBOOK_CODEBOOK_FORMAT_H_
 
 #include <cstdint>
 #include <span>
@@ -9,8 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "index/base/matrix.h"
-#include "index/ivf/codebook.h"
-#include "index/ivf/probe_rule.h"
+#include "index/codebook/codebook.h"
+#include "index/codebook/probe_rule.h"
 
 namespace tessera {
 
@@ -53,4 +53,4 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes);
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_CODEBOOK_FORMAT_H_
+#endif  // TESSERA_INDEX_CODEBOOK_CODEBOOK_FORMAT_H_

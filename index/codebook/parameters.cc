@@ -1,4 +1,4 @@
-#include "index/ivf/parameters.h"
+#include "index/codebook/parameters.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include "index/base/check.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
-#include "index/ivf/codebook_format.h"
+#include "index/codebook/codebook_format.h"
 #include "index/simd/convert.h"
 #include "index/simd/pq_encode.h"
 

@@ -1,4 +1,4 @@
-#include "index/ivf/search_trial.h"
+#include "index/codebook/search_trial.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "index/base/pq_code.h"
 #include "index/base/top_k.h"
 #include "index/cluster/gemm.h"
-#include "index/ivf/parameters.h"
+#include "index/codebook/parameters.h"
 #include "index/simd/lut_scan_select.h"
 #include "index/simd/pq_encode.h"
 

@@ -1,5 +1,5 @@
-#ifndef TESSERA_INDEX_IVF_SEARCH_TRIAL_H_
-#define TESSERA_INDEX_IVF_SEARCH_TRIAL_H_
+#ifndef TESSERA_INDEX_CODEBOOK_SEARCH_TRIAL_H_
+#define TESSERA_INDEX_CODEBOOK_SEARCH_TRIAL_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 #include "index/base/executor.h"
 #include "index/base/matrix.h"
-#include "index/ivf/codebook.h"
-#include "index/ivf/probe_rule.h"
-#include "index/ivf/probe_trial.h"
+#include "index/codebook/codebook.h"
+#include "index/codebook/probe_rule.h"
+#include "index/codebook/probe_trial.h"
 #include "index/simd/lut_scan_tables.h"
 
 namespace tessera {
@@ -80,4 +80,4 @@ class SearchTrial {
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_SEARCH_TRIAL_H_
+#endif  // TESSERA_INDEX_CODEBOOK_SEARCH_TRIAL_H_

@@ -1,4 +1,4 @@
-#include "index/ivf/parameters.h"
+#include "index/codebook/parameters.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include "index/base/limits.h"
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
-#include "tests/index/ivf/ivf_test_util.h"
+#include "tests/index/codebook/codebook_test_util.h"
 #include "tests/index/test_executor.h"
 
 namespace tessera {

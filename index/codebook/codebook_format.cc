@@ -1,4 +1,4 @@
-#include "index/ivf/codebook_format.h"
+#include "index/codebook/codebook_format.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "index/base/crc32c.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
-#include "index/ivf/probe_trial.h"
+#include "index/codebook/probe_trial.h"
 
 namespace tessera {
 namespace {

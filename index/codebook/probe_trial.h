@@ -1,12 +1,12 @@
-#ifndef TESSERA_INDEX_IVF_PROBE_TRIAL_H_
-#define TESSERA_INDEX_IVF_PROBE_TRIAL_H_
+#ifndef TESSERA_INDEX_CODEBOOK_PROBE_TRIAL_H_
+#define TESSERA_INDEX_CODEBOOK_PROBE_TRIAL_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "index/ivf/probe_rule.h"
+#include "index/codebook/probe_rule.h"
 
 namespace tessera {
 
@@ -49,4 +49,4 @@ class ProbeTrial {
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_PROBE_TRIAL_H_
+#endif  // TESSERA_INDEX_CODEBOOK_PROBE_TRIAL_H_

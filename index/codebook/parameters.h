@@ -1,11 +1,11 @@
-#ifndef TESSERA_INDEX_IVF_PARAMETERS_H_
-#define TESSERA_INDEX_IVF_PARAMETERS_H_
+#ifndef TESSERA_INDEX_CODEBOOK_PARAMETERS_H_
+#define TESSERA_INDEX_CODEBOOK_PARAMETERS_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "index/base/types.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 
 namespace tessera {
 
@@ -46,4 +46,4 @@ uint64_t RerankFor(const SearchDefaults& defaults, uint64_t k);
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_PARAMETERS_H_
+#endif  // TESSERA_INDEX_CODEBOOK_PARAMETERS_H_

@@ -1,5 +1,5 @@
-#ifndef TESSERA_INDEX_IVF_CODEBOOK_H_
-#define TESSERA_INDEX_IVF_CODEBOOK_H_
+#ifndef TESSERA_INDEX_CODEBOOK_CODEBOOK_H_
+#define TESSERA_INDEX_CODEBOOK_CODEBOOK_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,7 @@
 #include "index/base/matrix.h"
 #include "index/base/types.h"
 #include "index/cluster/grouped_centroids.h"
-#include "index/ivf/probe_rule.h"
+#include "index/codebook/probe_rule.h"
 #include "index/quantize/product_quantizer.h"
 #include "index/quantize/rotation.h"
 
@@ -263,4 +263,4 @@ class Codebook {
 
 }  // namespace tessera
 
-#endif  // TESSERA_INDEX_IVF_CODEBOOK_H_
+#endif  // TESSERA_INDEX_CODEBOOK_CODEBOOK_H_

@@ -9,9 +9,9 @@
 #include "index/base/status_macros.h"
 #include "index/cluster/kmeans.h"
 #include "index/cluster/outliers.h"
-#include "index/ivf/codebook.h"
-#include "index/ivf/parameters.h"
-#include "index/ivf/search_trial.h"
+#include "index/codebook/codebook.h"
+#include "index/codebook/parameters.h"
+#include "index/codebook/search_trial.h"
 #include "index/simd/convert.h"
 #include "index/simd/pq_encode.h"
 

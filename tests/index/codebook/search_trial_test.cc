@@ -1,4 +1,4 @@
-#include "index/ivf/search_trial.h"
+#include "index/codebook/search_trial.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "index/base/limits.h"
 #include "index/simd/convert.h"
-#include "tests/index/ivf/ivf_test_util.h"
+#include "tests/index/codebook/codebook_test_util.h"
 #include "tests/index/low_rank.h"
 #include "tests/index/test_executor.h"
 

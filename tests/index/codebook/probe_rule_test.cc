@@ -1,4 +1,4 @@
-#include "index/ivf/probe_rule.h"
+#include "index/codebook/probe_rule.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "index/ivf/probe_trial.h"
+#include "index/codebook/probe_trial.h"
 #include "index/simd/lut_scan_select.h"
 
 namespace tessera {

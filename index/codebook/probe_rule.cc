@@ -1,4 +1,4 @@
-#include "index/ivf/probe_rule.h"
+#include "index/codebook/probe_rule.h"
 
 #include <cmath>
 #include <utility>

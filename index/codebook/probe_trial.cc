@@ -1,4 +1,4 @@
-#include "index/ivf/probe_trial.h"
+#include "index/codebook/probe_trial.h"
 
 #include <algorithm>
 #include <cmath>

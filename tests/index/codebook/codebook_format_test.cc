@@ -1,4 +1,4 @@
-#include "index/ivf/codebook_format.h"
+#include "index/codebook/codebook_format.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 #include "index/base/crc32c.h"
 #include "index/base/limits.h"
 #include "index/cluster/random.h"
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 #include "index/simd/convert.h"
 #include "tests/index/low_rank.h"
 #include "tests/index/uneven.h"
@@ -24,7 +24,7 @@
 namespace tessera {
 namespace {
 
-// Offsets of the format, from the grammar in index/ivf/README.md.
+// Offsets of the format, from the grammar in index/codebook/README.md.
 constexpr size_t kHeaderBytes = 8 + 4 + 4;
 constexpr size_t kSpecPayload = kHeaderBytes + 12;
 constexpr size_t kSpecBytes = 1 + 4 * 4 + 8 + 2 * 4 + 8 + 8;

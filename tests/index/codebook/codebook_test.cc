@@ -1,4 +1,4 @@
-#include "index/ivf/codebook.h"
+#include "index/codebook/codebook.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 #include "index/cluster/random.h"
 #include "index/simd/convert.h"
-#include "tests/index/ivf/ivf_test_util.h"
+#include "tests/index/codebook/codebook_test_util.h"
 #include "tests/index/low_rank.h"
 #include "tests/index/test_executor.h"
 
