@@ -6,34 +6,15 @@
 #include "server/engine/collection_spec.h"
 
 namespace tessera {
-namespace {
-
-// What of a collection never changes.
-CollectionSpec FixedPart(const CollectionSpec& spec) {
-  CollectionSpec fixed;
-  fixed.name = spec.name;
-  fixed.dimension = spec.dimension;
-  fixed.metric = spec.metric;
-  fixed.element_type = spec.element_type;
-  return fixed;
-}
-
-}  // namespace
-
 Collection::Collection(Store& store, Executor& executor, const CatalogRecord& record, Hooks hooks,
                        const Options& options)
-    : store_(store),
+    : CollectionReader(store, options.search_executor, record, hooks.lists_need_work),
       executor_(executor),
-      id_(record.id),
-      spec_(FixedPart(record.spec)),
       create_time_ms_(record.create_time_ms),
       recorded_codebook_version_(record.codebook_version),
       hooks_(std::move(hooks)),
       deletion_step_points_(std::min(options.deletion_step_points, limits::kDeletionStepPointsMax)),
       row_files_(options.row_files),
-      search_executor_(options.search_executor),
-      placement_(record.spec.index.vectors),
-      table_(RowBytesInMemory(spec_, placement_)),
       settings_(std::make_shared<CollectionSettings>(
           CollectionSettings{record.spec.index, record.spec.durability, record.spec.metadata, 0})),
       queue_([this](std::span<PendingWrite* const> group) { return CommitGroup(group); }) {

@@ -19,16 +19,11 @@
 #include "index/base/executor.h"
 #include "index/base/limits.h"
 #include "index/base/slot_set.h"
-#include "index/base/top_k.h"
 #include "index/codebook/codebook.h"
-#include "index/codebook/parameters.h"
-#include "index/ivf/code_bounds.h"
 #include "index/ivf/inverted_lists.h"
 #include "index/ivf/list_balance.h"
-#include "index/ivf/searcher.h"
-#include "index/simd/exact.h"
 #include "server/engine/calibration.h"
-#include "server/engine/filter_cache.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/list_tombstones.h"
 #include "server/engine/operations.h"
 #include "server/engine/payload_copy.h"
@@ -37,7 +32,6 @@
 #include "server/engine/recovery_progress.h"
 #include "server/engine/request_ledger.h"
 #include "server/engine/slot_allocator.h"
-#include "server/engine/slot_table.h"
 #include "server/engine/types.h"
 #include "server/engine/view_epochs.h"
 #include "server/engine/write_queue.h"
@@ -46,31 +40,6 @@
 #include "server/storage/store.h"
 
 namespace tessera {
-
-class Stopwatch;
-
-// What a search sees: one moment of a collection. Immutable. As long as it is held, no slot that
-// has a point in it is given to another point, so that what is kept by slot can be read with it.
-struct CollectionView {
-  std::unique_ptr<const ViewEpochs::Token> token;  // first: destroyed when all else is
-  Slot slot_end = 0;                               // slots below it have been given
-  std::shared_ptr<const SlotSet> dead;             // those of them without a point
-  // Those of the dead whose records are still in the store: as long as the view is held, none of
-  // them is given to a point.
-  std::shared_ptr<const SlotSet> leftover;
-  uint32_t codebook_version = 0;
-  std::shared_ptr<const Codebook> codebook;  // null: not trained
-  std::shared_ptr<const ListsSnapshot> lists;
-  SearchDefaults defaults;                             // of the codebook, for so many points
-  std::shared_ptr<const Calibration> calibration;      // of the codebook; null: not measured
-  std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
-  std::shared_ptr<const PayloadIndexes> indexes;
-  uint64_t version = 0;   // grows with every view
-  uint64_t sequence = 0;  // of the last write that it shows
-
-  // Those below `end` that have points, ascending.
-  std::vector<Slot> LiveSlots(Slot end) const;
-};
 
 // A payload index that is to be built from what the store held when it was added.
 struct PayloadIndexBuild {
@@ -90,7 +59,7 @@ void PutCatalogRecords(const CatalogRecord& record, uint64_t revision, StoreBatc
 // Thread-safe. Writes go through a queue that gives them one order and commits them in groups;
 // a commit is on disk first, then visible. Searches load a view and take no lock. The store and
 // the executor must outlive it.
-class Collection {
+class Collection final : public CollectionReader {
  public:
   // What a collection tells its owner, in the middle of a write: these must not block.
   struct Hooks {
@@ -118,14 +87,10 @@ class Collection {
   // `progress` counts the records.
   absl::Status Recover(RecoveryProgress& progress);
 
-  // What never changes: name, dimension, metric and element type. The rest is in the settings.
-  const CollectionSpec& spec() const { return spec_; }
-  uint32_t id() const { return id_; }
   CollectionInfo Info() const;
   // Changes settings: on disk, then visible. FAILED_PRECONDITION if there is an `expected_revision`
   // and the settings have another.
   absl::Status UpdateSettings(const SettingsEdit& edit, std::optional<uint64_t> expected_revision);
-  uint64_t points() const { return points_.load(std::memory_order_relaxed); }
 
   absl::StatusOr<WriteResult> Upsert(const UpsertBatch& batch);
   absl::StatusOr<WriteResult> Delete(const std::vector<PointId>& ids, const WriteOptions& options);
@@ -146,22 +111,6 @@ class Collection {
   // have been. Waits for a Drop() that is under way.
   bool AwaitDrop();
 
-  absl::StatusOr<std::vector<PointData>> Get(const std::vector<PointId>& ids,
-                                             const PointFields& fields) const;
-  // A page may be short of `page_size` before the last one: a page looks at a bounded number of
-  // points.
-  absl::StatusOr<ScrollPage> ScrollInOrder(const ScrollOrder& order, size_t page_size,
-                                           const std::string& page_token, const Filter& filter,
-                                           const PointFields& fields) const;
-  absl::StatusOr<ScrollPage> Scroll(size_t page_size, const std::string& page_token,
-                                    const Filter& filter, const PointFields& fields) const;
-  absl::StatusOr<SearchResult> Search(const SearchRequest& request) const;
-  absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) const;
-  absl::StatusOr<FacetResult> Facet(const FacetRequest& request) const;
-  absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) const;
-  // As Engine::PaceOf.
-  SearchPace PaceOf(const SearchRequest& request) const;
-
   // Adds a payload index, which BuildPayloadIndex then fills. ALREADY_EXISTS if the field has one.
   absl::StatusOr<PayloadIndexBuild> AddPayloadIndex(const PayloadIndexSpec& spec);
   // Long: run as an operation. Drops the index if it fails.
@@ -169,10 +118,6 @@ class Collection {
   absl::Status DropPayloadIndex(const std::string& key);
   // Drops the index that nobody is going to build any more, if it is there still.
   void GiveUpPayloadIndex(const PayloadIndexBuild& build);
-  // How many points match.
-  absl::StatusOr<uint64_t> Count(const Filter& filter) const;
-  // The same, or about as many where that takes long: by what indexes know, and a sample.
-  absl::StatusOr<PointsCount> EstimateCount(const Filter& filter) const;
   absl::StatusOr<ListStatistics> GetListStatistics(size_t page_size, const std::string& page_token);
 
   // Frees the views that no search holds any more, and what filters matched in older ones. To be
@@ -244,28 +189,12 @@ class Collection {
   absl::StatusOr<std::vector<float>> Decode(const CodeRows& codes) const;
 
  private:
-  friend class CollectionVectors;
-
   // Slots of points, and what a codebook makes of them.
   struct EncodedSlots {
     std::vector<Slot> slots;
     EncodedVectors vectors;
   };
   struct GroupPlan;
-  // Called with slots and their vectors, one after the other; a Status that is not OK ends the
-  // walk.
-  using RowVisitor = std::function<absl::Status(std::span<const Slot>, const std::byte* rows)>;
-  // The same with one of the points that are read, by its number among them.
-  using PointVisitor = std::function<absl::Status(size_t i, const PointRecordView& record)>;
-
-  size_t vector_bytes() const { return spec_.dimension * ElementSize(spec_.element_type); }
-  bool vectors_in_memory() const { return placement_ == VectorPlacement::kMemory; }
-  // Where most candidates are told apart without a read.
-  bool compares_in_memory() const { return placement_ != VectorPlacement::kDisk; }
-  // By scalar codes, vectors that may be among the k nearest are about so many times k.
-  static constexpr size_t kOpenTimes = 2;
-  bool has_scalar_codes() const { return placement_ == VectorPlacement::kDiskSq8; }
-  std::shared_ptr<const CollectionView> view() const { return view_.load(); }
   CollectionSpec SpecWith(const CollectionSettings& settings) const;
   void PutCatalog(uint32_t codebook_version, const CollectionSettings& settings,
                   StoreBatch& batch) const;
@@ -337,46 +266,9 @@ class Collection {
                                const std::vector<PointId>& ids);
   absl::Status RecoverDeletions();
 
-  // Reads (collection_read.cc).
-  // Vectors of a request as floats. INVALID_ARGUMENT for the field if there are none, or they have
-  // another dimension than the collection, are not finite or over limits::kComponentMax.
-  absl::Status WidenVectors(VectorsView vectors, const char* field, Matrix* floats) const;
-  absl::Status FindSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
-  absl::Status FindStoredSlots(const std::vector<PointId>& ids, std::vector<Slot>* slots) const;
-  // Of the ids that have points in a view which the caller holds, in any order.
-  absl::StatusOr<std::vector<Slot>> SlotsInView(const CollectionView& view,
-                                                const std::vector<PointId>& ids) const;
-  // Calls found(i, record) for every slots[i] whose record is there, up to the first error. A
-  // slot's record never changes, so that it matters not that they are read in steps.
-  absl::Status ReadPoints(std::span<const Slot> slots, const PointVisitor& found) const;
-  // DATA_LOSS: the slot's record is of another point.
-  absl::Status WrongPoint(const PointId& id, Slot slot, const PointRecordView& record) const;
-  // Calls found(i, record) for every ids[i] that exists.
-  absl::Status ReadByIds(const std::vector<PointId>& ids, const PointVisitor& found) const;
-  // Calls found(i, record) for every slots[i], of a view that the caller holds, whose point is
-  // there; one that has been replaced since gives its new record.
-  absl::Status ReadSlotsOrIds(std::span<const Slot> slots, const PointVisitor& found) const;
-  // Copies the vectors of `slots`, which have points in a view that the caller holds. A point that
-  // has been replaced since may give its new vector; found[i] is false if it has been deleted.
-  absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  // Of a search that reads row files.
-  SearchPace PaceOnDisk() const;
-  // As ReadRows without waiting for the disk; MustWaitError() if that cannot be.
-  absl::Status ReadCachedRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  // From memory or the row file; found[i] is false for what is not there. False if it may not wait,
-  // and would have to.
-  bool CopyVectors(std::span<const Slot> slots, bool may_wait, std::byte* out, bool* found) const;
-  // MustWaitError(), and for a while other searches are not tried without waiting.
-  absl::Status MustWait() const;
-  absl::Status ReadAbsentRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
-  absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
-                              const RowVisitor& visitor) const;
-  absl::Status VisitMissed(std::span<const Slot> missed, size_t rows_max,
-                           const RowVisitor& visitor) const;
-  absl::Status ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
-                                const RowVisitor& visitor) const;
-
   // The copies of vectors on disk and of payloads (collection_row_files.cc).
+  bool IsPayloadCopyDue() const;
+  absl::Status MakePayloadCopy();
   void OpenPayloadCopy(size_t row_bytes);
   void AwaitFilling(RowFile& file) const;
   // Before each commit: it goes to this sequence.
@@ -395,23 +287,6 @@ class Collection {
   bool FillCopy(RowKind kind, RowFile& file, Slot* from);
   absl::Status FillSomeRows(RowKind kind, RowFile& file, Slot* from);
 
-  // What searches answer with beside ids and scores (collection_hit_fields.cc).
-  bool IsPayloadCopyDue() const;
-  absl::Status MakePayloadCopy();
-  // Whether these are not in memory, and then, whether the copies have them.
-  bool FillsFromDisk(const PointFields& fields) const;
-  bool HasCopiesOf(const PointFields& fields) const;
-  // Fills in what memory and the copies have; the hits of which only the store has all.
-  absl::StatusOr<std::vector<Hit*>> FillFromCopies(const PointFields& fields, bool may_wait,
-                                                   std::span<Hit* const> hits) const;
-  absl::Status FillFromStore(const PointFields& fields, std::span<Hit* const> hits) const;
-  absl::Status FillSome(const PointFields& fields, bool may_wait, std::span<Hit* const> hits) const;
-  // Of hits in a view that the caller holds. If it may not wait, MustWaitError() where it would;
-  // RESPONSE_TOO_LARGE where the answer has no room for them.
-  absl::Status FillFields(const PointFields& fields, bool may_wait,
-                          std::span<std::vector<Hit>> rows) const;
-  absl::Status FillGroups(const PointFields& fields, std::span<HitGroup> groups) const;
-
   // Scalar codes in memory (collection_scalar_codes.cc).
   std::vector<std::byte> ScalarCodesOf(const std::byte* vectors, size_t n) const;
   const std::byte* RowToKeep(const std::byte* vector, std::vector<std::byte>* scratch) const;
@@ -426,10 +301,6 @@ class Collection {
   absl::Status CommitDropOfIndex(const std::string& key);
   absl::Status RecoverPayloadIndexes();
   absl::Status BuildIndexesAnew(const std::vector<PayloadIndexSpec>& specs);
-  std::unique_ptr<StoreIterator> ScanPoints() const;
-  absl::Status ForEachPayload(
-      StoreIterator& records,
-      const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const;
   absl::StatusOr<FieldColumn> ReadColumn(const PayloadIndexBuild& build,
                                          Operations::Context& operation) const;
 
@@ -443,129 +314,6 @@ class Collection {
   absl::Status ReadChangedPayloads(
       const Roaring& changed, std::map<std::string, std::shared_ptr<const FieldIndex>>* fields);
   absl::Status CheckRecoveredIndexes(const std::vector<bool>& live);
-
-  // Filters (collection_filter.cc).
-  absl::StatusOr<std::vector<PointId>> MatchingIds(const Filter& filter) const;
-  absl::StatusOr<std::vector<PointId>> NextMatchingIds(const Filter& filter, std::string* begin,
-                                                       const std::string& end,
-                                                       size_t ids_max) const;
-  // With may_estimate, a filter that is asked for the first time may get an estimate and codes.
-  absl::StatusOr<std::shared_ptr<const FilterMatches>> FindMatches(const CollectionView& view,
-                                                                   const Filter& filter,
-                                                                   bool may_estimate = false) const;
-  absl::StatusOr<IndexedAnswer> AnswerFilter(const CollectionView& view,
-                                             const Filter& filter) const;
-  absl::StatusOr<std::shared_ptr<const FilterMatches>> ComputeMatches(const CollectionView& view,
-                                                                      const Filter& filter,
-                                                                      bool may_estimate) const;
-  absl::Status CheckPayloads(const CollectionView& view, const Filter& filter, const Roaring& open,
-                             Roaring* matching) const;
-  // FindMatches for a search, with what they are in its report; null if it has no filter.
-  absl::StatusOr<std::shared_ptr<const FilterMatches>> MatchesForSearch(const CollectionView& view,
-                                                                        const Filter& filter,
-                                                                        bool may_estimate,
-                                                                        Stopwatch* stopwatch,
-                                                                        SearchReport* report) const;
-
-  // Searches among what matches a filter (collection_filtered_search.cc).
-  absl::Status SearchFiltered(const SearchRequest& request, const CollectionView& view,
-                              MatrixView queries, size_t k, const FilterMatches& matches,
-                              std::span<std::vector<Neighbor>> results, SearchReport* report) const;
-  bool GatheringReadsLess(const CollectionView& view, const FilterMatches& matches) const;
-  absl::Status SearchMasked(const CollectionView& view, MatrixView queries, IvfSearchParams params,
-                            const FilterMatches& matches, bool keep,
-                            std::span<std::vector<Neighbor>> results, SearchReport* report) const;
-  std::shared_ptr<const SlotsByList> MatchesByList(const CollectionView& view,
-                                                   const FilterMatches& matches) const;
-  absl::StatusOr<bool> SearchGathered(const CollectionView& view, MatrixView queries,
-                                      const IvfSearchParams& params, const FilterMatches& matches,
-                                      bool sort, std::span<std::vector<Neighbor>> results,
-                                      SearchReport* report) const;
-  absl::Status SearchCoded(const CollectionView& view, MatrixView queries,
-                           const IvfSearchParams& params, const FilterMatches& matches,
-                           std::span<std::vector<Neighbor>> results, SearchReport* report) const;
-  bool HasListsOf(const CollectionView& view) const;
-  // Vectors that queries were compared with.
-  struct Compared {
-    uint64_t by_code = 0;  // scalar codes
-    uint64_t in_full = 0;
-    Compared& operator+=(const Compared& other) {
-      by_code += other.by_code;
-      in_full += other.in_full;
-      return *this;
-    }
-  };
-  static void Report(const Compared& compared, SearchReport* report) {
-    report->candidates_refined += compared.by_code;
-    report->candidates_reranked += compared.in_full;
-  }
-  absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
-                              std::span<std::vector<Neighbor>> results, Compared* compared) const;
-  // Called with the distances of query q from some of the slots.
-  using DistanceVisitor =
-      std::function<void(size_t q, std::span<const Slot> block, const float* distances)>;
-  absl::Status CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
-                               std::span<const ExactScorer> scorers,
-                               const DistanceVisitor& visit) const;
-  absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
-                            const DistanceVisitor& visit) const;
-  bool ScalarCodesLeaveFew(size_t queries, size_t k) const;
-  absl::Status CompareOpenSlots(MatrixView queries, size_t k, std::span<const Slot> slots,
-                                std::span<const ExactScorer> scorers, const DistanceVisitor& visit,
-                                Compared* compared) const;
-  // Compares the queries, one for each scorer, with the rows [begin, end) of some set of them.
-  using RowsComparer =
-      std::function<absl::Status(size_t begin, size_t end, std::span<const ExactScorer> scorers,
-                                 const DistanceVisitor& visit)>;
-  // The k nearest of a set of rows, to read each of which takes so many bytes.
-  absl::Status NearestOf(size_t rows, size_t row_bytes, MatrixView queries, size_t k,
-                         const RowsComparer& compare,
-                         std::span<std::vector<Neighbor>> results) const;
-
-  // Orders (collection_ordered_scroll.cc).
-  absl::StatusOr<std::shared_ptr<const FieldIndex>> OrderIndex(const CollectionView& view,
-                                                               const ScrollOrder& order) const;
-
-  // Searches (collection_search.cc).
-  absl::Status CheckSearch(const SearchRequest& request) const;
-  absl::Status CheckTarget(const SearchRequest& request) const;
-  absl::Status StoredVectors(const std::vector<PointId>& ids, Matrix* rows) const;
-  absl::Status RecommendVector(const SearchRequest& request, Matrix* query) const;
-  void ReportLists(const CollectionView& view, const IvfSearchStats& stats, size_t queries,
-                   SearchReport* report) const;
-  void Explain(const CollectionView& view, SearchReport* report) const;
-  absl::StatusOr<SearchResult> SearchView(const CollectionView& view,
-                                          const SearchRequest& request) const;
-  SearchPace PaceIn(const CollectionView& view, const SearchRequest& request) const;
-  absl::Status QueryMatrix(const SearchRequest& request, Matrix* queries) const;
-  IvfSearchParams SearchParams(const SearchRequest& request, const CollectionView& view,
-                               size_t k) const;
-  // How many bytes of codes and vectors a query reads, about, that goes through the lists.
-  size_t BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const;
-  // Reading one vector takes as long as so many bytes in memory do; and comparing one of many with
-  // a query, of which scalar codes leave few to be read.
-  size_t BytesOfRow() const;
-  size_t BytesOfCandidate() const { return has_scalar_codes() ? table_.row_bytes() : BytesOfRow(); }
-  absl::Status SearchLists(const SearchRequest& request, const CollectionView& view,
-                           MatrixView queries, size_t k, std::span<std::vector<Neighbor>> results,
-                           SearchReport* report) const;
-  absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
-                             std::span<std::vector<Neighbor>> results, Compared* compared) const;
-  TopK::TieOrder ById() const;
-  ScoreBounds BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const;
-  void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
-              bool exact, std::span<const CodeBounds> by_code, SearchResult* result) const;
-
-  // Range searches (collection_range.cc).
-  class RangePage;
-  absl::Status CheckRange(const RangeRequest& request) const;
-  absl::Status RangeQuery(const RangeRequest& request, Matrix* query) const;
-  absl::Status FillRangePage(const RangeRequest& request, const CollectionView& view,
-                             std::span<const float> query, const FilterMatches* matches,
-                             RangePage* page, SearchReport* report) const;
-  absl::Status FillFromLists(const CollectionView& view, std::span<const float> query,
-                             const FilterMatches* matches, RangePage* page,
-                             SearchReport* report) const;
 
   // Training (collection_train.cc).
   absl::StatusOr<CodebookSpec> TrainingSpec(const TrainRequest& request) const;
@@ -635,12 +383,6 @@ class Collection {
   absl::StatusOr<std::shared_ptr<const Calibration>> ReadCalibration(
       uint32_t codebook_version) const;
   bool IsCalibrationDue(bool quiet) const;
-  // The request with the depth that the recall which it asks for takes.
-  SearchRequest WithDepth(const CollectionView& view, const SearchRequest& request) const;
-  Calibration::Choice ChoiceIn(const CollectionView& view) const;
-  std::optional<double> ExpectedRecall(const SearchRequest& request, const CollectionView& view,
-                                       SearchPlan plan) const;
-
   // Upkeep (collection_maintain.cc). In the queue's turn.
   void ReclaimSlots();
   void DropReleasedViews();
@@ -697,39 +439,22 @@ class Collection {
   absl::Status RecoverCodes(RecoveryProgress& progress, EncodedSlots* encoded,
                             std::vector<bool>* seen);
 
-  Store& store_;
   Executor& executor_;
-  const uint32_t id_;
-  const CollectionSpec spec_;
   const int64_t create_time_ms_;
   const uint32_t recorded_codebook_version_;
 
   const Hooks hooks_;
   const size_t deletion_step_points_;
   const RowFiles* const row_files_;  // null: there are none
-  Executor* const search_executor_;
 
-  const VectorPlacement placement_;  // a change of settings comes with the next start
-  SlotTable table_;
-  std::unique_ptr<RowFile> row_file_;  // null where there is none; never changes once open
-  // Made when searches have asked for so many payloads; payload_copy_ is its one owner's pointer,
-  // null before, and never changes again.
-  std::unique_ptr<PayloadCopy> owned_payload_copy_;
-  std::atomic<PayloadCopy*> payload_copy_{nullptr};
-  mutable std::atomic<size_t> payloads_from_store_{0};  // that searches have asked for
-  // So many searches more are let wait for the disk, since one had to.
-  mutable std::atomic<int> searches_to_wait_{0};
-  std::atomic<uint64_t> points_{0};
+  std::unique_ptr<PayloadCopy> owned_payload_copy_;  // what payload_copy_ points to
   std::atomic<uint64_t> sequence_{0};
-  std::atomic<uint64_t> newest_commit_{0};  // where a commit goes to that may have begun
   std::atomic<bool> dropped_{false};
   std::atomic<bool> dropping_{false};  // it is, or its records are about to be deleted
   std::atomic<size_t> lists_bytes_{0};
   std::atomic<uint64_t> dead_records_{0};  // of points, since the disk was last compacted
   std::atomic<int64_t> last_write_ms_{0};
   std::atomic<int64_t> split_retry_ms_{0};  // when to try again what has failed; 0: nothing has
-  std::atomic<std::shared_ptr<const CollectionView>> view_;
-  std::atomic<const Codebook*> lists_codebook_{nullptr};  // whose lists the slots in table_ have
 
   // Belong to whoever has the turn in queue_ (and to Recover before there is any).
   SlotAllocator slots_;
@@ -775,7 +500,6 @@ class Collection {
 
   absl::Time calibration_retry_ = absl::InfinitePast();  // of the thread that calls StayCalibrated
 
-  mutable FilterCache filter_cache_;
   WriteQueue queue_;
 };
 

@@ -10,7 +10,7 @@
 #include "index/base/status_macros.h"
 #include "index/ivf/entry_gatherer.h"
 #include "index/ivf/lists_snapshot.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/near_slots.h"
 
 namespace tessera {
@@ -58,10 +58,11 @@ class CodedSlots {
 }  // namespace
 
 // Compares each query with the vectors that match and lie in the lists near it.
-absl::Status Collection::SearchCoded(const CollectionView& view, MatrixView queries,
-                                     const IvfSearchParams& params, const FilterMatches& matches,
-                                     std::span<std::vector<Neighbor>> results,
-                                     SearchReport* report) const {
+absl::Status CollectionReader::SearchCoded(const CollectionView& view, MatrixView queries,
+                                           const IvfSearchParams& params,
+                                           const FilterMatches& matches,
+                                           std::span<std::vector<Neighbor>> results,
+                                           SearchReport* report) const {
   static thread_local std::vector<Slot> slots;
   report->plan = SearchPlan::kMaskedLists;
   report->exhausted = true;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "index/base/status_macros.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/filter/evaluate.h"
 
 namespace tessera {
@@ -26,7 +26,7 @@ std::vector<Slot> SampleOf(const Roaring& slots) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> Collection::Count(const Filter& filter) const {
+absl::StatusOr<uint64_t> CollectionReader::Count(const Filter& filter) const {
   if (filter.empty()) return points();
   const auto now = view();
   ASSIGN_OR_RETURN(const auto matches, FindMatches(*now, filter));
@@ -35,7 +35,7 @@ absl::StatusOr<uint64_t> Collection::Count(const Filter& filter) const {
   return count;
 }
 
-absl::StatusOr<PointsCount> Collection::EstimateCount(const Filter& filter) const {
+absl::StatusOr<PointsCount> CollectionReader::EstimateCount(const Filter& filter) const {
   const auto exactly = [&]() -> absl::StatusOr<PointsCount> {
     ASSIGN_OR_RETURN(const uint64_t count, Count(filter));
     return PointsCount{.points = count, .exact = true, .points_min = count, .points_max = count};

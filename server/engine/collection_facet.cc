@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "index/base/status_macros.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 #include "server/engine/facet_values.h"
 #include "server/engine/page_token.h"
@@ -84,7 +84,7 @@ bool Counts(const IndexedField& field) {
 
 }  // namespace
 
-absl::StatusOr<FacetResult> Collection::Facet(const FacetRequest& request) const {
+absl::StatusOr<FacetResult> CollectionReader::Facet(const FacetRequest& request) const {
   if (std::string problem = request.key.Violation(); !problem.empty()) {
     return InvalidField("key", problem);
   }

@@ -7,7 +7,7 @@
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/ivf/entry_lanes.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/filter/evaluate.h"
 #include "server/filter/slots_of.h"
 
@@ -71,8 +71,8 @@ Roaring LiveBitmap(const CollectionView& view) {
 }  // namespace
 
 // Evaluates the filter on the payloads of the points in `open`.
-absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter& filter,
-                                       const Roaring& open, Roaring* matching) const {
+absl::Status CollectionReader::CheckPayloads(const CollectionView& view, const Filter& filter,
+                                             const Roaring& open, Roaring* matching) const {
   Roaring missed = open;
   const auto check = [&](Slot slot, const PointRecordView& record) {
     missed.remove(slot);
@@ -103,7 +103,7 @@ absl::Status Collection::CheckPayloads(const CollectionView& view, const Filter&
   });
 }
 
-absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::FindMatches(
+absl::StatusOr<std::shared_ptr<const FilterMatches>> CollectionReader::FindMatches(
     const CollectionView& view, const Filter& filter, bool may_estimate) const {
   if (auto known = filter_cache_.Find(view.version, filter)) {
     if (!known->is_estimate()) return known;
@@ -117,8 +117,8 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::FindMatches(
 }
 
 // What the indexes know of which slots of the view match.
-absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& view,
-                                                       const Filter& filter) const {
+absl::StatusOr<IndexedAnswer> CollectionReader::AnswerFilter(const CollectionView& view,
+                                                             const Filter& filter) const {
   // An index knows which slots have points.
   Roaring universe;
   for (const auto& [key, field] : view.indexes->fields) {
@@ -134,7 +134,7 @@ absl::StatusOr<IndexedAnswer> Collection::AnswerFilter(const CollectionView& vie
   return AnswerByIndexes(*view.indexes, filter, universe, slots_of);
 }
 
-absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
+absl::StatusOr<std::shared_ptr<const FilterMatches>> CollectionReader::ComputeMatches(
     const CollectionView& view, const Filter& filter, bool may_estimate) const {
   if (std::optional<SlotParts> parts = AnswerByOneIndex(*view.indexes, filter)) {
     auto matches = std::make_shared<FilterMatches>(std::move(*parts), view.indexes);
@@ -168,7 +168,7 @@ absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::ComputeMatches(
   return matches;
 }
 
-absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filter) const {
+absl::StatusOr<std::vector<PointId>> CollectionReader::MatchingIds(const Filter& filter) const {
   const auto now = view();
   ASSIGN_OR_RETURN(const auto matches, FindMatches(*now, filter));
   std::vector<PointId> ids;
@@ -178,7 +178,7 @@ absl::StatusOr<std::vector<PointId>> Collection::MatchingIds(const Filter& filte
   return ids;
 }
 
-absl::StatusOr<std::shared_ptr<const FilterMatches>> Collection::MatchesForSearch(
+absl::StatusOr<std::shared_ptr<const FilterMatches>> CollectionReader::MatchesForSearch(
     const CollectionView& view, const Filter& filter, bool may_estimate, Stopwatch* stopwatch,
     SearchReport* report) const {
   if (filter.empty()) return nullptr;

@@ -8,7 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "index/base/status_macros.h"
 #include "index/ivf/lists_snapshot.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/collection_vectors.h"
 #include "server/engine/near_slots.h"
 #include "server/engine/search_parts.h"
@@ -84,10 +84,11 @@ class ListedSlots {
 
 }  // namespace
 
-absl::Status Collection::SearchFiltered(const SearchRequest& request, const CollectionView& view,
-                                        MatrixView queries, size_t k, const FilterMatches& matches,
-                                        std::span<std::vector<Neighbor>> results,
-                                        SearchReport* report) const {
+absl::Status CollectionReader::SearchFiltered(const SearchRequest& request,
+                                              const CollectionView& view, MatrixView queries,
+                                              size_t k, const FilterMatches& matches,
+                                              std::span<std::vector<Neighbor>> results,
+                                              SearchReport* report) const {
   const bool asked_before = matches.searches.fetch_add(1, std::memory_order_relaxed) > 0;
   const bool repeated = asked_before && !matches.is_estimate();
   const uint64_t exact_max = compares_in_memory() ? kExactPoints : kExactPointsOnDisk;
@@ -120,18 +121,18 @@ absl::Status Collection::SearchFiltered(const SearchRequest& request, const Coll
 }
 
 // Whether to compare all that match takes fewer bytes than to scan all codes.
-bool Collection::GatheringReadsLess(const CollectionView& view,
-                                    const FilterMatches& matches) const {
+bool CollectionReader::GatheringReadsLess(const CollectionView& view,
+                                          const FilterMatches& matches) const {
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
   return matches.count() * (table_.row_bytes() + kRowBytes) <= view.lists->size() * code_bytes;
 }
 
 // Scans lists under the mask of what matches. A query that the search gives up on is compared with
 // all that match.
-absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView queries,
-                                      IvfSearchParams params, const FilterMatches& matches,
-                                      bool keep, std::span<std::vector<Neighbor>> results,
-                                      SearchReport* report) const {
+absl::Status CollectionReader::SearchMasked(const CollectionView& view, MatrixView queries,
+                                            IvfSearchParams params, const FilterMatches& matches,
+                                            bool keep, std::span<std::vector<Neighbor>> results,
+                                            SearchReport* report) const {
   static thread_local SlotMask once(0);
   std::shared_ptr<const SlotMask> kept;
   if (matches.codes != nullptr) {
@@ -184,13 +185,13 @@ absl::Status Collection::SearchMasked(const CollectionView& view, MatrixView que
 
 // Whether slots still have the lists of the view: no codebook has been installed and no lists have
 // been split since it was taken. To be asked after their lists have been read.
-bool Collection::HasListsOf(const CollectionView& view) const {
+bool CollectionReader::HasListsOf(const CollectionView& view) const {
   return lists_codebook_.load(std::memory_order_acquire) == view.codebook.get();
 }
 
 // Null if slots have other lists than those of the view.
-std::shared_ptr<const SlotsByList> Collection::MatchesByList(const CollectionView& view,
-                                                             const FilterMatches& matches) const {
+std::shared_ptr<const SlotsByList> CollectionReader::MatchesByList(
+    const CollectionView& view, const FilterMatches& matches) const {
   return matches.by_list.Get([&]() -> std::shared_ptr<const SlotsByList> {
     auto by_list = SlotsByList::Make(matches.List(), table_, view.codebook->nlist());
     return HasListsOf(view) ? by_list : nullptr;
@@ -199,11 +200,12 @@ std::shared_ptr<const SlotsByList> Collection::MatchesByList(const CollectionVie
 
 // Compares each query with the vectors that match and lie in the lists near it. False, and no
 // results, if slots have other lists than those of the view.
-absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, MatrixView queries,
-                                                const IvfSearchParams& params,
-                                                const FilterMatches& matches, bool sort,
-                                                std::span<std::vector<Neighbor>> results,
-                                                SearchReport* report) const {
+absl::StatusOr<bool> CollectionReader::SearchGathered(const CollectionView& view,
+                                                      MatrixView queries,
+                                                      const IvfSearchParams& params,
+                                                      const FilterMatches& matches, bool sort,
+                                                      std::span<std::vector<Neighbor>> results,
+                                                      SearchReport* report) const {
   std::shared_ptr<const SlotsByList> by_list;
   if (sort) {
     by_list = MatchesByList(view, matches);
@@ -244,9 +246,10 @@ absl::StatusOr<bool> Collection::SearchGathered(const CollectionView& view, Matr
 }
 
 // Compares the queries with the vectors of `slots`, which have points in a view that is held.
-absl::Status Collection::SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
-                                        std::span<std::vector<Neighbor>> results,
-                                        Compared* compared) const {
+absl::Status CollectionReader::SearchMatching(MatrixView queries, size_t k,
+                                              std::span<const Slot> slots,
+                                              std::span<std::vector<Neighbor>> results,
+                                              Compared* compared) const {
   absl::Mutex mutex;
   const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
                            const DistanceVisitor& visit) -> absl::Status {
@@ -265,9 +268,9 @@ absl::Status Collection::SearchMatching(MatrixView queries, size_t k, std::span<
   return NearestOf(slots.size(), BytesOfCandidate(), queries, k, compare, results);
 }
 
-absl::Status Collection::CompareSlots(std::span<const ExactScorer> scorers,
-                                      std::span<const Slot> slots,
-                                      const DistanceVisitor& visit) const {
+absl::Status CollectionReader::CompareSlots(std::span<const ExactScorer> scorers,
+                                            std::span<const Slot> slots,
+                                            const DistanceVisitor& visit) const {
   std::vector<const std::byte*> rows(kMatchingBlockRows);
   std::vector<float> distances(kMatchingBlockRows);
   std::vector<std::byte> read(vectors_in_memory() ? 0 : kMatchingBlockRows * vector_bytes());

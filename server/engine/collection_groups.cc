@@ -6,7 +6,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 #include "server/engine/facet_values.h"
 
@@ -96,7 +96,8 @@ class Groups {
 
 }  // namespace
 
-absl::Status Collection::FillGroups(const PointFields& fields, std::span<HitGroup> groups) const {
+absl::Status CollectionReader::FillGroups(const PointFields& fields,
+                                          std::span<HitGroup> groups) const {
   std::vector<std::vector<Hit>> rows;
   for (HitGroup& group : groups) rows.push_back(std::move(group.hits));
   RETURN_IF_ERROR(FillFields(fields, /*may_wait=*/true, rows));
@@ -104,7 +105,7 @@ absl::Status Collection::FillGroups(const PointFields& fields, std::span<HitGrou
   return absl::OkStatus();
 }
 
-absl::StatusOr<GroupsResult> Collection::SearchGroups(const GroupsRequest& request) const {
+absl::StatusOr<GroupsResult> CollectionReader::SearchGroups(const GroupsRequest& request) const {
   if (std::string problem = request.group_by.Violation(); !problem.empty()) {
     return InvalidField("group_by", problem);
   }

@@ -6,8 +6,7 @@
 
 #include "index/base/status_macros.h"
 #include "server/engine/answer_room.h"
-#include "server/engine/collection.h"
-#include "server/engine/draw_evenly.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 #include "server/engine/search_parts.h"
 #include "server/filter/payload_edit.h"
@@ -21,47 +20,26 @@ constexpr size_t kStoredPointBytes = size_t{40} << 10;
 constexpr size_t kPayloadsForCopy = 1'000;
 // Bounds what is in memory of an answer that is too large.
 constexpr size_t kHitsAtOnce = 256;
-// Points whose payloads say how long they are.
-constexpr size_t kSampledPayloads = 1'000;
 
 }  // namespace
 
-bool Collection::FillsFromDisk(const PointFields& fields) const {
+bool CollectionReader::FillsFromDisk(const PointFields& fields) const {
   return fields.payload.enabled || (fields.vector && !vectors_in_memory());
 }
 
-bool Collection::HasCopiesOf(const PointFields& fields) const {
+bool CollectionReader::HasCopiesOf(const PointFields& fields) const {
   const PayloadCopy* const copy = payload_copy_.load();
   const bool payloads = copy != nullptr && copy->file().is_usable();
   return (!fields.payload.enabled || payloads) &&
          (!fields.vector || vectors_in_memory() || row_file_ != nullptr);
 }
 
-bool Collection::IsPayloadCopyDue() const {
-  return row_files_ != nullptr && owned_payload_copy_ == nullptr && !payload_copy_refused_ &&
-         payloads_from_store_.load(std::memory_order_relaxed) >= kPayloadsForCopy;
+bool CollectionReader::IsPayloadCopyWanted() const {
+  return payloads_from_store_.load(std::memory_order_relaxed) >= kPayloadsForCopy;
 }
 
-absl::Status Collection::MakePayloadCopy() {
-  payload_copy_refused_ = true;
-  const auto now = view();
-  std::vector<size_t> lengths;
-  RETURN_IF_ERROR(ReadPoints(DrawEvenly(now->LiveSlots(now->slot_end), kSampledPayloads),
-                             [&](size_t, const PointRecordView& record) {
-                               lengths.push_back(record.payload.size());
-                               return absl::OkStatus();
-                             }));
-  const std::optional<size_t> row_bytes = PayloadCopy::RowBytesFor(std::move(lengths));
-  if (!row_bytes.has_value()) return absl::OkStatus();
-  return queue_.RunExclusive([&]() -> absl::Status {
-    if (dropped_.load()) return Missing();
-    OpenPayloadCopy(*row_bytes);
-    return absl::OkStatus();
-  });
-}
-
-absl::Status Collection::FillFields(const PointFields& fields, bool may_wait,
-                                    std::span<std::vector<Hit>> rows) const {
+absl::Status CollectionReader::FillFields(const PointFields& fields, bool may_wait,
+                                          std::span<std::vector<Hit>> rows) const {
   if (!fields.payload.enabled && !fields.vector) return absl::OkStatus();
   std::vector<Hit*> hits;
   for (std::vector<Hit>& row : rows) {
@@ -82,17 +60,16 @@ absl::Status Collection::FillFields(const PointFields& fields, bool may_wait,
   return ForEachPart(search_executor_, hits.size(), kStoredPointBytes, fill);
 }
 
-absl::Status Collection::FillSome(const PointFields& fields, bool may_wait,
-                                  std::span<Hit* const> hits) const {
+absl::Status CollectionReader::FillSome(const PointFields& fields, bool may_wait,
+                                        std::span<Hit* const> hits) const {
   ASSIGN_OR_RETURN(const std::vector<Hit*> left, FillFromCopies(fields, may_wait, hits));
   if (left.empty()) return absl::OkStatus();
   if (!may_wait) return MustWait();
   return FillFromStore(fields, left);
 }
 
-absl::StatusOr<std::vector<Hit*>> Collection::FillFromCopies(const PointFields& fields,
-                                                             bool may_wait,
-                                                             std::span<Hit* const> hits) const {
+absl::StatusOr<std::vector<Hit*>> CollectionReader::FillFromCopies(
+    const PointFields& fields, bool may_wait, std::span<Hit* const> hits) const {
   std::vector<Slot> slots;
   slots.reserve(hits.size());
   for (const Hit* hit : hits) slots.push_back(hit->slot);
@@ -127,8 +104,8 @@ absl::StatusOr<std::vector<Hit*>> Collection::FillFromCopies(const PointFields& 
 }
 
 // A point replaced meanwhile answers with what it holds now, one deleted without fields.
-absl::Status Collection::FillFromStore(const PointFields& fields,
-                                       std::span<Hit* const> hits) const {
+absl::Status CollectionReader::FillFromStore(const PointFields& fields,
+                                             std::span<Hit* const> hits) const {
   std::vector<Slot> slots;
   slots.reserve(hits.size());
   for (const Hit* hit : hits) slots.push_back(hit->slot);
@@ -144,7 +121,7 @@ absl::Status Collection::FillFromStore(const PointFields& fields,
   if (fields.payload.enabled && payload_copy_.load() == nullptr) {
     const size_t before = payloads_from_store_.fetch_add(payloads, std::memory_order_relaxed);
     if (before < kPayloadsForCopy && before + payloads >= kPayloadsForCopy) {
-      hooks_.lists_need_work();
+      payload_copy_due_();
     }
   }
   return absl::OkStatus();

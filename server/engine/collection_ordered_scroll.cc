@@ -9,7 +9,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/answer_room.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 #include "server/engine/page_token.h"
 #include "server/filter/datetime.h"
@@ -129,7 +129,7 @@ std::optional<FieldIndex::Value> OrderValue(const PayloadIndexSpec& spec, bool d
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const FieldIndex>> Collection::OrderIndex(
+absl::StatusOr<std::shared_ptr<const FieldIndex>> CollectionReader::OrderIndex(
     const CollectionView& view, const ScrollOrder& order) const {
   if (std::string problem = order.key.Violation(); !problem.empty()) {
     return InvalidField("order_by.key", problem);
@@ -144,10 +144,11 @@ absl::StatusOr<std::shared_ptr<const FieldIndex>> Collection::OrderIndex(
   return field->second.index;
 }
 
-absl::StatusOr<ScrollPage> Collection::ScrollInOrder(const ScrollOrder& order, size_t page_size,
-                                                     const std::string& page_token,
-                                                     const Filter& filter,
-                                                     const PointFields& fields) const {
+absl::StatusOr<ScrollPage> CollectionReader::ScrollInOrder(const ScrollOrder& order,
+                                                           size_t page_size,
+                                                           const std::string& page_token,
+                                                           const Filter& filter,
+                                                           const PointFields& fields) const {
   // Held until the page is read: its slots keep their points or lose them.
   const auto now = view();
   ASSIGN_OR_RETURN(const auto index, OrderIndex(*now, order));

@@ -61,24 +61,6 @@ absl::StatusOr<PayloadIndexBuild> Collection::AddPayloadIndex(const PayloadIndex
   return build;
 }
 
-std::unique_ptr<StoreIterator> Collection::ScanPoints() const {
-  const KeyRange range = CollectionRange(id_);
-  return store_.Scan(Family::kPoints, range.begin, range.end, /*bulk=*/true);
-}
-
-absl::Status Collection::ForEachPayload(
-    StoreIterator& records,
-    const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const {
-  for (; records.Valid(); records.Next()) {
-    PointKeyParts key;
-    PointRecordView record;
-    RETURN_IF_ERROR(ParsePointKey(records.key(), &key));
-    RETURN_IF_ERROR(DecodePoint(records.key(), records.value(), &record));
-    RETURN_IF_ERROR(visitor(key.slot, record));
-  }
-  return records.status();
-}
-
 absl::StatusOr<FieldColumn> Collection::ReadColumn(const PayloadIndexBuild& build,
                                                    Operations::Context& operation) const {
   FieldColumn column(build.spec.type);

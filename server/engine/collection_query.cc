@@ -6,12 +6,12 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
 
-absl::Status Collection::CheckSearch(const SearchRequest& request) const {
+absl::Status CollectionReader::CheckSearch(const SearchRequest& request) const {
   const bool recommend = !request.positive.empty() || !request.negative.empty();
   const size_t queries = recommend             ? 1
                          : request.ids.empty() ? request.vectors.rows
@@ -56,7 +56,7 @@ absl::Status Collection::CheckSearch(const SearchRequest& request) const {
   return CheckTarget(request);
 }
 
-absl::Status Collection::CheckTarget(const SearchRequest& request) const {
+absl::Status CollectionReader::CheckTarget(const SearchRequest& request) const {
   if (!request.target_recall.has_value()) return absl::OkStatus();
   if (!(*request.target_recall > 0 && *request.target_recall <= 1)) {
     return InvalidField("params.target_recall", absl::StrCat("is ", *request.target_recall,
@@ -70,7 +70,7 @@ absl::Status Collection::CheckTarget(const SearchRequest& request) const {
 }
 
 // The vectors of stored points, as floats. NOT_FOUND names the first that is missing.
-absl::Status Collection::StoredVectors(const std::vector<PointId>& ids, Matrix* rows) const {
+absl::Status CollectionReader::StoredVectors(const std::vector<PointId>& ids, Matrix* rows) const {
   ASSIGN_OR_RETURN(const std::vector<PointData> points, Get(ids, PointFields{.vector = true}));
   *rows = Matrix(ids.size(), spec_.dimension);
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -90,7 +90,7 @@ absl::Status Collection::StoredVectors(const std::vector<PointId>& ids, Matrix* 
 }
 
 // The mean of the positive examples, moved by its difference from the mean of the negative ones.
-absl::Status Collection::RecommendVector(const SearchRequest& request, Matrix* query) const {
+absl::Status CollectionReader::RecommendVector(const SearchRequest& request, Matrix* query) const {
   Matrix positive;
   RETURN_IF_ERROR(StoredVectors(request.positive, &positive));
   Matrix negative;
@@ -109,7 +109,7 @@ absl::Status Collection::RecommendVector(const SearchRequest& request, Matrix* q
   return absl::OkStatus();
 }
 
-absl::Status Collection::QueryMatrix(const SearchRequest& request, Matrix* queries) const {
+absl::Status CollectionReader::QueryMatrix(const SearchRequest& request, Matrix* queries) const {
   if (!request.positive.empty()) return RecommendVector(request, queries);
   if (!request.ids.empty()) return StoredVectors(request.ids, queries);
   return WidenVectors(request.vectors, "vectors", queries);

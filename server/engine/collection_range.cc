@@ -12,7 +12,7 @@
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/ivf/range_scan.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 #include "server/engine/range_cursor.h"
 #include "server/filter/fingerprint.h"
@@ -35,9 +35,9 @@ uint32_t QueryChecksum(std::span<const float> query, float radius, const Filter&
 }  // namespace
 
 // The points of one page, and one more if there are more.
-class Collection::RangePage {
+class CollectionReader::RangePage {
  public:
-  RangePage(const Collection& collection, const RangeRequest& request, float radius,
+  RangePage(const CollectionReader& collection, const RangeRequest& request, float radius,
             std::optional<RangeCursor> after)
       : table_(collection.table_),
         left_out_(request.id),
@@ -76,7 +76,7 @@ class Collection::RangePage {
   TopK best_;
 };
 
-absl::Status Collection::CheckRange(const RangeRequest& request) const {
+absl::Status CollectionReader::CheckRange(const RangeRequest& request) const {
   if (request.id.has_value() && request.vector.rows > 0) {
     return InvalidField("id", "is filled beside vector: fill one of the two");
   }
@@ -91,12 +91,12 @@ absl::Status Collection::CheckRange(const RangeRequest& request) const {
   return absl::OkStatus();
 }
 
-absl::Status Collection::RangeQuery(const RangeRequest& request, Matrix* query) const {
+absl::Status CollectionReader::RangeQuery(const RangeRequest& request, Matrix* query) const {
   if (request.id.has_value()) return StoredVectors({*request.id}, query);
   return WidenVectors(request.vector, "vector", query);
 }
 
-absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request) const {
+absl::StatusOr<RangeResult> CollectionReader::SearchRange(const RangeRequest& request) const {
   RETURN_IF_ERROR(CheckRange(request));
   const std::shared_ptr<const CollectionView> now = view();
   Matrix query;
@@ -144,9 +144,11 @@ absl::StatusOr<RangeResult> Collection::SearchRange(const RangeRequest& request)
   return result;
 }
 
-absl::Status Collection::FillRangePage(const RangeRequest& request, const CollectionView& view,
-                                       std::span<const float> query, const FilterMatches* matches,
-                                       RangePage* page, SearchReport* report) const {
+absl::Status CollectionReader::FillRangePage(const RangeRequest& request,
+                                             const CollectionView& view,
+                                             std::span<const float> query,
+                                             const FilterMatches* matches, RangePage* page,
+                                             SearchReport* report) const {
   const bool few = matches != nullptr && matches->count() <= kExactPoints;
   if (view.codebook != nullptr && !few) return FillFromLists(view, query, matches, page, report);
   report->exhausted = true;
@@ -165,9 +167,10 @@ absl::Status Collection::FillRangePage(const RangeRequest& request, const Collec
 }
 
 // Compares with those points that their codes cannot tell to be outside of the page.
-absl::Status Collection::FillFromLists(const CollectionView& view, std::span<const float> query,
-                                       const FilterMatches* matches, RangePage* page,
-                                       SearchReport* report) const {
+absl::Status CollectionReader::FillFromLists(const CollectionView& view,
+                                             std::span<const float> query,
+                                             const FilterMatches* matches, RangePage* page,
+                                             SearchReport* report) const {
   const CodeBounds bounds(*view.lists, query);
   const ExactScorer scorer(spec_.metric, spec_.element_type, query);
   std::vector<Slot> slots;

@@ -8,7 +8,7 @@
 #include "index/base/status_macros.h"
 #include "index/simd/convert.h"
 #include "server/engine/answer_room.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 
 namespace tessera {
@@ -41,8 +41,8 @@ std::vector<Slot> CollectionView::LiveSlots(Slot end) const {
   return slots;
 }
 
-absl::Status Collection::FindSlots(const std::vector<PointId>& ids,
-                                   std::vector<Slot>* slots) const {
+absl::Status CollectionReader::FindSlots(const std::vector<PointId>& ids,
+                                         std::vector<Slot>* slots) const {
   // From before the look-up: a slot left over in it then has no other point.
   const auto held = view();
   RETURN_IF_ERROR(FindStoredSlots(ids, slots));
@@ -52,8 +52,8 @@ absl::Status Collection::FindSlots(const std::vector<PointId>& ids,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Slot>> Collection::SlotsInView(const CollectionView& view,
-                                                          const std::vector<PointId>& ids) const {
+absl::StatusOr<std::vector<Slot>> CollectionReader::SlotsInView(
+    const CollectionView& view, const std::vector<PointId>& ids) const {
   std::vector<Slot> stored;
   RETURN_IF_ERROR(FindStoredSlots(ids, &stored));
   // The store is ahead of the view if a commit has begun since; read after the look-up.
@@ -80,8 +80,8 @@ absl::StatusOr<std::vector<Slot>> Collection::SlotsInView(const CollectionView& 
 }
 
 // Finds slots that are left over too.
-absl::Status Collection::FindStoredSlots(const std::vector<PointId>& ids,
-                                         std::vector<Slot>* slots) const {
+absl::Status CollectionReader::FindStoredSlots(const std::vector<PointId>& ids,
+                                               std::vector<Slot>* slots) const {
   std::vector<std::string> keys;
   keys.reserve(ids.size());
   for (const PointId& id : ids) keys.push_back(IdKey(id_, id));
@@ -94,7 +94,8 @@ absl::Status Collection::FindStoredSlots(const std::vector<PointId>& ids,
   return absl::OkStatus();
 }
 
-absl::Status Collection::ReadPoints(std::span<const Slot> slots, const PointVisitor& found) const {
+absl::Status CollectionReader::ReadPoints(std::span<const Slot> slots,
+                                          const PointVisitor& found) const {
   std::vector<std::string> keys;
   std::vector<std::optional<std::string>> values;
   for (size_t begin = 0; begin < slots.size(); begin += kRecordsAtOnce) {
@@ -112,18 +113,19 @@ absl::Status Collection::ReadPoints(std::span<const Slot> slots, const PointVisi
   return absl::OkStatus();
 }
 
-absl::Status Collection::ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const {
+absl::Status CollectionReader::ReadRows(std::span<const Slot> slots, std::byte* out,
+                                        bool* found) const {
   CopyVectors(slots, /*may_wait=*/true, out, found);
   return ReadAbsentRows(slots, out, found);
 }
 
-absl::Status Collection::ReadCachedRows(std::span<const Slot> slots, std::byte* out,
-                                        bool* found) const {
+absl::Status CollectionReader::ReadCachedRows(std::span<const Slot> slots, std::byte* out,
+                                              bool* found) const {
   return CopyVectors(slots, /*may_wait=*/false, out, found) ? absl::OkStatus() : MustWait();
 }
 
-bool Collection::CopyVectors(std::span<const Slot> slots, bool may_wait, std::byte* out,
-                             bool* found) const {
+bool CollectionReader::CopyVectors(std::span<const Slot> slots, bool may_wait, std::byte* out,
+                                   bool* found) const {
   if (vectors_in_memory()) {
     for (size_t i = 0; i < slots.size(); ++i) {
       std::copy_n(table_.row(slots[i]), vector_bytes(), out + i * vector_bytes());
@@ -138,14 +140,14 @@ bool Collection::CopyVectors(std::span<const Slot> slots, bool may_wait, std::by
   return true;
 }
 
-absl::Status Collection::MustWait() const {
+absl::Status CollectionReader::MustWait() const {
   searches_to_wait_.store(kSearchesToWait, std::memory_order_relaxed);
   return MustWaitError();
 }
 
 // From the store, what has not been found.
-absl::Status Collection::ReadAbsentRows(std::span<const Slot> slots, std::byte* out,
-                                        bool* found) const {
+absl::Status CollectionReader::ReadAbsentRows(std::span<const Slot> slots, std::byte* out,
+                                              bool* found) const {
   const size_t row_bytes = vector_bytes();
   std::vector<size_t> rows;
   std::vector<Slot> absent;
@@ -164,16 +166,16 @@ absl::Status Collection::ReadAbsentRows(std::span<const Slot> slots, std::byte* 
   });
 }
 
-absl::Status Collection::WrongPoint(const PointId& id, Slot slot,
-                                    const PointRecordView& record) const {
+absl::Status CollectionReader::WrongPoint(const PointId& id, Slot slot,
+                                          const PointRecordView& record) const {
   return ErrorWithReason(
       absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
       absl::StrCat("collection ", spec_.name, ": point ", DescribePointId(ViewOf(id)),
                    " leads to slot ", slot, ", which has point ", DescribePointId(record.id)));
 }
 
-absl::Status Collection::ReadByIds(const std::vector<PointId>& ids,
-                                   const PointVisitor& found) const {
+absl::Status CollectionReader::ReadByIds(const std::vector<PointId>& ids,
+                                         const PointVisitor& found) const {
   // Whatever slot is looked up from here on keeps its point or loses it, and never has another.
   const auto held = view();
   std::vector<size_t> missing(ids.size());
@@ -204,8 +206,8 @@ absl::Status Collection::ReadByIds(const std::vector<PointId>& ids,
   return absl::OkStatus();
 }
 
-absl::Status Collection::ReadSlotsOrIds(std::span<const Slot> slots,
-                                        const PointVisitor& found) const {
+absl::Status CollectionReader::ReadSlotsOrIds(std::span<const Slot> slots,
+                                              const PointVisitor& found) const {
   std::vector<bool> read(slots.size(), false);
   RETURN_IF_ERROR(ReadPoints(slots, [&](size_t i, const PointRecordView& record) {
     read[i] = true;
@@ -223,8 +225,8 @@ absl::Status Collection::ReadSlotsOrIds(std::span<const Slot> slots,
                    [&](size_t i, const PointRecordView& record) { return found(rows[i], record); });
 }
 
-absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId>& ids,
-                                                       const PointFields& fields) const {
+absl::StatusOr<std::vector<PointData>> CollectionReader::Get(const std::vector<PointId>& ids,
+                                                             const PointFields& fields) const {
   AnswerRoom room;
   std::vector<std::optional<PointData>> found(ids.size());
   RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
@@ -241,8 +243,8 @@ absl::StatusOr<std::vector<PointData>> Collection::Get(const std::vector<PointId
   return points;
 }
 
-absl::Status Collection::ForEachLiveRow(const CollectionView& view, Slot begin, Slot end,
-                                        size_t rows_max, const RowVisitor& visitor) const {
+absl::Status CollectionReader::ForEachLiveRow(const CollectionView& view, Slot begin, Slot end,
+                                              size_t rows_max, const RowVisitor& visitor) const {
   if (!vectors_in_memory()) return ForEachRowOnDisk(view, begin, end, rows_max, visitor);
   const SlotSet& dead = *view.dead;
   std::vector<Slot> slots;
@@ -261,8 +263,8 @@ absl::Status Collection::ForEachLiveRow(const CollectionView& view, Slot begin, 
   return absl::OkStatus();
 }
 
-absl::Status Collection::ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end,
-                                          size_t rows_max, const RowVisitor& visitor) const {
+absl::Status CollectionReader::ForEachRowOnDisk(const CollectionView& view, Slot begin, Slot end,
+                                                size_t rows_max, const RowVisitor& visitor) const {
   if (begin >= end) return absl::OkStatus();
   const size_t row_bytes = vector_bytes();
   std::vector<Slot> slots;
@@ -300,8 +302,8 @@ absl::Status Collection::ForEachRowOnDisk(const CollectionView& view, Slot begin
 }
 
 // Visits points that have moved to other slots since the caller's view, under their old slots.
-absl::Status Collection::VisitMissed(std::span<const Slot> missed, size_t rows_max,
-                                     const RowVisitor& visitor) const {
+absl::Status CollectionReader::VisitMissed(std::span<const Slot> missed, size_t rows_max,
+                                           const RowVisitor& visitor) const {
   const auto found = std::make_unique<bool[]>(rows_max);
   std::vector<std::byte> rows(missed.empty() ? 0 : rows_max * vector_bytes());
   for (; !missed.empty(); missed = missed.subspan(std::min(rows_max, missed.size()))) {
@@ -319,8 +321,26 @@ absl::Status Collection::VisitMissed(std::span<const Slot> missed, size_t rows_m
   return absl::OkStatus();
 }
 
-absl::Status Collection::WidenVectors(VectorsView vectors, const char* field,
-                                      Matrix* floats) const {
+std::unique_ptr<StoreIterator> CollectionReader::ScanPoints() const {
+  const KeyRange range = CollectionRange(id_);
+  return store_.Scan(Family::kPoints, range.begin, range.end, /*bulk=*/true);
+}
+
+absl::Status CollectionReader::ForEachPayload(
+    StoreIterator& records,
+    const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const {
+  for (; records.Valid(); records.Next()) {
+    PointKeyParts key;
+    PointRecordView record;
+    RETURN_IF_ERROR(ParsePointKey(records.key(), &key));
+    RETURN_IF_ERROR(DecodePoint(records.key(), records.value(), &record));
+    RETURN_IF_ERROR(visitor(key.slot, record));
+  }
+  return records.status();
+}
+
+absl::Status CollectionReader::WidenVectors(VectorsView vectors, const char* field,
+                                            Matrix* floats) const {
   if (vectors.rows == 0) return InvalidField(field, "is empty");
   if (vectors.dim != spec_.dimension) {
     return InvalidField(field, absl::StrCat("has dimension ", vectors.dim, "; the collection has ",

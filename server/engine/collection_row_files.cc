@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "index/base/status_macros.h"
 #include "server/engine/collection.h"
+#include "server/engine/draw_evenly.h"
 
 namespace tessera {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kFillStepBytes = size_t{4} << 20;
 // Of a record, about, without its vector and payload.
 constexpr size_t kRecordHeadBytes = 64;
+// Points whose payloads say how long they are.
+constexpr size_t kSampledPayloads = 1'000;
 
 }  // namespace
 
@@ -27,6 +30,29 @@ void Collection::OpenRowFiles() {
   row_file_ =
       row_files_->Open(RowKind::kVector, id_, create_time_ms_, vector_bytes(), sequence_.load());
   if (row_file_ != nullptr) AwaitFilling(*row_file_);
+}
+
+bool Collection::IsPayloadCopyDue() const {
+  return row_files_ != nullptr && owned_payload_copy_ == nullptr && !payload_copy_refused_ &&
+         IsPayloadCopyWanted();
+}
+
+absl::Status Collection::MakePayloadCopy() {
+  payload_copy_refused_ = true;
+  const auto now = view();
+  std::vector<size_t> lengths;
+  RETURN_IF_ERROR(ReadPoints(DrawEvenly(now->LiveSlots(now->slot_end), kSampledPayloads),
+                             [&](size_t, const PointRecordView& record) {
+                               lengths.push_back(record.payload.size());
+                               return absl::OkStatus();
+                             }));
+  const std::optional<size_t> row_bytes = PayloadCopy::RowBytesFor(std::move(lengths));
+  if (!row_bytes.has_value()) return absl::OkStatus();
+  return queue_.RunExclusive([&]() -> absl::Status {
+    if (dropped_.load()) return Missing();
+    OpenPayloadCopy(*row_bytes);
+    return absl::OkStatus();
+  });
 }
 
 void Collection::OpenPayloadCopy(size_t row_bytes) {

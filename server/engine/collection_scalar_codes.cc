@@ -53,15 +53,17 @@ const std::byte* Collection::RowToKeep(const std::byte* vector,
 }
 
 // Whether to read the vectors that codes leave open, one by one, takes less than to read all.
-bool Collection::ScalarCodesLeaveFew(size_t queries, size_t k) const {
+bool CollectionReader::ScalarCodesLeaveFew(size_t queries, size_t k) const {
   return has_scalar_codes() && queries * k * kOpenTimes * kParts * kReadTimes <= points();
 }
 
 // Compares each query with those of the slots that may be among its k nearest by their scalar
 // codes: what is found is what a comparison with all would find.
-absl::Status Collection::CompareOpenSlots(MatrixView queries, size_t k, std::span<const Slot> slots,
-                                          std::span<const ExactScorer> scorers,
-                                          const DistanceVisitor& visit, Compared* compared) const {
+absl::Status CollectionReader::CompareOpenSlots(MatrixView queries, size_t k,
+                                                std::span<const Slot> slots,
+                                                std::span<const ExactScorer> scorers,
+                                                const DistanceVisitor& visit,
+                                                Compared* compared) const {
   static thread_local CandidateSieve sieve;
   const CollectionVectors vectors(*this, /*may_wait=*/true);
   std::vector<Slot> open(slots.size());

@@ -5,7 +5,7 @@
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/big_endian.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/page_token.h"
 #include "server/filter/evaluate.h"
 #include "server/filter/fingerprint.h"
@@ -28,10 +28,10 @@ std::string TokenPrefix(const Filter& filter) {
 
 // At most `ids_max` ids from the key *begin on, of points that match; *begin moves behind the last
 // that was looked at, and becomes empty at the end.
-absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& filter,
-                                                                 std::string* begin,
-                                                                 const std::string& end,
-                                                                 size_t ids_max) const {
+absl::StatusOr<std::vector<PointId>> CollectionReader::NextMatchingIds(const Filter& filter,
+                                                                       std::string* begin,
+                                                                       const std::string& end,
+                                                                       size_t ids_max) const {
   std::vector<PointId> found;
   std::vector<PointId> ids;
   std::vector<std::string> keys;
@@ -73,9 +73,9 @@ absl::StatusOr<std::vector<PointId>> Collection::NextMatchingIds(const Filter& f
   return found;
 }
 
-absl::StatusOr<ScrollPage> Collection::Scroll(size_t page_size, const std::string& page_token,
-                                              const Filter& filter,
-                                              const PointFields& fields) const {
+absl::StatusOr<ScrollPage> CollectionReader::Scroll(size_t page_size, const std::string& page_token,
+                                                    const Filter& filter,
+                                                    const PointFields& fields) const {
   const KeyRange range = CollectionRange(id_);
   std::string begin = range.begin;
   const std::string of_filter = TokenPrefix(filter);

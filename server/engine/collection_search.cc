@@ -14,7 +14,7 @@
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 #include "server/engine/collection_vectors.h"
 #include "server/engine/errors.h"
 #include "server/engine/search_parts.h"
@@ -36,8 +36,8 @@ uint64_t FirstSet(uint64_t requested, uint64_t configured, uint64_t chosen) {
 
 }  // namespace
 
-IvfSearchParams Collection::SearchParams(const SearchRequest& request, const CollectionView& view,
-                                         size_t k) const {
+IvfSearchParams CollectionReader::SearchParams(const SearchRequest& request,
+                                               const CollectionView& view, size_t k) const {
   IvfSearchParams params;
   params.k = k;
   params.timed = request.explain;
@@ -49,7 +49,7 @@ IvfSearchParams Collection::SearchParams(const SearchRequest& request, const Col
   return params;
 }
 
-SearchPace Collection::PaceOf(const SearchRequest& request) const {
+SearchPace CollectionReader::PaceOf(const SearchRequest& request) const {
   const bool reads_store = !request.ids.empty() || !request.positive.empty();
   if (reads_store || !request.filter.empty()) return SearchPace::kSlow;
   const std::shared_ptr<const CollectionView> now = view();
@@ -57,7 +57,8 @@ SearchPace Collection::PaceOf(const SearchRequest& request) const {
   return PaceIn(*now, request);
 }
 
-SearchPace Collection::PaceIn(const CollectionView& view, const SearchRequest& request) const {
+SearchPace CollectionReader::PaceIn(const CollectionView& view,
+                                    const SearchRequest& request) const {
   if (request.exact || view.codebook == nullptr) return SearchPace::kSlow;
   const IvfSearchParams params = SearchParams(request, view, request.offset + request.limit);
   const bool fills_from_disk = FillsFromDisk(request.fields);
@@ -71,7 +72,8 @@ SearchPace Collection::PaceIn(const CollectionView& view, const SearchRequest& r
   return PaceOnDisk();
 }
 
-size_t Collection::BytesOfQuery(const CollectionView& view, const IvfSearchParams& params) const {
+size_t CollectionReader::BytesOfQuery(const CollectionView& view,
+                                      const IvfSearchParams& params) const {
   const size_t nlist = view.codebook->nlist();
   const size_t code_bytes = view.lists->tables().shape.block_bytes() / kLutScanBlockVectors;
   const size_t codes = std::min<size_t>(params.nprobe, nlist) * (view.lists->size() / nlist + 1);
@@ -81,25 +83,25 @@ size_t Collection::BytesOfQuery(const CollectionView& view, const IvfSearchParam
   return codes * code_bytes + scalar_codes + in_full * BytesOfRow();
 }
 
-size_t Collection::BytesOfRow() const {
+size_t CollectionReader::BytesOfRow() const {
   return vector_bytes() + (vectors_in_memory() ? 0 : kCachedRowBytes);
 }
 
-SearchPace Collection::PaceOnDisk() const {
+SearchPace CollectionReader::PaceOnDisk() const {
   if (searches_to_wait_.load(std::memory_order_relaxed) <= 0) return SearchPace::kQuickIfCached;
   searches_to_wait_.fetch_sub(1, std::memory_order_relaxed);
   return SearchPace::kSlow;
 }
 
-absl::StatusOr<SearchResult> Collection::Search(const SearchRequest& request) const {
+absl::StatusOr<SearchResult> CollectionReader::Search(const SearchRequest& request) const {
   RETURN_IF_ERROR(CheckSearch(request));
   const std::shared_ptr<const CollectionView> now = view();
   if (!request.target_recall.has_value()) return SearchView(*now, request);
   return SearchView(*now, WithDepth(*now, request));
 }
 
-absl::StatusOr<SearchResult> Collection::SearchView(const CollectionView& view,
-                                                    const SearchRequest& request) const {
+absl::StatusOr<SearchResult> CollectionReader::SearchView(const CollectionView& view,
+                                                          const SearchRequest& request) const {
   Matrix queries;
   RETURN_IF_ERROR(QueryMatrix(request, &queries));
   // Stored points that are searched for are not among the hits: look for as many more.
@@ -141,10 +143,10 @@ absl::StatusOr<SearchResult> Collection::SearchView(const CollectionView& view,
   return result;
 }
 
-absl::Status Collection::SearchLists(const SearchRequest& request, const CollectionView& view,
-                                     MatrixView queries, size_t k,
-                                     std::span<std::vector<Neighbor>> results,
-                                     SearchReport* report) const {
+absl::Status CollectionReader::SearchLists(const SearchRequest& request, const CollectionView& view,
+                                           MatrixView queries, size_t k,
+                                           std::span<std::vector<Neighbor>> results,
+                                           SearchReport* report) const {
   const IvfSearchParams params = SearchParams(request, view, k);
   absl::Mutex mutex;
   IvfSearchStats stats;
@@ -165,8 +167,8 @@ absl::Status Collection::SearchLists(const SearchRequest& request, const Collect
   return absl::OkStatus();
 }
 
-void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& stats,
-                             size_t queries, SearchReport* report) const {
+void CollectionReader::ReportLists(const CollectionView& view, const IvfSearchStats& stats,
+                                   size_t queries, SearchReport* report) const {
   report->plan = SearchPlan::kLists;
   report->lists_scanned = stats.lists_scanned;
   report->codes_scanned = stats.codes_scanned;
@@ -177,7 +179,7 @@ void Collection::ReportLists(const CollectionView& view, const IvfSearchStats& s
   report->exhausted = stats.lists_scanned >= queries * view.codebook->nlist();
 }
 
-void Collection::Explain(const CollectionView& view, SearchReport* report) const {
+void CollectionReader::Explain(const CollectionView& view, SearchReport* report) const {
   report->explained = true;
   report->bytes_read = report->candidates_reranked * vector_bytes() +
                        report->candidates_refined * table_.row_bytes();
@@ -186,9 +188,9 @@ void Collection::Explain(const CollectionView& view, SearchReport* report) const
   report->bytes_read += report->codes_scanned * code_bytes;
 }
 
-absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
-                                       std::span<std::vector<Neighbor>> results,
-                                       Compared* compared) const {
+absl::Status CollectionReader::SearchExactly(const CollectionView& view, MatrixView queries,
+                                             size_t k, std::span<std::vector<Neighbor>> results,
+                                             Compared* compared) const {
   if (ScalarCodesLeaveFew(queries.rows, k)) {
     return SearchMatching(queries, k, view.LiveSlots(view.slot_end), results, compared);
   }
@@ -200,9 +202,9 @@ absl::Status Collection::SearchExactly(const CollectionView& view, MatrixView qu
   return NearestOf(view.slot_end, vector_bytes(), queries, k, compare, results);
 }
 
-absl::Status Collection::CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
-                                         std::span<const ExactScorer> scorers,
-                                         const DistanceVisitor& visit) const {
+absl::Status CollectionReader::CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
+                                               std::span<const ExactScorer> scorers,
+                                               const DistanceVisitor& visit) const {
   std::vector<float> distances(kCompareRows);
   return ForEachLiveRow(view, begin, end, kCompareRows,
                         [&](std::span<const Slot> slots, const std::byte* rows) {
@@ -214,9 +216,9 @@ absl::Status Collection::CompareLiveRows(const CollectionView& view, Slot begin,
                         });
 }
 
-absl::Status Collection::NearestOf(size_t rows, size_t row_bytes, MatrixView queries, size_t k,
-                                   const RowsComparer& compare,
-                                   std::span<std::vector<Neighbor>> results) const {
+absl::Status CollectionReader::NearestOf(size_t rows, size_t row_bytes, MatrixView queries,
+                                         size_t k, const RowsComparer& compare,
+                                         std::span<std::vector<Neighbor>> results) const {
   std::vector<ExactScorer> scorers;
   scorers.reserve(queries.rows);
   for (size_t q = 0; q < queries.rows; ++q) {
@@ -248,12 +250,12 @@ absl::Status Collection::NearestOf(size_t rows, size_t row_bytes, MatrixView que
 }
 
 // Points that are equally far come in the order of their ids, also where a page ends among them.
-TopK::TieOrder Collection::ById() const {
+TopK::TieOrder CollectionReader::ById() const {
   return [this](Slot a, Slot b) { return table_.id(a) < table_.id(b); };
 }
 
 // Of the exact score of a neighbour whose distance is an estimate, and of that estimate.
-ScoreBounds Collection::BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const {
+ScoreBounds CollectionReader::BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const {
   const DistanceBounds bounds = by_code.OfSlot(neighbor.slot, table_.list(neighbor.slot));
   const float lower = std::min(bounds.lower, neighbor.distance);
   const float upper = std::max(bounds.upper, neighbor.distance);
@@ -261,9 +263,9 @@ ScoreBounds Collection::BoundsOf(const CodeBounds& by_code, const Neighbor& neig
   return {-upper, -lower};
 }
 
-void Collection::ToHits(const SearchRequest& request,
-                        const std::vector<std::vector<Neighbor>>& found, bool exact,
-                        std::span<const CodeBounds> by_code, SearchResult* result) const {
+void CollectionReader::ToHits(const SearchRequest& request,
+                              const std::vector<std::vector<Neighbor>>& found, bool exact,
+                              std::span<const CodeBounds> by_code, SearchResult* result) const {
   const float sign = spec_.metric == Metric::kL2 ? 1.0f : -1.0f;
   const float farthest = request.score_threshold.has_value()
                              ? sign * *request.score_threshold

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <span>
 
-#include "server/engine/collection.h"
+#include "server/engine/collection_reader.h"
 
 namespace tessera {
 
@@ -13,7 +13,7 @@ namespace tessera {
 class CollectionVectors final : public VectorSource {
  public:
   // If they may not wait for the disk, reads fail with MustWaitError() where they would.
-  CollectionVectors(const Collection& collection, bool may_wait)
+  CollectionVectors(const CollectionReader& collection, bool may_wait)
       : collection_(collection), may_wait_(may_wait) {}
 
   ElementType element_type() const override { return collection_.spec_.element_type; }
@@ -37,7 +37,7 @@ class CollectionVectors final : public VectorSource {
   }
 
  private:
-  const Collection& collection_;
+  const CollectionReader& collection_;
   const bool may_wait_;
 };
 

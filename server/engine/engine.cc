@@ -1,30 +1,20 @@
+// Collections as a whole: opened, made, changed, removed, kept in order.
 #include "server/engine/engine.h"
 
 #include <algorithm>
-#include <atomic>
-#include <map>
-#include <optional>
 #include <set>
-#include <type_traits>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "index/base/limits.h"
-#include "index/base/status_macros.h"
-#include "server/engine/aliases.h"
-#include "server/engine/collection.h"
 #include "server/engine/collection_spec.h"
+#include "server/engine/engine_impl.h"
 #include "server/engine/errors.h"
-#include "server/engine/maintenance.h"
-#include "server/engine/operations.h"
 #include "server/engine/orphans.h"
 #include "server/engine/records.h"
 #include "server/engine/recovery_progress.h"
 #include "server/engine/request_checks.h"
-#include "server/engine/search_parts.h"
 
 namespace tessera {
 namespace {
@@ -33,174 +23,32 @@ constexpr absl::Duration kDiskMaintenancePeriod = absl::Seconds(1);
 // A server that is told to stop is killed after some ten seconds.
 constexpr absl::Duration kStoreOnCloseMost = absl::Seconds(3);
 
-// Codes and vectors that a search reads, about.
-constexpr size_t kSearchBytes = size_t{512} << 10;
+}  // namespace
 
-using CollectionMap = std::map<std::string, std::shared_ptr<Collection>>;
+EngineImpl::EngineImpl(std::unique_ptr<Store> store, Executor& executor,
+                       const EngineOptions& options)
+    : store_(std::move(store)),
+      executor_(executor),
+      options_(options),
+      row_files_({options.row_path, options.free_disk_bytes_min,
+                  [this](std::string_view message) { Log(std::string(message)); }}),
+      collections_(std::make_shared<CollectionMap>()),
+      aliases_(*store_),
+      snapshots_(*store_, operations_, SnapshotCatalog()),
+      list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
+      disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }),
+      sync_(absl::Milliseconds(limits::kAsyncSyncMsMax), [this] { return SyncAsyncWrites(); }) {}
 
-class EngineImpl final : public Engine {
- public:
-  EngineImpl(std::unique_ptr<Store> store, Executor& executor, const EngineOptions& options)
-      : store_(std::move(store)),
-        executor_(executor),
-        options_(options),
-        row_files_({options.row_path, options.free_disk_bytes_min,
-                    [this](std::string_view message) { Log(std::string(message)); }}),
-        collections_(std::make_shared<CollectionMap>()),
-        aliases_(*store_),
-        snapshots_(*store_, operations_, SnapshotCatalog()),
-        list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
-        disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }),
-        sync_(absl::Milliseconds(limits::kAsyncSyncMsMax), [this] { return SyncAsyncWrites(); }) {}
-  ~EngineImpl() override { Close().IgnoreError(); }
-
-  absl::Status Recover();
-  absl::Status Close() override;
-
-  absl::StatusOr<CollectionInfo> CreateCollection(const CollectionSpec& spec) override;
-  absl::StatusOr<CollectionSpec> DescribeCollection(const std::string& name) override;
-  absl::StatusOr<CollectionInfo> GetCollection(const std::string& name) override;
-  absl::StatusOr<CollectionInfo> UpdateCollection(
-      const std::string& name, const SettingsEdit& edit,
-      std::optional<uint64_t> expected_revision) override;
-  std::vector<CollectionInfo> ListCollections(const std::string& after, size_t limit) override;
-  absl::StatusOr<ListStatistics> GetListStatistics(const std::string& name, size_t page_size,
-                                                   const std::string& page_token) override;
-  absl::Status DeleteCollection(const std::string& name) override;
-
-  absl::Status UpdateAliases(const std::vector<AliasAction>& actions) override;
-  std::vector<AliasAction> ListAliases(const std::string& collection) override;
-  absl::StatusOr<OperationInfo> CreatePayloadIndex(const std::string& collection,
-                                                   const PayloadIndexSpec& spec) override;
-  absl::Status DropPayloadIndex(const std::string& collection, const std::string& key) override;
-
-  absl::StatusOr<WriteResult> Upsert(const std::string& collection,
-                                     const UpsertBatch& batch) override;
-  absl::StatusOr<WriteResult> DeletePoints(const std::string& collection,
-                                           const std::vector<PointId>& ids,
-                                           const WriteOptions& options) override;
-  absl::StatusOr<WriteResult> DeleteByFilter(const std::string& collection, const Filter& filter,
-                                             const WriteOptions& options) override;
-  absl::StatusOr<WriteResult> EditPoints(const std::string& collection,
-                                         const std::vector<PointId>& ids, const PointEdit& edit,
-                                         const WriteOptions& options) override;
-  absl::StatusOr<WriteResult> EditByFilter(const std::string& collection, const Filter& filter,
-                                           const PointEdit& edit,
-                                           const WriteOptions& options) override;
-  absl::StatusOr<WriteResult> UpdateVectors(const std::string& collection,
-                                            const std::vector<PointId>& ids, VectorsView vectors,
-                                            const WriteOptions& options) override;
-  absl::StatusOr<std::vector<PointData>> GetPoints(const std::string& collection,
-                                                   const std::vector<PointId>& ids,
-                                                   const PointFields& fields,
-                                                   ElementType* element_type) override;
-  absl::StatusOr<uint64_t> CountPoints(const std::string& collection,
-                                       const Filter& filter) override;
-  absl::StatusOr<PointsCount> EstimatePoints(const std::string& collection,
-                                             const Filter& filter) override;
-  absl::StatusOr<ScrollPage> ScrollInOrder(const std::string& collection, const ScrollOrder& order,
-                                           size_t page_size, const std::string& page_token,
-                                           const Filter& filter, const PointFields& fields,
-                                           ElementType* element_type) override;
-  absl::StatusOr<ScrollPage> ScrollPoints(const std::string& collection, size_t page_size,
-                                          const std::string& page_token, const Filter& filter,
-                                          const PointFields& fields,
-                                          ElementType* element_type) override;
-  absl::StatusOr<RangeResult> SearchRange(const RangeRequest& request) override;
-  absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) override;
-  absl::StatusOr<FacetResult> Facet(const FacetRequest& request) override;
-  SearchPace PaceOf(const SearchRequest& request) override;
-  absl::StatusOr<SearchResult> Search(const SearchRequest& request) override;
-  std::vector<absl::StatusOr<SearchResult>> SearchEach(
-      std::span<const SearchRequest> requests) override;
-
-  absl::StatusOr<OperationInfo> Calibrate(const CalibrateRequest& request) override;
-  absl::StatusOr<OperationInfo> Train(const TrainRequest& request) override;
-  absl::StatusOr<CodebookInfo> GetCodebook(const std::string& collection,
-                                           uint32_t version) override;
-  absl::StatusOr<std::vector<CodebookInfo>> ListCodebooks(const std::string& collection) override;
-  absl::StatusOr<OperationInfo> ActivateCodebook(const std::string& collection,
-                                                 uint32_t version) override;
-  absl::Status DeleteCodebook(const std::string& collection, uint32_t version) override;
-  absl::StatusOr<CodeRows> Encode(const std::string& collection, VectorsView vectors) override;
-  absl::StatusOr<std::vector<float>> Decode(const std::string& collection,
-                                            const CodeRows& codes) override;
-  absl::StatusOr<std::string> ExportCodebook(const std::string& collection,
-                                             uint32_t version) override;
-  absl::StatusOr<OperationInfo> ImportCodebook(const std::string& collection,
-                                               std::string bytes) override;
-
-  Snapshots& snapshots() override { return snapshots_; }
-
-  absl::StatusOr<OperationInfo> GetOperation(const std::string& id) override {
-    return operations_.Get(id);
-  }
-  std::vector<OperationInfo> ListOperations(const std::string& collection) override {
-    return operations_.List(collection);
-  }
-  absl::StatusOr<OperationInfo> AwaitOperation(const std::string& id, uint64_t after_revision,
-                                               absl::Duration timeout) override {
-    return operations_.Await(id, after_revision, timeout);
-  }
-  absl::StatusOr<OperationInfo> CancelOperation(const std::string& id) override {
-    return operations_.Cancel(id);
-  }
-
- private:
-  absl::StatusOr<std::shared_ptr<Collection>> Find(const std::string& name) const;
-  std::shared_ptr<Collection> NewCollection(const CatalogRecord& record) {
-    return std::make_shared<Collection>(
-        *store_, executor_, record,
-        Collection::Hooks{.lists_need_work = [this] { list_maintenance_.Wake(); },
-                          .wrote_async = [this] { unsynced_.store(true); },
-                          .log = [this](const std::string& message) { Log(message); }},
-        Collection::Options{.deletion_step_points = options_.deletion_step_points,
-                            .row_files = options_.row_path.empty() ? nullptr : &row_files_,
-                            .search_executor = options_.search_executor});
-  }
-  bool MaintainLists();
-  bool MaintainDisk();
-  bool SyncAsyncWrites();
-  CollectionInfo InfoOf(const Collection& collection);
-  // Calls `write` with the collection, and again if it was replaced before the write's turn came.
-  template <class Write>
-  absl::StatusOr<WriteResult> WriteTo(const std::string& name, Write write);
-  template <class Read>
-  std::invoke_result_t<Read, const Collection&> ReadFrom(const std::string& name, Read read);
-  Snapshots::Catalog SnapshotCatalog();
-  absl::StatusOr<uint32_t> NewCollectionId();
-  absl::Status Install(const CatalogRecord& record, bool replace);
-  absl::Status CheckRoom(const CollectionMap& collections) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
-  // Whether a new collection may take the name, with `replace` also from the one that has it.
-  absl::Status CheckNameFree(const CollectionMap& collections, const std::string& name,
-                             bool replace) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(catalog_mutex_);
-  absl::Status RecoverFormat();
-  absl::Status WriteFormat();
-  absl::Status RecoverCollection(Collection& collection) const;
-  void Log(const std::string& message) const {
-    if (options_.log) options_.log(message);
-  }
-
-  std::unique_ptr<Store> store_;
-  Executor& executor_;
-  const EngineOptions options_;
-  const RowFiles row_files_;
-  // Replaced whole by the catalog's writers, who hold catalog_mutex_; readers load it.
-  std::atomic<std::shared_ptr<const CollectionMap>> collections_;
-  Aliases aliases_;  // changed by who holds catalog_mutex_
-  absl::Mutex catalog_mutex_;
-  uint32_t next_collection_id_ ABSL_GUARDED_BY(catalog_mutex_) = 1;
-  bool closed_ ABSL_GUARDED_BY(catalog_mutex_) = false;
-  Snapshots snapshots_;
-  // Last: their threads end before what they use.
-  Operations operations_;
-  std::atomic<bool> closing_{false};
-  std::atomic<bool> unsynced_{false};  // there are writes that no sync has followed
-  Maintenance list_maintenance_;
-  Maintenance disk_maintenance_;
-  Maintenance sync_;
-};
+std::shared_ptr<Collection> EngineImpl::NewCollection(const CatalogRecord& record) {
+  return std::make_shared<Collection>(
+      *store_, executor_, record,
+      Collection::Hooks{.lists_need_work = [this] { list_maintenance_.Wake(); },
+                        .wrote_async = [this] { unsynced_.store(true); },
+                        .log = [this](const std::string& message) { Log(message); }},
+      Collection::Options{.deletion_step_points = options_.deletion_step_points,
+                          .row_files = options_.row_path.empty() ? nullptr : &row_files_,
+                          .search_executor = options_.search_executor});
+}
 
 absl::StatusOr<std::shared_ptr<Collection>> EngineImpl::Find(const std::string& name) const {
   const auto collections = collections_.load();
@@ -540,247 +388,6 @@ absl::Status EngineImpl::DropPayloadIndex(const std::string& collection, const s
   ASSIGN_OR_RETURN(auto found, Find(collection));
   return found->DropPayloadIndex(FieldPath(key).text());
 }
-
-template <class Write>
-absl::StatusOr<WriteResult> EngineImpl::WriteTo(const std::string& name, Write write) {
-  while (true) {
-    ASSIGN_OR_RETURN(const auto collection, Find(name));
-    absl::StatusOr<WriteResult> result = write(*collection);
-    if (!absl::IsNotFound(result.status()) || !collection->dropped()) return result;
-  }
-}
-
-// Reads again if the collection was deleted or replaced meanwhile: some of it was gone then.
-template <class Read>
-std::invoke_result_t<Read, const Collection&> EngineImpl::ReadFrom(const std::string& name,
-                                                                   Read read) {
-  while (true) {
-    ASSIGN_OR_RETURN(const auto collection, Find(name));
-    auto result = read(std::as_const(*collection));
-    if (!collection->AwaitDrop()) return result;
-  }
-}
-
-absl::StatusOr<WriteResult> EngineImpl::Upsert(const std::string& collection,
-                                               const UpsertBatch& batch) {
-  return WriteTo(collection, [&](Collection& found) { return found.Upsert(batch); });
-}
-
-absl::StatusOr<WriteResult> EngineImpl::DeletePoints(const std::string& collection,
-                                                     const std::vector<PointId>& ids,
-                                                     const WriteOptions& options) {
-  return WriteTo(collection, [&](Collection& found) { return found.Delete(ids, options); });
-}
-
-absl::StatusOr<std::vector<PointData>> EngineImpl::GetPoints(const std::string& collection,
-                                                             const std::vector<PointId>& ids,
-                                                             const PointFields& fields,
-                                                             ElementType* element_type) {
-  if (ids.size() > limits::kIdsPerRequestMax) {
-    return InvalidField("ids", absl::StrCat("has ", ids.size(), " ids; at most ",
-                                            limits::kIdsPerRequestMax, " go into one request"));
-  }
-  return ReadFrom(collection, [&](const Collection& found) {
-    *element_type = found.spec().element_type;
-    return found.Get(ids, fields);
-  });
-}
-
-absl::StatusOr<uint64_t> EngineImpl::CountPoints(const std::string& collection,
-                                                 const Filter& filter) {
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return ReadFrom(collection, [&](const Collection& found) { return found.Count(checked); });
-}
-
-absl::StatusOr<ScrollPage> EngineImpl::ScrollPoints(const std::string& collection, size_t page_size,
-                                                    const std::string& page_token,
-                                                    const Filter& filter, const PointFields& fields,
-                                                    ElementType* element_type) {
-  RETURN_IF_ERROR(CheckPageSize(page_size));
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return ReadFrom(collection, [&](const Collection& found) {
-    *element_type = found.spec().element_type;
-    return found.Scroll(page_size, page_token, checked, fields);
-  });
-}
-
-absl::StatusOr<ScrollPage> EngineImpl::ScrollInOrder(const std::string& collection,
-                                                     const ScrollOrder& order, size_t page_size,
-                                                     const std::string& page_token,
-                                                     const Filter& filter,
-                                                     const PointFields& fields,
-                                                     ElementType* element_type) {
-  RETURN_IF_ERROR(CheckPageSize(page_size));
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return ReadFrom(collection, [&](const Collection& found) {
-    *element_type = found.spec().element_type;
-    return found.ScrollInOrder(order, page_size, page_token, checked, fields);
-  });
-}
-
-absl::StatusOr<PointsCount> EngineImpl::EstimatePoints(const std::string& collection,
-                                                       const Filter& filter) {
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return ReadFrom(collection,
-                  [&](const Collection& found) { return found.EstimateCount(checked); });
-}
-
-absl::StatusOr<WriteResult> EngineImpl::DeleteByFilter(const std::string& collection,
-                                                       const Filter& filter,
-                                                       const WriteOptions& options) {
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  if (TestsNothing(checked)) {
-    return InvalidField("filter", "is empty; to delete all, delete the collection");
-  }
-  return WriteTo(collection,
-                 [&](Collection& found) { return found.DeleteMatching(checked, options); });
-}
-
-absl::StatusOr<WriteResult> EngineImpl::EditPoints(const std::string& collection,
-                                                   const std::vector<PointId>& ids,
-                                                   const PointEdit& edit,
-                                                   const WriteOptions& options) {
-  return WriteTo(collection,
-                 [&](Collection& found) { return found.EditPoints(ids, edit, options); });
-}
-
-absl::StatusOr<WriteResult> EngineImpl::EditByFilter(const std::string& collection,
-                                                     const Filter& filter, const PointEdit& edit,
-                                                     const WriteOptions& options) {
-  ASSIGN_OR_RETURN(const Filter checked, CheckedFilter(filter));
-  return WriteTo(collection,
-                 [&](Collection& found) { return found.EditMatching(checked, edit, options); });
-}
-
-absl::StatusOr<WriteResult> EngineImpl::UpdateVectors(const std::string& collection,
-                                                      const std::vector<PointId>& ids,
-                                                      VectorsView vectors,
-                                                      const WriteOptions& options) {
-  return WriteTo(collection,
-                 [&](Collection& found) { return found.UpdateVectors(ids, vectors, options); });
-}
-
-absl::StatusOr<RangeResult> EngineImpl::SearchRange(const RangeRequest& request) {
-  RangeRequest checked = request;
-  ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
-  return ReadFrom(request.collection,
-                  [&](const Collection& found) { return found.SearchRange(checked); });
-}
-
-absl::StatusOr<GroupsResult> EngineImpl::SearchGroups(const GroupsRequest& request) {
-  GroupsRequest checked = request;
-  ASSIGN_OR_RETURN(checked.search.filter, CheckedFilter(request.search.filter));
-  return ReadFrom(request.search.collection,
-                  [&](const Collection& found) { return found.SearchGroups(checked); });
-}
-
-absl::StatusOr<FacetResult> EngineImpl::Facet(const FacetRequest& request) {
-  FacetRequest checked = request;
-  ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
-  return ReadFrom(request.collection,
-                  [&](const Collection& found) { return found.Facet(checked); });
-}
-
-absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
-  const auto search = [](const SearchRequest& checked) {
-    return [&checked](const Collection& found) { return found.Search(checked); };
-  };
-  if (request.filter.empty()) return ReadFrom(request.collection, search(request));
-  SearchRequest checked = request;
-  ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
-  return ReadFrom(request.collection, search(checked));
-}
-
-std::vector<absl::StatusOr<SearchResult>> EngineImpl::SearchEach(
-    std::span<const SearchRequest> requests) {
-  std::vector<absl::StatusOr<SearchResult>> results(requests.size(), absl::UnknownError(""));
-  const auto search = [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) results[i] = Search(requests[i]);
-    return absl::OkStatus();
-  };
-  ForEachPart(options_.search_executor, requests.size(), kSearchBytes, search).IgnoreError();
-  return results;
-}
-
-SearchPace EngineImpl::PaceOf(const SearchRequest& request) {
-  const auto found = Find(request.collection);
-  return found.ok() ? (*found)->PaceOf(request) : SearchPace::kSlow;
-}
-
-absl::StatusOr<OperationInfo> EngineImpl::Calibrate(const CalibrateRequest& request) {
-  ASSIGN_OR_RETURN(auto found, Find(request.collection));
-  ASSIGN_OR_RETURN(Matrix queries, found->CheckCalibrate(request.queries));
-  const auto shared = std::make_shared<const Matrix>(std::move(queries));
-  return operations_.Start("calibrate", found->spec().name,
-                           [found, shared](Operations::Context& operation) {
-                             return found->Calibrate(*shared, operation);
-                           });
-}
-
-absl::StatusOr<OperationInfo> EngineImpl::Train(const TrainRequest& request) {
-  ASSIGN_OR_RETURN(auto found, Find(request.collection));
-  RETURN_IF_ERROR(found->CheckTrainable(request));
-  return operations_.Start("train", found->spec().name,
-                           [found, request](Operations::Context& operation) {
-                             return found->Train(request, operation);
-                           });
-}
-
-absl::StatusOr<CodebookInfo> EngineImpl::GetCodebook(const std::string& collection,
-                                                     uint32_t version) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->GetCodebook(version);
-}
-
-absl::StatusOr<std::vector<CodebookInfo>> EngineImpl::ListCodebooks(const std::string& collection) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->ListCodebooks();
-}
-
-absl::StatusOr<OperationInfo> EngineImpl::ActivateCodebook(const std::string& collection,
-                                                           uint32_t version) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  RETURN_IF_ERROR(found->CheckActivatable(version));
-  return operations_.Start("activate_codebook", found->spec().name,
-                           [found, version](Operations::Context& operation) {
-                             return found->ActivateCodebook(version, operation);
-                           });
-}
-
-absl::Status EngineImpl::DeleteCodebook(const std::string& collection, uint32_t version) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->DeleteCodebook(version);
-}
-
-absl::StatusOr<CodeRows> EngineImpl::Encode(const std::string& collection, VectorsView vectors) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->Encode(vectors);
-}
-
-absl::StatusOr<std::vector<float>> EngineImpl::Decode(const std::string& collection,
-                                                      const CodeRows& codes) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->Decode(codes);
-}
-
-absl::StatusOr<std::string> EngineImpl::ExportCodebook(const std::string& collection,
-                                                       uint32_t version) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  return found->ExportCodebook(version);
-}
-
-absl::StatusOr<OperationInfo> EngineImpl::ImportCodebook(const std::string& collection,
-                                                         std::string bytes) {
-  ASSIGN_OR_RETURN(auto found, Find(collection));
-  RETURN_IF_ERROR(found->CheckRoomForCodebook());
-  ASSIGN_OR_RETURN(auto codebook, found->ParseCodebook(bytes));
-  return operations_.Start("import_codebook", found->spec().name,
-                           [found, codebook = std::move(codebook)](Operations::Context& operation) {
-                             return found->InstallCodebook(codebook, {}, operation);
-                           });
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(std::unique_ptr<Store> store,
                                                      Executor& executor,
