@@ -46,6 +46,7 @@ absl::Status Collection::CommitDeletion(PendingWrite& write, std::vector<Slot> s
   EncodeCounter(counter_key, {write.result.sequence, slots_.end()}, &counter);
   batch->Put(Family::kMeta, counter_key, counter);
   newest_commit_.store(write.result.sequence);
+  RETURN_IF_ERROR(store_.CheckWritable());
   BeginCommitOfCopies(write.result.sequence);
   RETURN_IF_ERROR(store_.Commit(*batch, write.durability));
   ApplyDeletion(slots);

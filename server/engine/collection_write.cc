@@ -389,7 +389,9 @@ absl::Status Collection::CommitWrites(std::span<PendingWrite* const> group, Dura
   EncodeCounter(counter_key, {plan.sequence, slots_.end()}, &plan.value);
   plan.batch->Put(Family::kMeta, counter_key, plan.value);
   newest_commit_.store(plan.sequence);
-  absl::Status status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
+  // If the last commit has failed and is in the log all the same, its points' rows must stay.
+  absl::Status status = store_.CheckWritable();
+  if (status.ok()) status = PlanIndexChanges(group, plan.new_slots, plan.died, &index_changes);
   if (status.ok()) {
     BeginCommitOfCopies(plan.sequence);
     CopyRows(group, plan.new_slots);

@@ -56,6 +56,9 @@ class RocksDbStore final : public Store {
     return std::make_unique<RocksDbBatch>(families_);
   }
   absl::Status Commit(StoreBatch& batch, Durability durability) override;
+  absl::Status CheckWritable() override {
+    return read_only() ? ReadOnlyStatus() : absl::OkStatus();
+  }
   absl::Status Sync() override;
   absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) override;
   absl::Status MultiGet(Family family, std::span<const std::string> keys,

@@ -76,6 +76,10 @@ class Store {
   // share one sync. After a failed write or sync nothing more is written until a restart.
   virtual absl::Status Commit(StoreBatch& batch, Durability durability) = 0;
 
+  // STORE_READ_ONLY if commits are refused for good: what touches files beside the store asks
+  // first, since a commit that failed may be in the log for all that.
+  virtual absl::Status CheckWritable() = 0;
+
   // Puts on disk what was committed with kAsync before.
   virtual absl::Status Sync() = 0;
 

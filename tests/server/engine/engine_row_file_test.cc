@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "index/base/status_macros.h"
 #include "server/engine/errors.h"
 #include "tests/server/engine/counting_store.h"
 #include "tests/server/engine/engine_fixture.h"
@@ -21,6 +22,28 @@ constexpr size_t kDimension = 16;
 constexpr size_t kPoints = 1'000;
 constexpr size_t kLimit = 10;
 
+// Fails once after it has committed, as a store does whose log could be written and not synced; and
+// then takes no commit any more.
+class FailingStore final : public CountingStore {
+ public:
+  FailingStore(std::unique_ptr<Store> store, std::atomic<size_t>& reads, std::atomic<bool>& fails)
+      : CountingStore(std::move(store), reads), fails_(fails) {}
+
+  absl::Status Commit(StoreBatch& batch, Durability durability) override {
+    RETURN_IF_ERROR(CheckWritable());
+    RETURN_IF_ERROR(CountingStore::Commit(batch, durability));
+    failed_ = fails_.exchange(false);
+    return failed_ ? absl::UnavailableError("cannot sync") : absl::OkStatus();
+  }
+  absl::Status CheckWritable() override {
+    return failed_ ? absl::FailedPreconditionError("read-only") : absl::OkStatus();
+  }
+
+ private:
+  std::atomic<bool>& fails_;
+  std::atomic<bool> failed_{false};
+};
+
 class EngineRowFile : public EngineFixture {
  protected:
   EngineRowFile() {
@@ -31,7 +54,7 @@ class EngineRowFile : public EngineFixture {
   }
 
   std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
-    return std::make_unique<CountingStore>(std::move(store), reads_);
+    return std::make_unique<FailingStore>(std::move(store), reads_, fails_);
   }
 
   // A trained collection "c" of kPoints.
@@ -94,6 +117,7 @@ class EngineRowFile : public EngineFixture {
   }
 
   std::atomic<size_t> reads_{0};
+  std::atomic<bool> fails_{false};
   std::atomic<size_t> filled_{0};  // files that have been made anew
   std::map<uint64_t, std::vector<float>> vectors_;
 };
@@ -219,6 +243,33 @@ TEST_F(EngineRowFile, AKillLeavesItWhole) {
   }
   Close();
   EXPECT_EQ(filled_, 0u);
+}
+
+// What comes after a write that failed must not take the row of its point, which may be there after
+// a kill.
+TEST_F(EngineRowFile, AWriteThatFailedAndIsInTheLogKeepsItsRow) {
+  CreateTrained();
+  AwaitFilled();
+  const Matrix lost = ClusteredRows(1, kDimension, 21);
+  fails_ = true;
+  EXPECT_TRUE(absl::IsUnavailable(UpsertRows("c", 5'000, lost).status()));
+  for (uint64_t id : {6'000, 6'001}) {
+    EXPECT_TRUE(
+        absl::IsFailedPrecondition(UpsertRows("c", id, ClusteredRows(1, kDimension, 22)).status()));
+  }
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(engine_->DeletePoints("c", {PointId(uint64_t{3})}, {}).status()));
+  const std::string killed = directory_ + "/killed.rows";
+  std::filesystem::copy_file(File(), killed);
+  engine_->Close().IgnoreError();
+  engine_.reset();
+  std::filesystem::copy_file(killed, File(), std::filesystem::copy_options::overwrite_existing);
+  Open();
+  vectors_[5'000] = {lost.data(), lost.data() + kDimension};
+  CheckedSearches(2);
+  const SearchResult found = Search("c", lost, 1);
+  EXPECT_EQ(Ids(found.hits[0]), std::vector<uint64_t>{5'000});
+  EXPECT_NEAR(found.hits[0][0].score, 0, 1e-6);
 }
 
 // As after a power cut, when a backup of one and not the other is put back, or an older server has

@@ -23,6 +23,7 @@ class StoreWrapper : public Store {
   absl::Status Commit(StoreBatch& batch, Durability durability) override {
     return store_->Commit(batch, durability);
   }
+  absl::Status CheckWritable() override { return store_->CheckWritable(); }
   absl::Status Sync() override { return store_->Sync(); }
   absl::StatusOr<std::optional<std::string>> Get(Family family, std::string_view key) override {
     return store_->Get(family, key);
