@@ -84,7 +84,10 @@ absl::Status Reranker::Rerank(const Codebook& codebook, size_t k, MatrixView que
                               uint64_t* refined) {
   const Metric metric = codebook.metric();
   const bool sifted = vectors.has_scalar_codes();
+  if (sifted) before_sifting_.resize(std::max(before_sifting_.size(), scans.size()));
   for (size_t q = 0; sifted && q < scans.size(); ++q) {
+    const LutScanQuery& scan = scans[q].scan;
+    before_sifting_[q].assign(scan.slots, scan.slots + scan.count);
     RETURN_IF_ERROR(Sift(codebook, k, queries.row(q), vectors, scans[q], refined));
   }
   first_.resize(scans.size());
@@ -108,6 +111,9 @@ absl::Status Reranker::Rerank(const Codebook& codebook, size_t k, MatrixView que
       }
       estimates += chosen;
     }
+    RETURN_IF_ERROR(comparer_.Compare(metric, queries, vectors, rest_));
+  }
+  if (sifted && TakeBackSifted(scans)) {
     RETURN_IF_ERROR(comparer_.Compare(metric, queries, vectors, rest_));
   }
   for (size_t q = 0; q < scans.size(); ++q) {
@@ -137,6 +143,19 @@ absl::Status Reranker::Sift(const Codebook& codebook, size_t k, std::span<const 
   }
   scan.scan.count = sieve_.Sift(k, scan.scan.slots);
   return absl::OkStatus();
+}
+
+bool Reranker::TakeBackSifted(std::span<QueryScan> scans) {
+  bool any = false;
+  for (size_t q = 0; q < scans.size(); ++q) {
+    LutScanQuery& scan = scans[q].scan;
+    if (first_[q].count == scan.count) continue;
+    any = true;
+    std::copy(before_sifting_[q].begin(), before_sifting_[q].end(), scan.slots);
+    first_[q].count = 0;
+    rest_[q] = {scan.distances, scan.slots, before_sifting_[q].size()};
+  }
+  return any;
 }
 
 void Reranker::Split(const Codebook& codebook, size_t k, std::span<const float> query,

@@ -39,6 +39,9 @@ class Reranker {
   // Leaves of the candidates those that may be among the k nearest by their scalar codes.
   absl::Status Sift(const Codebook& codebook, size_t k, std::span<const float> query,
                     const VectorSource& vectors, QueryScan& scan, uint64_t* refined);
+  // Where what the sieve has left turns out to be gone, others may be near for all that it said:
+  // makes all candidates of such a query `rest_`. False if there is none.
+  bool TakeBackSifted(std::span<QueryScan> scans);
   // Leaves of `first`, all candidates of the scan, those that are compared first, and adds their
   // estimates to estimates_; `rest` becomes the others, which lie behind them. Neither changes
   // where that promises nothing.
@@ -52,6 +55,7 @@ class Reranker {
   ExactComparer comparer_;
   std::vector<Candidates> first_, rest_;
   std::vector<float> estimates_;
+  std::vector<std::vector<Slot>> before_sifting_;  // the candidates of each query
   AlignedBuffer<uint32_t> chosen_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace tessera {
 
@@ -44,7 +45,7 @@ size_t ScalarSieve::Sift(size_t k, Slot* slots) {
   std::nth_element(sorted_.begin(), kth, sorted_.end());
   size_t kept = 0;
   for (size_t i = 0; i < n; ++i) {
-    if (lower_[i] <= *kth) slots[kept++] = slots[i];
+    if (lower_[i] <= *kth) std::swap(slots[kept++], slots[i]);
   }
   return kept;
 }

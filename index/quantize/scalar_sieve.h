@@ -28,7 +28,7 @@ class ScalarSieve {
   float Estimate(size_t i) const;
 
   // `slots` are those of all candidates in the order in which they were added. Brings those that
-  // stay to the front and returns how many there are.
+  // stay to the front, in their order, and returns how many there are; the others lie behind them.
   size_t Sift(size_t k, Slot* slots);
 
  private:

@@ -75,11 +75,20 @@ absl::Status CollectionReader::CompareOpenSlots(MatrixView queries, size_t k,
       sieve.Add(vectors, slots, &compared->by_code);
       left = sieve.Sift(k, open.data());
     }
-    compared->in_full += left;
-    RETURN_IF_ERROR(CompareSlots(scorers.subspan(q, 1), {open.data(), left},
-                                 [&](size_t, std::span<const Slot> block, const float* distances) {
-                                   visit(q, block, distances);
-                                 }));
+    size_t there = 0;
+    const auto compare = [&](std::span<const Slot> some) {
+      compared->in_full += some.size();
+      return CompareSlots(scorers.subspan(q, 1), some,
+                          [&](size_t, std::span<const Slot> block, const float* distances) {
+                            there += block.size();
+                            visit(q, block, distances);
+                          });
+    };
+    const std::span<const Slot> all = open;
+    RETURN_IF_ERROR(compare(all.first(left)));
+    // Some points have been deleted meanwhile: for all that their codes said, others may be
+    // nearest.
+    if (there < left) RETURN_IF_ERROR(compare(all.subspan(left)));
   }
   return absl::OkStatus();
 }

@@ -126,6 +126,21 @@ TEST_P(RerankTest, VectorsOnDiskAreReadInTwoSteps) {
   EXPECT_EQ(found, Search(queries, 400, MatrixSource(vectors_)));
 }
 
+// What scalar codes say of points that are gone tells nothing of the others.
+TEST_P(RerankTest, WhereNearPointsAreGoneScalarCodesDropNoOthers) {
+  Fill(Islands(2000, 1), 8);
+  const Matrix queries = Islands(30, 2);
+  MatrixSource source(vectors_, /*on_disk_every=*/1);
+  source.AddScalarCodes(GetParam(), 3000);
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    for (const Neighbor& nearest : Exact(queries.row(q))) source.gone.insert(nearest.slot);
+  }
+  const auto found = Search(queries, 400, source);
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    EXPECT_EQ(found[q], Exact(queries.row(q), source.gone));
+  }
+}
+
 // Those that are gone leave the others without an estimate that is known to be theirs.
 TEST_P(RerankTest, WherePointsAreGoneTheRestIsCompared) {
   Fill(Islands(2000, 1), 8);
