@@ -1,8 +1,10 @@
 // The nearest points of each value of a payload field.
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
@@ -17,6 +19,8 @@ namespace {
 // while groups are not full.
 constexpr size_t kHitsPerGroup = 4;
 constexpr size_t kMoreHits = 4;
+// And so many times the lists, where those that it has gone through hold no more.
+constexpr size_t kMoreLists = 4;
 
 // Adds what a further search of the same request took.
 void AddReport(const SearchReport& more, SearchReport* sum) {
@@ -39,28 +43,31 @@ void AddReport(const SearchReport& more, SearchReport* sum) {
   sum->bytes_read += more.bytes_read;
 }
 
-// Groups as they fill. Hits come nearest first, so that the first groups are the best.
+// Groups of what searches have found so far: all hits together, nearest first, since a search that
+// goes deeper may find nearer ones than the one before.
 class Groups {
  public:
-  explicit Groups(const GroupsRequest& request) : request_(request) {}
+  Groups(const GroupsRequest& request, Metric metric) : request_(request), metric_(metric) {}
 
-  // Whether the hit belongs into a group that it was not in. Its payload has what it is grouped by,
-  // and is not kept.
-  bool Add(Hit hit) {
-    const std::vector<FacetValue> values = FacetValuesOf(request_.group_by, hit.payload);
-    hit.payload.clear();
-    bool added = false;
-    for (const FacetValue& value : values) {
-      const auto [place, is_new] = places_.try_emplace(value, groups_.size());
-      if (is_new) groups_.push_back({value, {}});
-      if (place->second >= wanted()) continue;
-      std::vector<Hit>& hits = groups_[place->second].hits;
-      const auto same = [&](const Hit& other) { return other.id == hit.id; };
-      if (IsFull(groups_[place->second]) || std::any_of(hits.begin(), hits.end(), same)) continue;
-      hits.push_back(hit);
-      added = true;
+  // What one more search has found, whose payloads have what hits are grouped by. Whether the
+  // groups hold more than before.
+  bool Add(std::vector<Hit> hits) {
+    const size_t before = held_;
+    absl::flat_hash_set<PointId> ids;
+    for (const Hit& hit : hits) ids.insert(hit.id);
+    // A point that has been replaced meanwhile is where it is now.
+    std::erase_if(found_, [&](const Found& known) { return ids.contains(known.hit.id); });
+    for (Hit& hit : hits) {
+      std::vector<FacetValue> values = FacetValuesOf(request_.group_by, hit.payload);
+      hit.payload.clear();
+      if (!values.empty()) found_.push_back({std::move(hit), std::move(values)});
     }
-    return added;
+    std::sort(found_.begin(), found_.end(), [this](const Found& a, const Found& b) {
+      if (a.hit.score == b.hit.score) return a.hit.id < b.hit.id;
+      return metric_ == Metric::kL2 ? a.hit.score < b.hit.score : a.hit.score > b.hit.score;
+    });
+    Fill();
+    return held_ > before;
   }
 
   bool complete() const {
@@ -86,12 +93,34 @@ class Groups {
   }
 
  private:
+  struct Found {
+    Hit hit;
+    std::vector<FacetValue> values;
+  };
+
+  void Fill() {
+    groups_.clear();
+    held_ = 0;
+    std::map<FacetValue, size_t> places;
+    for (const Found& found : found_) {
+      for (const FacetValue& value : found.values) {
+        const auto [place, is_new] = places.try_emplace(value, groups_.size());
+        if (is_new) groups_.push_back({value, {}});
+        if (place->second >= wanted() || IsFull(groups_[place->second])) continue;
+        groups_[place->second].hits.push_back(found.hit);
+        ++held_;
+      }
+    }
+  }
+
   size_t wanted() const { return request_.search.limit; }
   bool IsFull(const HitGroup& group) const { return group.hits.size() >= request_.group_size; }
 
   const GroupsRequest& request_;
+  const Metric metric_;
+  std::vector<Found> found_;  // nearest first, each point once
   std::vector<HitGroup> groups_;
-  std::map<FacetValue, size_t> places_;
+  size_t held_ = 0;  // hits in groups
 };
 
 }  // namespace
@@ -115,7 +144,7 @@ absl::StatusOr<GroupsResult> CollectionReader::SearchGroups(const GroupsRequest&
   search.fields = {.payload = {.enabled = true, .include = {request.group_by}}};
   search.limit =
       std::min(limits::kSearchLimitMax, request.search.limit * request.group_size * kHitsPerGroup);
-  Groups groups(request);
+  Groups groups(request, spec_.metric);
   GroupsResult result;
   for (bool first = true, narrowed = false;; first = false) {
     ASSIGN_OR_RETURN(SearchResult found, Search(search));
@@ -125,18 +154,30 @@ absl::StatusOr<GroupsResult> CollectionReader::SearchGroups(const GroupsRequest&
     } else {
       AddReport(found.report, &result.report);
     }
-    const bool all_there = found.hits[0].size() < search.limit;
-    bool added = false;
-    for (Hit& hit : found.hits[0]) added |= groups.Add(std::move(hit));
+    // Of the points that it has gone through, which may be all.
+    const bool used_up = found.hits[0].size() < search.limit;
+    const bool added = groups.Add(std::move(found.hits[0]));
+    const size_t nlist = held->codebook == nullptr ? 0 : held->codebook->nlist();
+    // As many lists as a search asks for are what it gets; one with a filter goes as deep as it
+    // must.
+    const bool may_go_deeper = used_up && !found.report.exhausted && search.filter.empty() &&
+                               request.search.nprobe == 0 && search.nprobe < nlist;
     const bool at_limit = search.limit == limits::kSearchLimitMax;
-    if (groups.complete() || all_there || (at_limit && narrowed && !added)) {
-      result.report.exhausted = all_there && found.report.exhausted;
+    if (groups.complete() || (used_up && !may_go_deeper) || (at_limit && narrowed && !added)) {
+      result.report.exhausted = used_up && found.report.exhausted;
       result.element_type = found.element_type;
       result.groups = groups.Take();
       Stopwatch stopwatch(search.explain);
       RETURN_IF_ERROR(FillGroups(request.search.fields, result.groups));
       result.report.fetch_us += stopwatch.LapUs();
       return result;
+    }
+    if (may_go_deeper) {
+      const uint64_t lists = std::max<uint64_t>(found.report.lists_scanned, search.nprobe);
+      search.nprobe =
+          static_cast<uint32_t>(std::clamp<uint64_t>(kMoreLists * lists, kMoreLists, nlist));
+      search.target_recall.reset();
+      continue;
     }
     if (!at_limit) {
       search.limit = std::min(limits::kSearchLimitMax, search.limit * kMoreHits);

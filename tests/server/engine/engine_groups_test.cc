@@ -113,5 +113,46 @@ TEST(FacetValues, FiltersOfThemMeanWhatTheySay) {
   }
 }
 
+// In lists, a search finds no more than the lists hold that it goes through.
+TEST_F(EngineGroupsTest, FillsGroupsFromAsManyListsAsThatTakes) {
+  constexpr size_t kPoints = 6'000;
+  constexpr size_t kGroups = 40;
+  Create("c", 16);
+  const Matrix rows = ClusteredRows(kPoints, 16, 1);
+  UpsertBatch batch;
+  for (size_t i = 0; i < kPoints; ++i) {
+    batch.ids.push_back(PointId(uint64_t{i}));
+    batch.payloads.push_back(absl::StrCat("{\"g\":", i % kGroups, "}"));
+  }
+  batch.vectors = FloatView(rows);
+  ASSERT_TRUE(engine_->Upsert("c", batch).ok());
+  Train("c", 150);
+  const Matrix queries = ClusteredRows(30, 16, 2);
+  for (const double recall : {0.0, 0.5, 0.9}) {
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      GroupsRequest request;
+      request.search.collection = "c";
+      request.search.vectors = FloatView(queries);
+      request.search.vectors.data += q * request.search.vectors.row_bytes();
+      request.search.vectors.rows = 1;
+      request.search.limit = 10;
+      if (recall > 0) request.search.target_recall = recall;
+      request.group_by = FieldPath("g");
+      request.group_size = 20;
+      const auto result = engine_->SearchGroups(request);
+      ASSERT_TRUE(result.ok()) << result.status();
+      ASSERT_EQ(result->groups.size(), 10u);
+      float nearest_before = 0;
+      for (const HitGroup& group : result->groups) {
+        EXPECT_EQ(group.hits.size(), 20u);
+        EXPECT_TRUE(std::is_sorted(group.hits.begin(), group.hits.end(),
+                                   [](const Hit& a, const Hit& b) { return a.score < b.score; }));
+        EXPECT_GE(group.hits[0].score, nearest_before);
+        nearest_before = group.hits[0].score;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera
