@@ -30,6 +30,8 @@ constexpr uint64_t kQueriesLeast = 128;
 constexpr uint64_t kQueriesMost = 1'000;
 // Of the points that were held back from training, so many that are left tell more than others.
 constexpr uint64_t kHeldBackLeast = 100;
+// Fewer queries of points that have come since the training tell nothing of them.
+constexpr uint64_t kNewerLeast = 10;
 // Vectors that all queries are compared with before the next are read: from a disk they come once.
 constexpr size_t kStepBytes = size_t{64} << 20;
 // Queries that one thread compares with them in one go.
@@ -84,14 +86,25 @@ absl::StatusOr<std::shared_ptr<const Calibration>> Collection::MeasureCalibratio
 }
 
 // Points that the codebook has been trained on are found more easily than queries are: centroids
-// have come to lie near them and their neighbours.
+// have come to lie near them and their neighbours. So those that were held back are taken; and, as
+// they may be unlike those, points that have come since, as many as is their share of all.
 std::vector<Slot> Collection::ChooseQueries(std::span<const Slot> live,
                                             std::span<const Slot> held_back) const {
   std::vector<Slot> chosen;
   for (const Slot slot : held_back) {
     if (std::binary_search(live.begin(), live.end(), slot)) chosen.push_back(slot);
   }
-  if (chosen.size() >= std::min<size_t>(live.size(), kHeldBackLeast)) return chosen;
+  if (chosen.size() >= std::min<size_t>(live.size(), kHeldBackLeast)) {
+    // They were taken from all over the sample: a slot behind the last of them is a newer point's.
+    const auto newer = live.subspan(static_cast<size_t>(
+        std::upper_bound(live.begin(), live.end(), std::ranges::max(chosen)) - live.begin()));
+    const size_t wanted = chosen.size() * newer.size() / live.size();
+    if (wanted < kNewerLeast) return chosen;
+    const std::vector<Slot> of_newer = DrawEvenly(newer, wanted);
+    chosen = DrawEvenly(chosen, chosen.size() - of_newer.size());
+    chosen.insert(chosen.end(), of_newer.begin(), of_newer.end());
+    return chosen;
+  }
   const uint64_t affordable = kComparedBytes / (live.size() * vector_bytes());
   return DrawEvenly(live, std::clamp(affordable, kQueriesLeast, kQueriesMost));
 }

@@ -63,7 +63,7 @@ class EngineCalibrateTest : public EngineFixture {
   std::string Key() { return CalibrationKey(1, engine_->GetCollection("c")->codebook_version); }
   std::optional<std::string> Stored() { return store_->Get(Family::kMeta, Key()).value(); }
 
-  const Matrix queries_ = ClusteredRows(kQueries, kDimension, 2);
+  Matrix queries_ = ClusteredRows(kQueries, kDimension, 2);
 };
 
 TEST_F(EngineCalibrateTest, FindsWhatIsAskedForAndNotMuchMore) {
@@ -355,6 +355,32 @@ TEST_F(EngineCalibrateTest, BadQueries) {
   SearchRequest both = RequestFor(0.9);
   both.nprobe = 3;
   EXPECT_EQ(engine_->Search(both).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// What was held back from the training tells nothing of points that have come since in other
+// places.
+TEST_F(EngineCalibrateTest, PointsThatHaveComeSinceAreMeasuredToo) {
+  Create("c", kDimension, Metric::kCosine);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(4'000, kDimension, 1)).ok());
+  Train("c");
+  // Ten directions, and little around each.
+  constexpr size_t kPlaces = 10;
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  Matrix places(kPlaces, kDimension);
+  for (size_t i = 0; i < kPlaces * kDimension; ++i) places.data()[i] = 8 * normal(random);
+  const auto elsewhere = [&](Matrix& rows) {
+    for (size_t i = 0; i < rows.rows(); ++i) {
+      const std::span<const float> place = places.row(i % kPlaces);
+      for (size_t d = 0; d < kDimension; ++d) rows.row(i)[d] = place[d] + 0.5f * normal(random);
+    }
+  };
+  Matrix rows(20'000, kDimension);
+  elsewhere(rows);
+  ASSERT_TRUE(UpsertRows("c", 10'000, rows).ok());
+  elsewhere(queries_);
+  MustCalibrate();
+  EXPECT_GE(RecallOf(SearchFor(0.95)), 0.9);
 }
 
 }  // namespace
