@@ -49,6 +49,7 @@ inline constexpr size_t kSearchResultsMax = 1'000'000;       // queries x k in o
 inline constexpr size_t kRerankMax = 100'000;                // candidates reranked for one query
 inline constexpr size_t kSearchStreamInFlightMax = 64;       // searches of one stream in the server
 inline constexpr size_t kSearchBatchMax = 100;               // searches in one batch
+inline constexpr size_t kFacetBytesMax = 256 << 20;          // of values without an index
 inline constexpr size_t kGroupSizeMax = 100;                 // hits of one group
 inline constexpr size_t kRecommendExamplesMax = 1'000;
 inline constexpr size_t kPayloadSelectorFieldsMax = 100;

@@ -113,7 +113,7 @@ class Collection final : public CollectionReader {
 
   // Adds a payload index, which BuildPayloadIndex then fills. ALREADY_EXISTS if the field has one.
   absl::StatusOr<PayloadIndexBuild> AddPayloadIndex(const PayloadIndexSpec& spec);
-  // Long: run as an operation. Drops the index if it fails.
+  // Long: run as an operation. Drops the index if it fails, but not where the server stops.
   absl::Status BuildPayloadIndex(const PayloadIndexBuild& build, Operations::Context& operation);
   absl::Status DropPayloadIndex(const std::string& key);
   // Drops the index that nobody is going to build any more, if it is there still.

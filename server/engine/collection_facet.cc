@@ -3,16 +3,18 @@
 // The order is total, by count and then by value, and a page token is a place in it. Each page
 // counts anew in the newest view: a value whose count stays comes once, whatever else is written.
 #include <algorithm>
-#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "index/base/limits.h"
 #include "index/base/status_macros.h"
 #include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
 #include "server/engine/facet_values.h"
 #include "server/engine/page_token.h"
+#include "server/engine/value_counts.h"
 #include "server/filter/evaluate.h"
 #include "server/filter/fingerprint.h"
 
@@ -119,14 +121,14 @@ absl::StatusOr<FacetResult> CollectionReader::Facet(const FacetRequest& request)
     return in_view ? matches->slots().contains(slot)
                    : MatchesText(request.filter, record.id, record.payload);
   };
-  std::map<FacetValue, uint64_t> counts;
-  RETURN_IF_ERROR(ForEachPayload(*ScanPoints(), [&](Slot slot, const PointRecordView& record) {
-    if (now->leftover->Contains(slot)) return absl::OkStatus();
+  const PointScan scan = ScanPointsInView();
+  ValueCounts counts(request.key, limits::kFacetBytesMax);
+  RETURN_IF_ERROR(ForEachPayload(*scan.records, [&](Slot slot, const PointRecordView& record) {
+    if (scan.view->leftover->Contains(slot)) return absl::OkStatus();
     if (!all && !match(slot, record)) return absl::OkStatus();
-    for (FacetValue& value : FacetValuesOf(request.key, record.payload)) ++counts[std::move(value)];
-    return absl::OkStatus();
+    return counts.Add(record.payload);
   }));
-  for (const auto& [value, points] : counts) page.Add({value, points});
+  for (const auto& [value, points] : counts.points()) page.Add({value, points});
   return page.Take(scope);
 }
 

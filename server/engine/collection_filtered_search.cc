@@ -31,26 +31,28 @@ constexpr size_t kMatchingBlockRows = 128;
 // sorted, sorts out those of the lists that it is asked for.
 class ListedSlots {
  public:
-  using Sort = absl::FunctionRef<std::shared_ptr<const SlotsByList>()>;
   using HaveLists = absl::FunctionRef<bool()>;
 
-  // `by_list` may be null, to be made by `sort` if need be, which may fail. `have_lists` says
-  // whether the slots of `table` still have the lists of the search.
+  // `by_list` may be null. `have_lists` says whether the slots of `table` still have the lists of
+  // the search.
   ListedSlots(std::shared_ptr<const SlotsByList> by_list, const FilterMatches& matches,
-              const SlotTable& table, size_t nlist, Sort sort, HaveLists have_lists)
-      : by_list_(std::move(by_list)),
-        table_(table),
-        nlist_(nlist),
-        sort_(sort),
-        have_lists_(have_lists) {
-    if (by_list_ == nullptr) matches.List(&all());
+              const SlotTable& table, size_t nlist, HaveLists have_lists)
+      : by_list_(std::move(by_list)), nlist_(nlist) {
+    if (by_list_ != nullptr) return;
+    matches.List(&all());
+    // Once: a slot that goes to another list meanwhile would come twice, or not at all.
+    has_lists_ = near().SetSlots(all(), table, nlist_) && have_lists();
   }
 
   bool Prepare(std::span<const Neighbor> lists) {
-    return by_list_ != nullptr || (near().Fill(all(), table_, nlist_, lists) && have_lists_());
+    if (by_list_ != nullptr) return true;
+    if (has_lists_) near().Fill(all(), lists);
+    return has_lists_;
   }
   const std::vector<uint32_t>* PrepareAll() {
-    if (by_list_ == nullptr) by_list_ = sort_();
+    if (by_list_ == nullptr && has_lists_) {
+      by_list_ = SlotsByList::Make(all(), near().list_of(), nlist_);
+    }
     return by_list_ == nullptr ? nullptr : &by_list_->lists();
   }
   size_t Take(std::span<const Neighbor> lists, size_t wanted, std::vector<Slot>* slots) {
@@ -76,10 +78,8 @@ class ListedSlots {
   }
 
   std::shared_ptr<const SlotsByList> by_list_;
-  const SlotTable& table_;
   const size_t nlist_;
-  const Sort sort_;
-  const HaveLists have_lists_;
+  bool has_lists_ = false;
 };
 
 }  // namespace
@@ -211,7 +211,6 @@ absl::StatusOr<bool> CollectionReader::SearchGathered(const CollectionView& view
     by_list = MatchesByList(view, matches);
     if (by_list == nullptr) return false;
   }
-  const auto sort_now = [&] { return MatchesByList(view, matches); };
   const auto have_lists = [&] { return HasListsOf(view); };
   absl::Mutex mutex;
   SearchReport gathered = *report;
@@ -220,7 +219,7 @@ absl::StatusOr<bool> CollectionReader::SearchGathered(const CollectionView& view
   bool done = true;
   const auto search = [&](size_t begin, size_t end) -> absl::Status {
     static thread_local std::vector<Slot> slots;
-    ListedSlots source(by_list, matches, table_, view.lists->nlist(), sort_now, have_lists);
+    ListedSlots source(by_list, matches, table_, view.lists->nlist(), have_lists);
     for (size_t q = begin; q < end; ++q) {
       slots.clear();
       const std::optional<size_t> lists =

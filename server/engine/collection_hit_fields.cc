@@ -90,7 +90,7 @@ absl::StatusOr<std::vector<Hit*>> CollectionReader::FillFromCopies(
     const auto there = std::make_unique<bool[]>(slots.size());
     if (!CopyVectors(slots, may_wait, out, there.get())) return MustWait();
     for (size_t i = 0; i < hits.size(); ++i) {
-      hits[i]->vector = vectors.substr(i * row_bytes, row_bytes);
+      if (there[i]) hits[i]->vector = vectors.substr(i * row_bytes, row_bytes);
       filled[i] = filled[i] && there[i];
     }
   } else if (fields.vector) {

@@ -16,6 +16,7 @@
 #include "server/filter/evaluate.h"
 #include "server/filter/fingerprint.h"
 #include "server/filter/json_value.h"
+#include "server/filter/number_bounds.h"
 
 namespace tessera {
 namespace {
@@ -55,7 +56,11 @@ absl::StatusOr<std::optional<FieldIndex::Value>> StartValue(const ScrollOrder& o
       if (integer != nullptr) return Start(*integer);
       break;
     case PayloadIndexType::kFloat:
-      if (integer != nullptr) return Start(static_cast<double>(*integer));
+      // Those that lie behind it in the order: it may be no double.
+      if (integer != nullptr) {
+        return Start(order.descending ? *BoundsOfDoubles({.lte = Number(*integer)}).lte
+                                      : *BoundsOfDoubles({.gte = Number(*integer)}).gte);
+      }
       if (number != nullptr && *number == *number) return Start(*number);
       break;
     case PayloadIndexType::kKeyword:

@@ -84,7 +84,8 @@ absl::Status Collection::BuildPayloadIndex(const PayloadIndexBuild& build,
   const std::string& key = build.spec.key.text();
   absl::StatusOr<FieldColumn> column = ReadColumn(build, operation);
   if (!column.ok()) {
-    GiveUpPayloadIndex(build);
+    // The next start builds it, as after a kill.
+    if (!operation.shutting_down()) GiveUpPayloadIndex(build);
     return column.status();
   }
   return queue_.RunExclusive([&]() -> absl::Status {

@@ -10,6 +10,7 @@
 #include "server/engine/answer_room.h"
 #include "server/engine/collection_reader.h"
 #include "server/engine/errors.h"
+#include "server/filter/evaluate.h"
 
 namespace tessera {
 namespace {
@@ -17,6 +18,8 @@ namespace {
 // A point that is replaced between the look-up of its slot and the read of its record is looked up
 // again; each time the race is lost takes another write of the same point in between.
 constexpr int kLookUpAttempts = 100;
+// A walk begins again where a write was made visible while it began.
+constexpr int kScanAttempts = 100;
 // Bounds what is in memory beside what is asked for: a record may have 64 KiB of payload.
 constexpr size_t kRecordsAtOnce = 256;
 // A search that finds that it must wait has been done in vain: at most one in a hundred.
@@ -227,9 +230,17 @@ absl::Status CollectionReader::ReadSlotsOrIds(std::span<const Slot> slots,
 
 absl::StatusOr<std::vector<PointData>> CollectionReader::Get(const std::vector<PointId>& ids,
                                                              const PointFields& fields) const {
+  return GetMatching(ids, Filter(), fields);
+}
+
+// The record that is tested is the one that is answered: it may have been replaced since the ids
+// were found.
+absl::StatusOr<std::vector<PointData>> CollectionReader::GetMatching(
+    const std::vector<PointId>& ids, const Filter& filter, const PointFields& fields) const {
   AnswerRoom room;
   std::vector<std::optional<PointData>> found(ids.size());
-  RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) {
+  RETURN_IF_ERROR(ReadByIds(ids, [&](size_t i, const PointRecordView& record) -> absl::Status {
+    if (!filter.empty() && !MatchesText(filter, record.id, record.payload)) return absl::OkStatus();
     PointData& point = found[i].emplace();
     point.id = ids[i];
     if (fields.vector) point.vector = std::string(record.vector);
@@ -324,6 +335,15 @@ absl::Status CollectionReader::VisitMissed(std::span<const Slot> missed, size_t 
 std::unique_ptr<StoreIterator> CollectionReader::ScanPoints() const {
   const KeyRange range = CollectionRange(id_);
   return store_.Scan(Family::kPoints, range.begin, range.end, /*bulk=*/true);
+}
+
+CollectionReader::PointScan CollectionReader::ScanPointsInView() const {
+  for (int attempt = 1;; ++attempt) {
+    const auto before = view();
+    PointScan scan{ScanPoints(), view()};
+    // A write in between may have left slots, or removed their records.
+    if (before->version == scan.view->version || attempt == kScanAttempts) return scan;
+  }
 }
 
 absl::Status CollectionReader::ForEachPayload(

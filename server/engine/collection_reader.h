@@ -103,11 +103,17 @@ class CollectionReader {
   absl::Status ReadRows(std::span<const Slot> slots, std::byte* out, bool* found) const;
   absl::Status ForEachLiveRow(const CollectionView& view, Slot begin, Slot end, size_t rows_max,
                               const RowVisitor& visitor) const;
-  // The records of all points, also of some that are none any more, and a walk over them.
+  // The records of all points, and a walk over them. There are some of the leftover slots, too.
   std::unique_ptr<StoreIterator> ScanPoints() const;
   absl::Status ForEachPayload(
       StoreIterator& records,
       const std::function<absl::Status(Slot, const PointRecordView&)>& visitor) const;
+  // The same, with a view that tells which of these slots are leftover.
+  struct PointScan {
+    std::unique_ptr<StoreIterator> records;
+    std::shared_ptr<const CollectionView> view;
+  };
+  PointScan ScanPointsInView() const;
   absl::StatusOr<std::vector<PointId>> MatchingIds(const Filter& filter) const;
   // With may_estimate, a filter that is asked for the first time may get an estimate and codes.
   absl::StatusOr<std::shared_ptr<const FilterMatches>> FindMatches(const CollectionView& view,
@@ -149,6 +155,10 @@ class CollectionReader {
                                                 const std::vector<PointId>& ids) const;
   // Calls found(i, record) for every ids[i] that exists.
   absl::Status ReadByIds(const std::vector<PointId>& ids, const PointVisitor& found) const;
+  // Of the points with these ids those that match.
+  absl::StatusOr<std::vector<PointData>> GetMatching(const std::vector<PointId>& ids,
+                                                     const Filter& filter,
+                                                     const PointFields& fields) const;
   // DATA_LOSS: the slot's record is of another point.
   absl::Status WrongPoint(const PointId& id, Slot slot, const PointRecordView& record) const;
   // Calls found(i, record) for every slots[i], of a view that the caller holds, whose point is

@@ -91,7 +91,7 @@ absl::StatusOr<ScrollPage> CollectionReader::Scroll(size_t page_size, const std:
     begin.pop_back();
     page.next_page_token = EncodePageToken(of_filter + begin);
   }
-  ASSIGN_OR_RETURN(page.points, Get(ids, fields));
+  ASSIGN_OR_RETURN(page.points, GetMatching(ids, filter, fields));
   return page;
 }
 

@@ -1,5 +1,6 @@
 #include "server/engine/operations.h"
 
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -94,11 +95,17 @@ absl::StatusOr<OperationInfo> Operations::Start(std::string_view name,
   info.phase = "starting";
   info.revision = 1;
   entries_.push_back(entry);
-  entry->thread = std::thread([this, raw = entry.get(), work = std::move(work)]() mutable {
-    const absl::Status status = work(raw->context);
-    work = nullptr;  // what it holds on to is free before anyone hears of the end
-    Finish(*raw, status);
-  });
+  try {
+    entry->thread = std::thread([this, raw = entry.get(), work = std::move(work)]() mutable {
+      const absl::Status status = work(raw->context);
+      work = nullptr;  // what it holds on to is free before anyone hears of the end
+      Finish(*raw, status);
+    });
+  } catch (const std::system_error& error) {
+    entries_.pop_back();
+    return ErrorWithReason(absl::StatusCode::kResourceExhausted, "NO_THREAD",
+                           absl::StrCat("no thread for the operation: ", error.what()));
+  }
   return info;
 }
 
@@ -191,7 +198,9 @@ void Operations::Shutdown() {
     entries = entries_;
   }
   for (const auto& entry : entries) {
-    entry->context.cancelled_.store(true, std::memory_order_relaxed);
+    // First: who finds itself cancelled asks why.
+    if (!entry->context.cancelled()) entry->context.shutting_down_.store(true);
+    entry->context.cancelled_.store(true);
     if (entry->thread.joinable()) entry->thread.join();
   }
 }

@@ -29,6 +29,8 @@ class Operations {
    public:
     bool OnProgress(const char* phase, size_t done, size_t total) override;
     bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+    // Cancelled because the server stops, not because anyone wants it undone.
+    bool shutting_down() const { return shutting_down_.load(); }
     void SetCodebookVersion(uint32_t version);
     void SetSnapshot(const std::string& snapshot_id);
 
@@ -36,6 +38,7 @@ class Operations {
     friend class Operations;
     Operations* owner_ = nullptr;
     std::atomic<bool> cancelled_{false};
+    std::atomic<bool> shutting_down_{false};
     OperationInfo info_;  // guarded by owner_->mutex_
   };
   // On one collection one kAlone runs at a time, and any number of kBeside beside it.
@@ -45,8 +48,8 @@ class Operations {
 
   ~Operations() { Shutdown(); }
 
-  // RESOURCE_EXHAUSTED if too many run already; FAILED_PRECONDITION if it is kAlone and another of
-  // that kind runs on the collection.
+  // RESOURCE_EXHAUSTED if too many run already, or the system has no thread; FAILED_PRECONDITION if
+  // it is kAlone and another of that kind runs on the collection.
   absl::StatusOr<OperationInfo> Start(std::string_view name, const std::string& collection,
                                       Work work, Kind kind = Kind::kAlone)
       ABSL_LOCKS_EXCLUDED(mutex_);

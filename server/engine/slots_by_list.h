@@ -19,6 +19,9 @@ class SlotsByList {
   // Null if the list of a slot is not below `nlist`.
   static std::shared_ptr<const SlotsByList> Make(std::span<const Slot> slots,
                                                  const SlotTable& table, size_t nlist);
+  // The same with list_of[i] for the list of slots[i].
+  static std::shared_ptr<const SlotsByList> Make(std::span<const Slot> slots,
+                                                 std::span<const uint32_t> list_of, size_t nlist);
 
   // The slots of a list, in the order that they were given in.
   std::span<const Slot> of(uint32_t list) const {
@@ -42,9 +45,13 @@ class SlotsByList {
 // sort all of them. Not thread-safe; keeps its memory from one use to the next.
 class SlotsOfLists {
  public:
-  // `lists` are below `nlist`. False if the list of a slot is not.
-  bool Fill(std::span<const Slot> slots, const SlotTable& table, size_t nlist,
-            std::span<const Neighbor> lists);
+  // The slots, whose lists are read once, since they may change. False if one is not below `nlist`.
+  bool SetSlots(std::span<const Slot> slots, const SlotTable& table, size_t nlist);
+  // Of `slots`, as they were given to SetSlots, takes those in `lists`.
+  void Fill(std::span<const Slot> slots, std::span<const Neighbor> lists);
+
+  // The list of each slot.
+  std::span<const uint32_t> list_of() const { return {list_of_.data(), count_}; }
 
   // The slots of one of the lists, in the order that they were given in.
   std::span<const Slot> of(uint32_t list) const {
@@ -63,6 +70,8 @@ class SlotsOfLists {
   std::vector<Slot> slots_;
   std::vector<Found> found_;
   std::vector<uint32_t> list_of_;
+  size_t count_ = 0;  // of slots
+  size_t nlist_ = 0;
 };
 
 }  // namespace tessera

@@ -152,6 +152,7 @@ void CountOrphans(Store& store, const Catalog& catalog, Findings& findings) {
         it->Next();
       }
     }
+    if (!it->status().ok()) findings.Add("a walk over the store", it->status());
   }
 }
 

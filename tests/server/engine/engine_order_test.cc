@@ -188,6 +188,27 @@ TEST_F(EngineOrderTest, StartsFromAValueOfTheIndexesType) {
   EXPECT_EQ(refused("b", int64_t{1}), "order_by.start_from");
 }
 
+TEST_F(EngineOrderTest, AStartThatIsNoDoubleLiesBetweenTwo) {
+  Create("c", kDimension);
+  constexpr int64_t kWide = int64_t{1} << 53;  // from here on, every other integer is a double
+  Put({PointId(uint64_t{0}), PointId(uint64_t{2}), PointId(uint64_t{4})},
+      {absl::StrCat("{\"x\":", kWide, "}"), absl::StrCat("{\"x\":", kWide + 2, "}"),
+       absl::StrCat("{\"x\":", kWide + 4, "}")});
+  Index("x", PayloadIndexType::kFloat);
+  const auto from = [&](int64_t start, bool descending) {
+    ScrollOrder order = By("x", descending);
+    order.start_from = start;
+    return All(order, 3);
+  };
+  using Ids = std::vector<PointId>;
+  EXPECT_EQ(from(kWide + 1, false), (Ids{uint64_t{2}, uint64_t{4}}));
+  EXPECT_EQ(from(kWide + 3, false), Ids{uint64_t{4}});
+  EXPECT_EQ(from(kWide + 3, true), (Ids{uint64_t{2}, uint64_t{0}}));
+  EXPECT_EQ(from(kWide + 1, true), Ids{uint64_t{0}});
+  EXPECT_EQ(from(kWide + 2, true), (Ids{uint64_t{2}, uint64_t{0}}));
+  EXPECT_EQ(from(-(int64_t{1} << 62) - 1, false).size(), 3u);
+}
+
 TEST_F(EngineOrderTest, AnOrderNeedsAnIndexAndItsOwnToken) {
   Create("c", kDimension);
   Put({PointId(uint64_t{1}), PointId(uint64_t{2})}, {R"({"n":1,"m":1})", R"({"n":2,"m":2})"});

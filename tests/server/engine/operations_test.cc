@@ -1,6 +1,7 @@
 #include "server/engine/operations.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <memory>
 #include <thread>
@@ -47,6 +48,23 @@ TEST(Operations, KeepsTheErrorOfFailedWork) {
   const OperationInfo ended = AwaitEnd(operations, *started);
   EXPECT_EQ(ended.state, OperationState::kFailed);
   EXPECT_EQ(ended.error.message(), "broken");
+}
+
+// Nothing is left of an operation that has no thread.
+TEST(Operations, WithoutAThreadThereIsNoOperation) {
+  Operations operations;
+  pthread_attr_t usual, huge;
+  ASSERT_EQ(pthread_getattr_default_np(&usual), 0);
+  pthread_attr_init(&huge);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 46), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  const auto refused = operations.Start("train", "c", UntilCancelled);
+  ASSERT_EQ(pthread_setattr_default_np(&usual), 0);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  EXPECT_EQ(GetStatusDetails(refused.status()).reason, "NO_THREAD");
+  EXPECT_TRUE(operations.List("c").empty());
+  operations.CancelAndWait("c");
+  EXPECT_TRUE(operations.Start("train", "c", UntilCancelled).ok());
 }
 
 TEST(Operations, OneAtATimePerCollectionAndCancelEndsIt) {

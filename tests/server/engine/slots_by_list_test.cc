@@ -47,17 +47,19 @@ TEST(SlotsOfLists, HoldsTheSlotsOfTheListsAskedFor) {
        {std::vector<uint32_t>{4, 49, 0}, {7, 8, 9, 10, 11, 48, 3}, {2}, {}}) {
     std::vector<Neighbor> nearest;
     for (uint32_t list : lists) nearest.push_back({0.5f, list});
-    ASSERT_TRUE(some.Fill(slots, table, kLists, nearest));
+    ASSERT_TRUE(some.SetSlots(slots, table, kLists));
+    some.Fill(slots, nearest);
     for (uint32_t list : lists) {
       const auto expected = all->of(list);
       const auto held = some.of(list);
       EXPECT_EQ(std::vector<Slot>(held.begin(), held.end()),
                 std::vector<Slot>(expected.begin(), expected.end()));
     }
-    ASSERT_TRUE(some.Fill({}, table, kLists, nearest));
+    ASSERT_TRUE(some.SetSlots({}, table, kLists));
+    some.Fill({}, nearest);
     for (uint32_t list : lists) EXPECT_THAT(some.of(list), IsEmpty());
   }
-  EXPECT_FALSE(some.Fill(slots, table, 49, {})) << "of another codebook";
+  EXPECT_FALSE(some.SetSlots(slots, table, 49)) << "of another codebook";
 }
 
 TEST(SlotsByList, RefusesListsOfAnotherCodebook) {
@@ -67,6 +69,29 @@ TEST(SlotsByList, RefusesListsOfAnotherCodebook) {
   const std::vector<Slot> slots = {0};
   EXPECT_EQ(SlotsByList::Make(slots, table, 7), nullptr);
   EXPECT_NE(SlotsByList::Make(slots, table, 8), nullptr);
+}
+
+// Lists are split while searches run: each slot is in one list for all that a search asks.
+TEST(SlotsOfLists, KeepsTheListsThatSlotsHadAtFirst) {
+  SlotTable table(0);
+  constexpr size_t kLists = 2;
+  const std::vector<Slot> slots = {0, 1, 2, 3};
+  for (Slot slot : slots) {
+    table.Set(slot, PointId(uint64_t{slot}), nullptr);
+    table.SetList(slot, slot % 2);
+  }
+  SlotsOfLists some;
+  ASSERT_TRUE(some.SetSlots(slots, table, kLists));
+  const std::vector<Neighbor> first = {{0.5f, 0}}, second = {{0.5f, 1}};
+  some.Fill(slots, first);
+  EXPECT_THAT(some.of(0), ElementsAre(0, 2));
+  table.SetList(0, 1);
+  table.SetList(1, 0);
+  some.Fill(slots, second);
+  EXPECT_THAT(some.of(1), ElementsAre(1, 3));
+  const auto all = SlotsByList::Make(slots, some.list_of(), kLists);
+  EXPECT_THAT(all->of(0), ElementsAre(0, 2));
+  EXPECT_THAT(all->of(1), ElementsAre(1, 3));
 }
 
 }  // namespace
