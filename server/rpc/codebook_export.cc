@@ -19,8 +19,9 @@ constexpr size_t kChunkBytes = 1 << 20;
 // One thing happens at a time: the worker's read, then each chunk's write. So nothing is locked.
 class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  CodebookExport(const ServiceEnv& env, const grpc::ByteBuffer* request)
-      : env_(env), hold_(env.calls), request_(request) {}
+  CodebookExport(const ServiceEnv& env, CodebookBudget& budget, const grpc::ByteBuffer* request)
+      : env_(env), hold_(env.calls), budget_(budget), request_(request) {}
+  ~CodebookExport() override { budget_.GiveBack(held_); }
 
   void Start() {
     const absl::StatusOr<Engine*> engine = env_.engine.Get();
@@ -62,6 +63,9 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
       RETURN_IF_ERROR(ParseRequest(const_cast<grpc::ByteBuffer*>(request_), &request));
       RETURN_IF_ERROR(CheckCollectionName(request.collection_name()));
       ASSIGN_OR_RETURN(bytes_, engine.ExportCodebook(request.collection_name(), request.version()));
+      // How long it takes to send them is up to the client.
+      if (!budget_.Take(bytes_.size())) return ServerBusyError();
+      held_ = bytes_.size();
       return absl::OkStatus();
     });
     if (status.ok()) {
@@ -94,8 +98,10 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   const ServiceEnv& env_;
   const CallCounter::Hold hold_;
+  CodebookBudget& budget_;
   const grpc::ByteBuffer* const request_;
   std::string bytes_;
+  size_t held_ = 0;  // of the budget
   size_t sent_ = 0;
   grpc::ByteBuffer chunk_;
   std::atomic<bool> cancelled_{false};
@@ -104,8 +110,9 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 }  // namespace
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* StartCodebookExport(const ServiceEnv& env,
+                                                                CodebookBudget& budget,
                                                                 const grpc::ByteBuffer* request) {
-  auto* call = new CodebookExport(env, request);
+  auto* call = new CodebookExport(env, budget, request);
   call->Start();
   return call;
 }

@@ -4,13 +4,16 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include "server/rpc/codebook_budget.h"
 #include "server/rpc/service_env.h"
 
 namespace tessera {
 
 // Codebooks.Export: reads the codebook on a worker's thread and sends it in chunks, each as the
-// one before has gone out. The reactor deletes itself; `env` and `request` outlive it.
+// one before has gone out. SERVER_BUSY where that would hold more than the budget has left. The
+// reactor deletes itself; the arguments outlive it.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* StartCodebookExport(const ServiceEnv& env,
+                                                                CodebookBudget& budget,
                                                                 const grpc::ByteBuffer* request);
 
 }  // namespace tessera

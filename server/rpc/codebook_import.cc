@@ -27,7 +27,7 @@ namespace {
 class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
                              public StoppableStream {
  public:
-  CodebookImport(const ServiceEnv& env, ImportBudget& budget, grpc::ByteBuffer* response)
+  CodebookImport(const ServiceEnv& env, CodebookBudget& budget, grpc::ByteBuffer* response)
       : env_(env), hold_(env.calls), budget_(budget), response_(response) {}
   ~CodebookImport() override { budget_.GiveBack(held_); }
 
@@ -165,7 +165,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
 
   const ServiceEnv& env_;
   const CallCounter::Hold hold_;
-  ImportBudget& budget_;
+  CodebookBudget& budget_;
   grpc::ByteBuffer* const response_;
   Engine* engine_ = nullptr;
   // Of the reading, then of the import.
@@ -181,18 +181,8 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
 
 }  // namespace
 
-bool ImportBudget::Take(size_t bytes) {
-  size_t held = held_.load(std::memory_order_relaxed);
-  do {
-    if (bytes > limits::kCodebookBytesMax - held) return false;
-  } while (!held_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
-  return true;
-}
-
-void ImportBudget::GiveBack(size_t bytes) { held_.fetch_sub(bytes, std::memory_order_relaxed); }
-
 grpc::ServerReadReactor<grpc::ByteBuffer>* StartCodebookImport(const ServiceEnv& env,
-                                                               ImportBudget& budget,
+                                                               CodebookBudget& budget,
                                                                grpc::ByteBuffer* response) {
   auto* call = new CodebookImport(env, budget, response);
   call->Start();

@@ -159,7 +159,7 @@ class CodebooksService final : public RawService {
   }
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Export(grpc::CallbackServerContext*,
                                                      const grpc::ByteBuffer* request) override {
-    return StartCodebookExport(env_, request);
+    return StartCodebookExport(env_, export_bytes_, request);
   }
   grpc::ServerReadReactor<grpc::ByteBuffer>* Import(grpc::CallbackServerContext*,
                                                     grpc::ByteBuffer* response) override {
@@ -168,7 +168,7 @@ class CodebooksService final : public RawService {
 
  private:
   const ServiceEnv& env_;
-  ImportBudget import_bytes_;
+  CodebookBudget import_bytes_, export_bytes_;
 };
 
 }  // namespace

@@ -337,7 +337,7 @@ void SearchGatherer::RunTogether(Engine& engine, std::vector<PendingSearch*> sea
     SearchResult part;
     part.element_type = result->element_type;
     part.report = result->report;
-    // Gathered searches have no filter: each query has scanned as many lists.
+    // How many lists each query has gone through is not kept: all are told the mean.
     part.report.lists_scanned = part.report.lists_scanned * QueriesOf(search) / total;
     part.hits.assign(std::make_move_iterator(hits), std::make_move_iterator(end));
     hits = end;

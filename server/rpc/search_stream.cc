@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/proto_buffer_reader.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -65,6 +66,20 @@ void ReadHead(grpc::ByteBuffer* bytes, uint64_t* tag, std::string* collection) {
   }
 }
 
+// Of a hit's id, score and bounds in an answer, at most, and of a component of its vector.
+constexpr size_t kHitBytesMost = 512;
+constexpr size_t kComponentBytes = sizeof(float);
+
+// What the answer may take at most. A larger one is refused.
+size_t AnswerBytesMost(const SearchRequest& search) {
+  size_t hit = kHitBytesMost;
+  if (search.fields.payload.enabled) hit += limits::kPayloadBytesMax;
+  if (search.fields.vector) hit += limits::kDimensionMax * kComponentBytes;
+  const size_t queries = std::max<size_t>({1, search.vectors.rows, search.ids.size()});
+  // Within kSearchResultsMax: ParseSearch has seen to it.
+  return std::min(queries * search.limit * hit, limits::kMessageBytesMax);
+}
+
 // Items are in items_ from when they are read until their answers have left, in the order in which
 // they came. Every event ends in Advance, which decides under the lock what comes next. The stream
 // ends only when items_ is empty, so that it outlives what works on its items.
@@ -124,6 +139,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     {
       absl::MutexLock lock(&mutex_);
       writing_ = false;
+      Hold(*items_.front(), 0);
       items_.pop_front();
     }
     if (!ok) Leave("the client has gone");
@@ -215,6 +231,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     // Guarded by the stream's mutex.
     bool parsed = false;
     bool done = false;
+    size_t held_bytes = 0;  // that its answer takes, or may take
 
    private:
     absl::Status ParseMessage(Engine& engine) {
@@ -259,6 +276,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     {
       absl::MutexLock lock(&mutex_);
       item->parsed = true;
+      Hold(*item, AnswerBytesMost(item->search()));
       parsing_ = false;
     }
     Advance(nullptr);
@@ -278,6 +296,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       absl::MutexLock lock(&mutex_);
       if (answered != nullptr) {
         answered->done = true;
+        Hold(*answered, answered->answer()->Length());
         if (!answered->parsed) parsing_ = false;
       }
       if (finished_) return;
@@ -285,7 +304,8 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       if (!writing_ && !items_.empty() && items_.front()->done) WriteAnswer();
       const bool going_on = end_.ok() && !no_more_;
       if (going_on || !items_.empty()) {
-        const bool room = items_.size() < limits::kSearchStreamInFlightMax && !parsing_;
+        const bool room = items_.size() < limits::kSearchStreamInFlightMax &&
+                          held_bytes_ < limits::kMessageBytesMax && !parsing_;
         if (going_on && !reading_ && room) {
           reading_ = true;
           StartRead(&incoming_);
@@ -296,6 +316,11 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       finish = end_;
     }
     Finish(ToGrpcStatus(finish));
+  }
+
+  void Hold(Item& item, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    held_bytes_ += bytes - item.held_bytes;
+    item.held_bytes = bytes;
   }
 
   void WriteAnswer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -310,6 +335,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   void DropAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const size_t first = writing_ ? 1 : 0;
     while (items_.size() > first && items_[first]->done) {
+      Hold(*items_[first], 0);
       items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(first));
     }
   }
@@ -324,7 +350,8 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   absl::Mutex mutex_;
   std::deque<std::unique_ptr<Item>> items_ ABSL_GUARDED_BY(mutex_);
-  absl::Status end_ ABSL_GUARDED_BY(mutex_);  // not OK: how the stream is to end
+  size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of all items
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);       // not OK: how the stream is to end
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool parsing_ ABSL_GUARDED_BY(mutex_) = false;  // the last of items_; nothing is read meanwhile
   bool no_more_ ABSL_GUARDED_BY(mutex_) = false;

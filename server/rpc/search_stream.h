@@ -10,10 +10,12 @@
 namespace tessera {
 
 // Points.SearchStream: searches are read as long as fewer than kSearchStreamInFlightMax of them are
-// not yet answered, go through the gatherer, where those that meet run together, and are answered
-// in the order in which they came. One that fails, or that is refused because too many wait, has
-// that as its answer. A search that is too large for the gatherer holds up the reading until a
-// worker has parsed it. When the server stops, what has been read is still answered.
+// not yet answered, and their answers take, or may take, less than kMessageBytesMax in all. So a
+// client that does not read costs no more than two messages. They go through the gatherer, where
+// those that meet run together, and are answered in the order in which they came. One that fails,
+// or that is refused because too many wait, has that as its answer. A search that is too large for
+// the gatherer holds up the reading until a worker has parsed it. When the server stops, what has
+// been read is still answered.
 //
 // The reactor deletes itself when gRPC is done with it. `env` and `gatherer` outlive it.
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartSearchStream(

@@ -1,5 +1,6 @@
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -197,6 +198,51 @@ TEST_F(SearchStreamTest, UnreadAnswersDoNotHoldTheirRequests) {
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_EQ(response.tag(), tag);
     EXPECT_EQ(response.has_error(), tag > 0) << response.error().message();
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+// Each answer may be as large as a message: the client that reads none has the server hold two.
+TEST_F(SearchStreamTest, UnreadAnswersKeepFurtherSearchesUnread) {
+  constexpr size_t kHeavy = 400;
+  constexpr size_t kPayloadBytes = 60'000;
+  v1::UpsertRequest heavy = Points("words", kPoints + 1, kHeavy, kDimension);
+  for (float& value : *heavy.mutable_vectors()->mutable_values()) value += 1'000;
+  for (size_t i = 0; i < kHeavy; ++i) {
+    heavy.add_payloads(absl::StrCat("{\"a\":\"", std::string(kPayloadBytes, 'a'), "\"}"));
+  }
+  v1::UpsertResponse written;
+  ASSERT_TRUE(Call(*points_, &v1::Points::Stub::Upsert, heavy, &written).ok());
+  constexpr uint64_t kSearches = 40;
+  constexpr size_t kAnswerBytes = kHeavy * kPayloadBytes;
+  static_assert(kSearches < limits::kSearchStreamInFlightMax);
+  static_assert(kSearches * kAnswerBytes > 10 * limits::kMessageBytesMax);
+  const auto search = [](uint64_t tag) {
+    v1::SearchStreamRequest request = Search(tag);
+    for (float& value : *request.mutable_search()->mutable_vectors()->mutable_values()) {
+      value += 1'000;
+    }
+    request.mutable_search()->set_limit(kHeavy);
+    request.mutable_search()->mutable_with_payload()->set_enable(true);
+    return request;
+  };
+  const size_t before = AllocatedBytes();
+  grpc::ClientContext context;
+  const auto stream = points_->SearchStream(&context);
+  for (uint64_t tag = 0; tag < kSearches; ++tag) ASSERT_TRUE(stream->Write(search(tag)));
+  size_t most = 0;
+  for (int i = 0; i < 100; ++i) {
+    absl::SleepFor(absl::Milliseconds(20));
+    most = std::max(most, AllocatedBytes() - before);
+  }
+  // What is being sent is there twice, and while it is made.
+  EXPECT_LT(most, 5 * limits::kMessageBytesMax);
+  stream->WritesDone();
+  v1::SearchStreamResponse response;
+  for (uint64_t tag = 0; tag < kSearches; ++tag) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.tag(), tag);
+    EXPECT_GT(response.ByteSizeLong(), kAnswerBytes);
   }
   EXPECT_TRUE(stream->Finish().ok());
 }
