@@ -7,8 +7,9 @@
 
 namespace tessera::cli {
 
-// Adds --filter. An empty text is refused: it would take in every point where a shell's variable
-// happens to be unset. So `filter` is empty only if the option is not there.
+// Adds --filter. What ParseFilter refuses is refused with the command line, and so is an empty
+// text: it would take in every point where a shell's variable happens to be unset. So `filter` is
+// empty only if the option is not there.
 void AddFilterOption(CLI::App* command, std::string& filter);
 
 }  // namespace tessera::cli

@@ -68,8 +68,9 @@ absl::StatusOr<std::unique_ptr<ChunkBuilder>> MakeChunks(LoadFiles files,
                                                          const LoadOptions& options) {
   const uint64_t in_file = files.vectors->rows();
   const uint64_t rows = RowsToLoad(options, in_file);
-  return ChunkBuilder::Create(std::move(files), options.start_row, rows, options.batch,
-                              /*check_ends=*/options.start_row + rows >= in_file);
+  // Ids and payloads may be those of the rows that are lost, too.
+  const bool check_ends = options.start_row + rows >= in_file && !files.vectors->cut_short();
+  return ChunkBuilder::Create(std::move(files), options.start_row, rows, options.batch, check_ends);
 }
 
 // What is added to the request id of the load to make that of the chunk that begins with `row`.

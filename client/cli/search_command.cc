@@ -240,6 +240,15 @@ absl::Status SearchRanges(Context& context, const SearchOptions& options, Result
   return absl::OkStatus();
 }
 
+// The server would take a vector that is too long for several queries.
+absl::Status CheckVector(Context& context, const SearchOptions& options, const QuerySet& query) {
+  ASSIGN_OR_RETURN(const v1::Collection collection,
+                   context.client().GetCollection(options.collection));
+  if (query.dimension == collection.dimension()) return absl::OkStatus();
+  return UsageError(absl::StrCat("--vector: has ", query.dimension, " components; collection ",
+                                 options.collection, " has dimension ", collection.dimension()));
+}
+
 absl::Status RunSearch(Context& context, const SearchOptions& options) {
   const int sources = !options.vector.empty() + !options.queries.empty() + !options.ids.empty() +
                       !options.string_ids.empty() + Recommends(options);
@@ -268,6 +277,7 @@ absl::Status RunSearch(Context& context, const SearchOptions& options) {
     RETURN_IF_ERROR(SearchByExamples(context, options, results));
   } else if (!options.vector.empty()) {
     ASSIGN_OR_RETURN(const QuerySet queries, ParseVector(options.vector));
+    RETURN_IF_ERROR(CheckVector(context, options, queries));
     RETURN_IF_ERROR(SearchVectors(context, options, queries, results));
   } else if (!options.queries.empty()) {
     RowRange range;
@@ -322,7 +332,7 @@ void AddSearchCommand(CLI::App& app, Command& selected) {
       ->allow_extra_args(false);
   AddExamples(search, *options);
   AddNumber(search, "--limit", options->limit,
-            "Neighbours of each query; default: 10, and all with --radius");
+            "Neighbours of each query; default: 10, and all with --radius", /*min=*/1);
   search->add_option("--group-by", options->group_by,
                      "The nearest of each value of a field; --limit is of values");
   AddNumber(search, "--group-size", options->group_size, "Neighbours of each value; default: 3");

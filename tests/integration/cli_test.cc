@@ -296,6 +296,12 @@ TEST_F(CliTest, AFileThatIsCutShortStopsTheLoad) {
   EXPECT_EQ(RunJson({"load", "words", file, "--allow-truncated"})["points"], 699);
   ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints("words"));
   EXPECT_EQ(count, 699u);
+  // Ids may be there of the rows that are lost, too.
+  std::vector<std::string> ids;
+  for (int i = 0; i < 700; ++i) ids.push_back(absl::StrCat(5'000 + i));
+  const std::string id_file = WriteLines("ids.txt", ids);
+  EXPECT_EQ(RunJson({"load", "words", file, "--allow-truncated", "--ids", id_file})["points"], 699);
+  RunJson({"load", "words", WriteNpy("less.npy", 699), "--ids", id_file}, kInputFile);
 }
 
 TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
@@ -485,7 +491,11 @@ TEST_F(CliTest, ExitCodesTellWhatWentWrong) {
   Create("words");
   RunJson({"collection", "create", "words", "--dimension", "128"}, kRefused);
   RunJson({"train", "words"}, kRefused);
-  RunJson({"search", "words", "--vector", "1,2,3"}, kRefused);
+  RunJson({"search", "words", "--vector", "1,2,3"}, kUsage);
+  std::string twice = "1";
+  for (int i = 1; i < 256; ++i) twice += ",1";
+  EXPECT_THAT(RunJson({"search", "words", "--vector", twice}, kUsage)["error"]["message"],
+              HasSubstr("dimension 128"));
   // Twice as many components as the collection has: on the wire they look like two vectors.
   const std::string wide = folder_.File("wide.bvecs");
   WriteWholeFile(wide, std::string("\0\1\0\0", 4) + std::string(256, 'x'));

@@ -73,7 +73,8 @@ LineReader::LineReader(std::unique_ptr<RawFile> file, size_t line_bytes_max)
 absl::StatusOr<bool> LineReader::Next(std::string_view* line) {
   size_t end = buffer_.find('\n', position_);
   while (end == std::string::npos && offset_ < file_->size()) {
-    if (buffer_.size() - position_ > line_bytes_max_) break;
+    // One more may be the \r of an end that is not all there.
+    if (buffer_.size() - position_ > line_bytes_max_ + 1) break;
     const size_t searched = buffer_.size() - position_;
     buffer_.erase(0, position_);
     position_ = 0;

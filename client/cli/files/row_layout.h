@@ -47,6 +47,10 @@ struct RowLayout {
   uint32_t prefix_bytes = 0;    // before the components of every row: its own dimension, if 4
   uint64_t trailing_bytes = 0;  // after the last whole row
 
+  // Whether the last row is not all there; what else may follow the rows is no row.
+  bool cut_short() const {
+    return rows < declared_rows || (trailing_bytes > 0 && prefix_bytes > 0);
+  }
   uint64_t row_bytes() const { return dimension * FileElementSize(element); }
   uint64_t record_bytes() const { return prefix_bytes + row_bytes(); }
   uint64_t row_offset(uint64_t row) const { return data_offset + row * record_bytes(); }

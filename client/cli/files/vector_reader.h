@@ -23,6 +23,7 @@ class VectorReader {
   uint64_t rows() const { return reader_->layout().rows; }
   uint32_t dimension() const { return reader_->layout().dimension; }
   ElementType element_type() const { return element_type_; }  // of what Read gives
+  bool cut_short() const { return reader_->layout().cut_short(); }
   uint64_t row_bytes() const { return dimension() * ElementSize(element_type_); }
   const std::string& path() const { return reader_->file().path(); }
   FileElement file_element() const { return reader_->layout().element; }

@@ -86,6 +86,10 @@ TEST(CommandLine, WrongOnesReturnTwo) {
       {"search", "x", "--vector", "1,2", "--rows", "1:2"},
       {"search", "x", "--queries", "q.npy", "--rows", "2:1"},
       {"search", "x", "--id", "minus"},
+      {"search", "x", "--id", "7", "--limit", "0"},
+      {"search", "x", "--id", "7", "--radius", "1", "--limit", "0"},
+      {"search", "x", "--id", "7", "--filter", "a ="},
+      {"points", "count", "x", "--filter", "a = 1 b"},
       {"eval", "x"},
       {"eval", "x", "--queries", "q.npy", "--groundtruth", "g.ivecs", "--nprobe", "8,x"},
       {"points", "get", "x"},
@@ -144,7 +148,7 @@ TEST(CommandLine, NumbersAreDecimalAndFit) {
   }
   EXPECT_GE(options, 38u);
   EXPECT_THAT(RunLine({"search", "x", "--limit", "4294967296"}).err,
-              HasSubstr("'4294967296' is not a decimal number from 0 to 4294967295"));
+              HasSubstr("'4294967296' is not a decimal number from 1 to 4294967295"));
   EXPECT_THAT(RunLine({"points", "scroll", "x", "--page-size", "0"}).err,
               HasSubstr("'0' is not a decimal number from 1 to 10000"));
   EXPECT_THAT(RunLine({"points", "delete", "x", "--id", "7,-8"}).err,

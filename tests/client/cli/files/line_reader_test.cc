@@ -44,6 +44,22 @@ TEST(LineReader, ReadsLinesAcrossItsBuffer) {
   EXPECT_EQ(LinesOf(bytes), expected);
 }
 
+// The reader's buffer may end between the two characters of a line's end.
+TEST(LineReader, TakesALineOfItsLimitWhoseEndIsCutByTheBuffer) {
+  const std::string longest(100, 'x');
+  for (int before = 0; before < 4; ++before) {
+    std::string bytes(before, '\n');
+    while (bytes.size() < (size_t{1} << 20) - 2 * longest.size()) bytes += "a\n";
+    bytes.append((size_t{1} << 20) - 1 - longest.size() - bytes.size(), '\n');
+    bytes.insert(bytes.size(), longest + "\r\nlast\n");
+    bytes.erase(0, before);
+    const std::vector<std::string> lines = LinesOf(bytes);
+    ASSERT_GT(lines.size(), 2u);
+    EXPECT_EQ(lines[lines.size() - 2], longest);
+    EXPECT_EQ(lines.back(), "last");
+  }
+}
+
 TEST(LineReader, RefusesLinesOverItsLimitWithoutReadingThemWhole) {
   const TempDir dir;
   for (const std::string& bytes :
