@@ -15,7 +15,6 @@
 #include "index/simd/exact.h"
 #include "index/tune/measure_recall.h"
 #include "server/engine/collection.h"
-#include "server/engine/collection_spec.h"
 #include "server/engine/draw_evenly.h"
 #include "server/engine/errors.h"
 #include "server/engine/search_parts.h"

@@ -35,15 +35,6 @@ absl::Status WrongVectorSize(const std::string& collection, const PointRecordVie
 
 }  // namespace
 
-std::vector<Slot> CollectionView::LiveSlots(Slot end) const {
-  std::vector<Slot> slots;
-  slots.reserve(end);
-  for (Slot slot = 0; slot < end; ++slot) {
-    if (!dead->Contains(slot)) slots.push_back(slot);
-  }
-  return slots;
-}
-
 absl::Status CollectionReader::FindSlots(const std::vector<PointId>& ids,
                                          std::vector<Slot>* slots) const {
   // From before the look-up: a slot left over in it then has no other point.

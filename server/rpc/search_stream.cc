@@ -66,15 +66,14 @@ void ReadHead(grpc::ByteBuffer* bytes, uint64_t* tag, std::string* collection) {
   }
 }
 
-// Of a hit's id, score and bounds in an answer, at most, and of a component of its vector.
+// Of a hit's id, score and bounds in an answer, at most.
 constexpr size_t kHitBytesMost = 512;
-constexpr size_t kComponentBytes = sizeof(float);
 
 // What the answer may take at most. A larger one is refused.
 size_t AnswerBytesMost(const SearchRequest& search) {
   size_t hit = kHitBytesMost;
   if (search.fields.payload.enabled) hit += limits::kPayloadBytesMax;
-  if (search.fields.vector) hit += limits::kDimensionMax * kComponentBytes;
+  if (search.fields.vector) hit += limits::kDimensionMax * sizeof(float);
   const size_t queries = std::max<size_t>({1, search.vectors.rows, search.ids.size()});
   // Within kSearchResultsMax: ParseSearch has seen to it.
   return std::min(queries * search.limit * hit, limits::kMessageBytesMax);

@@ -243,7 +243,7 @@ absl::Status CheckComplete(const RowLayout& layout, uint64_t file_bytes) {
                      " bytes; the header promises ", layout.declared_rows, " rows"));
   }
   if (layout.trailing_bytes == 0) return absl::OkStatus();
-  if (layout.prefix_bytes > 0) {
+  if (layout.cut_short()) {
     return absl::InvalidArgumentError(
         absl::StrCat("row ", layout.rows, ", byte ", file_bytes, ": the file is cut short: row ",
                      layout.rows, " starts at byte ", next, " and has ", layout.record_bytes(),
