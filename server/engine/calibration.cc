@@ -4,12 +4,14 @@
 #include <cmath>
 
 #include "index/base/limits.h"
-#include "index/codebook/parameters.h"
 
 namespace tessera {
 namespace {
 
-constexpr uint64_t kDescribedNeighbors = 10;
+// Depths are described for so many neighbours, and defaults are for as many.
+constexpr uint64_t kUsualNeighbors = 10;
+// What searches by default are to find of them.
+constexpr double kDefaultRecall = 0.95;
 constexpr double kDescribedRecalls[] = {0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995};
 
 // Lists and candidates grow with this power of the share that may be missed: as SIFT has it, from
@@ -41,6 +43,14 @@ std::optional<double> Calibration::RecallOf(uint64_t k, const SearchDepth& depth
   return surface.Share(k, {depth.nprobe, static_cast<uint32_t>(std::max(rerank, 1.0))});
 }
 
+SearchDefaults Calibration::Deepened(const SearchDefaults& defaults, const Choice& choice) const {
+  const auto found = RecallOf(kUsualNeighbors, {defaults.nprobe, defaults.rerank}, choice.points);
+  if (!found.has_value() || *found >= kDefaultRecall) return defaults;
+  const auto depth = DepthFor(kUsualNeighbors, kDefaultRecall, choice);
+  if (!depth.has_value()) return defaults;
+  return {std::max(defaults.nprobe, depth->nprobe), std::max(defaults.rerank, depth->rerank)};
+}
+
 CalibrationInfo Describe(const Calibration& calibration, const Calibration::Choice& choice) {
   CalibrationInfo info;
   info.codebook_version = calibration.codebook_version;
@@ -49,7 +59,7 @@ CalibrationInfo Describe(const Calibration& calibration, const Calibration::Choi
   info.queries = calibration.surface.queries();
   info.stored_queries = calibration.stored_queries;
   for (const double recall : kDescribedRecalls) {
-    const auto depth = calibration.DepthFor(kDescribedNeighbors, recall, choice);
+    const auto depth = calibration.DepthFor(kUsualNeighbors, recall, choice);
     if (depth.has_value()) info.depths.push_back({recall, depth->nprobe, depth->rerank});
   }
   return info;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "index/base/types.h"
+#include "index/codebook/parameters.h"
 #include "index/tune/recall_surface.h"
 #include "server/engine/types.h"
 
@@ -33,6 +34,9 @@ struct Calibration {
   std::optional<SearchDepth> DepthFor(uint64_t k, double recall, const Choice& choice) const;
   // What such a search finds; none if that was not measured.
   std::optional<double> RecallOf(uint64_t k, const SearchDepth& depth, uint64_t points) const;
+  // Where searches of the default depth were measured to find less than they are to, one that finds
+  // as much if there is, no less deep; else the same.
+  SearchDefaults Deepened(const SearchDefaults& defaults, const Choice& choice) const;
 };
 
 // For people to read: the depths that some shares of recall take, for 10 neighbours.

@@ -29,7 +29,7 @@ struct CollectionView {
   uint32_t codebook_version = 0;
   std::shared_ptr<const Codebook> codebook;  // null: not trained
   std::shared_ptr<const ListsSnapshot> lists;
-  SearchDefaults defaults;                             // of the codebook, for so many points
+  SearchDefaults defaults;  // of the codebook, for so many points, as the calibration corrects them
   std::shared_ptr<const Calibration> calibration;      // of the codebook; null: not measured
   std::shared_ptr<const CollectionSettings> settings;  // never null, as the next
   std::shared_ptr<const PayloadIndexes> indexes;

@@ -473,6 +473,9 @@ void Collection::Publish() {
   view->sequence = sequence_.load();
   if (lists_ != nullptr) {
     view->lists = lists_->Snapshot();
+    if (calibration_ != nullptr) {
+      view->defaults = calibration_->Deepened(view->defaults, ChoiceIn(*view));
+    }
   }
   if (auto before = view_.exchange(std::move(view))) old_views_.push_back(std::move(before));
   DropReleasedViews();

@@ -324,6 +324,30 @@ TEST_F(EngineCalibrateTest, PointsAskForNoLessThanSuitsMostData) {
   EXPECT_EQ(calibration.DepthFor(1, 0.999, choice)->nprobe, 100u);
 }
 
+TEST_F(EngineCalibrateTest, DefaultsThatFindTooLittleAreDeepened) {
+  const RecallSurface::Grid grid = {{1, 100}, {1, 1'000}};
+  std::vector<RecallSurface::Measured> shares;
+  for (size_t i = 0; i < RecallSurface::kNeighbors.size(); ++i) {
+    shares.insert(shares.end(), {{0.1f, 0}, {0.2f, 0}, {0.3f, 0}, {0.98f, 0}});
+  }
+  const Calibration calibration{.codebook_version = 1, .surface = {1'000, 100, grid, shares}};
+  const Calibration::Choice choice = {.points = 1'000, .cost = {1, 1}, .suits_most = {10, 20}};
+  const auto depth = calibration.DepthFor(10, 0.95, choice);
+  ASSERT_TRUE(depth.has_value());
+  const auto deepened = [&](uint32_t nprobe, uint32_t rerank) {
+    const SearchDefaults defaults = calibration.Deepened({nprobe, rerank}, choice);
+    return SearchDepth{defaults.nprobe, defaults.rerank};
+  };
+  EXPECT_EQ(deepened(10, 20), *depth);
+  EXPECT_EQ(deepened(10, 1'000), *depth) << "too few lists";
+  EXPECT_EQ(deepened(100, 20), (SearchDepth{100, 1'000})) << "too few candidates";
+  EXPECT_EQ(deepened(100, 990), (SearchDepth{100, 990})) << "enough";
+  // What no depth finds cannot be asked for.
+  for (auto& measured : shares) measured.share /= 2;
+  const Calibration poor{.codebook_version = 1, .surface = {1'000, 100, grid, shares}};
+  EXPECT_EQ(poor.Deepened({10, 20}, choice).nprobe, 10u);
+}
+
 TEST_F(EngineCalibrateTest, FewPoints) {
   Create("c", kDimension);
   EXPECT_EQ(Calibrate().status().code(), absl::StatusCode::kFailedPrecondition) << "not trained";
@@ -379,8 +403,14 @@ TEST_F(EngineCalibrateTest, PointsThatHaveComeSinceAreMeasuredToo) {
   elsewhere(rows);
   ASSERT_TRUE(UpsertRows("c", 10'000, rows).ok());
   elsewhere(queries_);
+  const uint32_t nprobe = engine_->GetCollection("c")->spec.index.default_nprobe;
+  EXPECT_LT(RecallOf(Search("c", queries_, 10)), 0.8) << "the defaults of the training";
   MustCalibrate();
   EXPECT_GE(RecallOf(SearchFor(0.95)), 0.9);
+  EXPECT_GE(RecallOf(Search("c", queries_, 10)), 0.9) << "the defaults of the calibration";
+  EXPECT_GT(engine_->GetCollection("c")->spec.index.default_nprobe, nprobe);
+  Reopen();
+  EXPECT_GE(RecallOf(Search("c", queries_, 10)), 0.9);
 }
 
 }  // namespace
