@@ -119,7 +119,8 @@ absl::Status Collection::RecoverIndexContents(const std::vector<PayloadIndexSpec
   }
   if (stored.record.has_value()) {
     for (const IndexContentsRecord::Field& field : stored.record->fields) {
-      stored_indexes_->push_back({FieldPath(field.key), field.type});
+      const std::optional<FieldPath> path = FieldPath::Stored(field.key);
+      if (path.has_value()) stored_indexes_->push_back({*path, field.type});
     }
     records_index_changes_ = true;
     index_changes_.store(stored.changes, std::memory_order_relaxed);

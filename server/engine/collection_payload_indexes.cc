@@ -170,16 +170,26 @@ absl::Status Collection::RecoverPayloadIndexes() {
   const KeyRange range = PayloadIndexRange(id_);
   auto it = store_.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   std::vector<PayloadIndexSpec> specs;
+  auto batch = store_.NewBatch();
+  const size_t empty = batch->bytes();
   for (; it->Valid(); it->Next()) {
     std::string_view key;
     PayloadIndexSpec spec;
     RETURN_IF_ERROR(ParsePayloadIndexKey(it->key(), &key));
     RETURN_IF_ERROR(DecodePayloadIndex(it->key(), it->value(), &spec.type));
-    spec.key = FieldPath(key);
+    std::optional<FieldPath> path = FieldPath::Stored(key);
+    if (!path.has_value()) {
+      Log(absl::StrCat("collection ", spec_.name, ": the index of \"", std::string(key),
+                       "\", which is no field, is dropped: create one of the field that is meant"));
+      batch->Delete(Family::kMeta, it->key());
+      continue;
+    }
+    spec.key = *std::move(path);
     indexes_ = WithBuilding(*indexes_, spec);
     specs.push_back(std::move(spec));
   }
   RETURN_IF_ERROR(it->status());
+  if (batch->bytes() > empty) RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
   std::vector<PayloadIndexSpec> missing;
   RETURN_IF_ERROR(RecoverIndexContents(specs, &missing));
   return missing.empty() ? absl::OkStatus() : BuildIndexesAnew(missing);

@@ -105,7 +105,9 @@ absl::Status ReadAll(Store& store, uint32_t id, uint64_t sequence,
   RETURN_IF_ERROR(ReadChanges(store, id, sequence, stored));
   for (uint32_t i = 0; i < record.fields.size() && stored->problem.empty(); ++i) {
     // An index that was dropped has contents until they are stored the next time.
-    const PayloadIndexSpec spec{FieldPath(record.fields[i].key), record.fields[i].type};
+    const std::optional<FieldPath> path = FieldPath::Stored(record.fields[i].key);
+    if (!path.has_value()) continue;
+    const PayloadIndexSpec spec{*path, record.fields[i].type};
     if (std::find(specs.begin(), specs.end(), spec) == specs.end()) continue;
     RETURN_IF_ERROR(ReadField(store, id, i, spec, stored));
   }

@@ -34,12 +34,18 @@ FieldPath::FieldPath(std::string_view text) {
   while (true) {
     const size_t dot = text.find('.');
     std::string_view part = text.substr(0, dot);
-    if (part.ends_with("[]")) part.remove_suffix(2);
+    while (part.ends_with("[]")) part.remove_suffix(2);
     parts_.emplace_back(part);
     absl::StrAppend(&text_, text_.empty() ? "" : ".", parts_.back());
     if (dot == std::string_view::npos) return;
     text.remove_prefix(dot + 1);
   }
+}
+
+std::optional<FieldPath> FieldPath::Stored(std::string_view text) {
+  FieldPath path(text);
+  if (path.text() != text || !path.Violation().empty()) return std::nullopt;
+  return path;
 }
 
 std::string FieldPath::Violation() const {

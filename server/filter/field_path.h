@@ -2,6 +2,7 @@
 #define TESSERA_SERVER_FILTER_FIELD_PATH_H_
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +22,11 @@ struct FieldValues {
 class FieldPath {
  public:
   FieldPath() = default;
-  // "[]" after a name, which other servers ask for where an array is, means nothing here: "a[].b"
-  // is "a.b".
+  // "[]" after a name, which other servers ask for where an array is, means nothing here, however
+  // often it comes: "a[].b" is "a.b", and "a[][]" is "a".
   explicit FieldPath(std::string_view text);
+  // Of a stored text(). None if no key has it: "a[][]" was "a[]" once, and as a key that is "a".
+  static std::optional<FieldPath> Stored(std::string_view text);
 
   const std::string& text() const { return text_; }
   const std::vector<std::string>& parts() const { return parts_; }

@@ -23,7 +23,10 @@ absl::Status ReadSpecs(Store& store, uint32_t id, std::vector<PayloadIndexSpec>*
         !DecodePayloadIndex(it->key(), it->value(), &spec.type).ok()) {
       continue;
     }
-    spec.key = FieldPath(key);
+    // The next start drops one of no field.
+    std::optional<FieldPath> path = FieldPath::Stored(key);
+    if (!path.has_value()) continue;
+    spec.key = *std::move(path);
     specs->push_back(std::move(spec));
   }
   return it->status();

@@ -347,5 +347,53 @@ TEST_F(EngineIndexContents, WhatIsDamagedIsMadeAnew) {
   }
 }
 
+TEST_F(EngineIndexContents, AnIndexOfArraysInArraysIsThatOfTheField) {
+  UpsertBatch batch;
+  batch.ids = {PointId(uint64_t{0})};
+  batch.payloads = {R"({"t":[[3]]})"};
+  const Matrix row = ClusteredRows(1, 4, 1);
+  batch.vectors = FloatView(row);
+  ASSERT_TRUE(engine_->Upsert("c", batch).ok());
+  Index("t[][]", PayloadIndexType::kInteger);
+  const Filter filter = Must(Where("t", Integers({3})));
+  EXPECT_EQ(Count(filter), 1u);
+  ReopenAndCount();
+  EXPECT_EQ(Count(filter), 1u);
+  EXPECT_EQ(engine_->GetCollection("c")->payload_indexes.size(), 1u);
+  EXPECT_TRUE(engine_->DropPayloadIndex("c", "t[][]").ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      engine_->CreatePayloadIndex("c", {FieldPath("[][]"), PayloadIndexType::kInteger}).status()));
+}
+
+// "k[][]" was kept as the key "k[]" once, which is that of the field k when it is read, and "[][]"
+// as that of none.
+TEST_F(EngineIndexContents, AnIndexOfNoFieldIsDropped) {
+  Index("k", PayloadIndexType::kKeyword);
+  const Filter filter = Must(Where("k", Keywords({"k3"})));
+  const uint64_t matching = Count(filter);
+  ASSERT_GT(matching, 0u);
+  ReopenAndCount([this] {
+    ChangeStore([](Store&, StoreBatch& batch) {
+      for (const char* text : {"k[]", "[]"}) {
+        const std::string key = PayloadIndexKey(kId, text);
+        std::string value;
+        EncodePayloadIndex(key, PayloadIndexType::kInteger, &value);
+        batch.Put(Family::kMeta, key, value);
+      }
+    });
+    const auto report = CheckDataDirectory(directory_, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_TRUE(report->findings.empty()) << report->findings[0].what;
+  });
+  EXPECT_THAT(log_, Contains(HasSubstr("index of \"k[]\"")));
+  EXPECT_THAT(log_, Contains(HasSubstr("index of \"[]\"")));
+  EXPECT_EQ(engine_->GetCollection("c")->payload_indexes.size(), 1u);
+  EXPECT_EQ(Count(filter), matching);
+  Write(0, kPoints, 1);  // so much that what indexes hold is stored anew
+  ReopenAndCount();
+  EXPECT_THAT(log_, Not(Contains(HasSubstr("is dropped"))));
+  EXPECT_EQ(Count(filter), matching);
+}
+
 }  // namespace
 }  // namespace tessera
