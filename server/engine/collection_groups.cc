@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -87,6 +89,28 @@ class Groups {
     return WithOthersThan(request_.group_by, full);
   }
 
+  // Where a search for all that is missing finds only what is known: points of further groups, or
+  // of one group that is not full. `used_up`: the search for the part before has found all of it.
+  // Each part once; none if there are no more.
+  struct Part {
+    Filter filter;
+    size_t limit = 0;  // hits that it takes
+  };
+  std::optional<Part> NextPart(bool used_up) {
+    no_more_groups_ = no_more_groups_ || (asked_for_more_groups_ && used_up);
+    asked_for_more_groups_ = groups_.size() < wanted() && !no_more_groups_;
+    if (asked_for_more_groups_) {
+      std::vector<FacetValue> known;
+      for (const HitGroup& group : groups_) known.push_back(group.value);
+      return Part{WithOthersThan(request_.group_by, known), limits::kSearchLimitMax};
+    }
+    for (size_t i = 0; i < std::min(groups_.size(), wanted()); ++i) {
+      if (IsFull(groups_[i]) || !asked_for_.insert(groups_[i].value).second) continue;
+      return Part{WithSomeOf(request_.group_by, {groups_[i].value}), request_.group_size};
+    }
+    return std::nullopt;
+  }
+
   std::vector<HitGroup> Take() {
     if (groups_.size() > wanted()) groups_.resize(wanted());
     return std::move(groups_);
@@ -120,8 +144,60 @@ class Groups {
   const Metric metric_;
   std::vector<Found> found_;  // nearest first, each point once
   std::vector<HitGroup> groups_;
-  size_t held_ = 0;  // hits in groups
+  size_t held_ = 0;                     // hits in groups
+  bool asked_for_more_groups_ = false;  // by the last part
+  bool no_more_groups_ = false;
+  std::set<FacetValue> asked_for_;  // groups that have been a part
 };
+
+// What the searches for groups look among.
+enum class Reach {
+  kAll,      // what the request asks for
+  kMissing,  // of it, what may be among what is missing
+  kParts,    // of that, one part after the other
+};
+
+// What the last of them has found.
+struct Outcome {
+  bool used_up = false;  // all that it has looked among
+  bool added = false;    // something that the groups hold
+  const SearchReport& report;
+};
+
+// Makes `search` one that may find what is missing; false if there is none.
+bool LookFurther(const GroupsRequest& request, size_t nlist, const Outcome& last, Groups* groups,
+                 Reach* reach, SearchRequest* search) {
+  if (*reach == Reach::kAll && last.used_up) {
+    // As many lists as a search asks for are what it gets; one with a filter goes as deep as it
+    // must.
+    if (last.report.exhausted || !search->filter.empty() || request.search.nprobe != 0 ||
+        search->nprobe >= nlist) {
+      return false;
+    }
+    const uint64_t lists = std::max<uint64_t>(last.report.lists_scanned, search->nprobe);
+    search->nprobe =
+        static_cast<uint32_t>(std::clamp<uint64_t>(kMoreLists * lists, kMoreLists, nlist));
+    search->target_recall.reset();
+    return true;
+  }
+  if (*reach == Reach::kAll && search->limit < limits::kSearchLimitMax) {
+    search->limit = std::min(limits::kSearchLimitMax, search->limit * kMoreHits);
+    return true;
+  }
+  search->filter = request.search.filter;
+  if (*reach == Reach::kMissing && last.used_up) return false;
+  if (*reach == Reach::kAll || (*reach == Reach::kMissing && last.added)) {
+    *reach = Reach::kMissing;
+    search->filter.must.push_back({groups->Missing()});
+    return true;
+  }
+  *reach = Reach::kParts;
+  std::optional<Groups::Part> part = groups->NextPart(last.used_up);
+  if (!part.has_value()) return false;
+  search->filter.must.push_back({std::move(part->filter)});
+  search->limit = part->limit;
+  return true;
+}
 
 }  // namespace
 
@@ -144,9 +220,11 @@ absl::StatusOr<GroupsResult> CollectionReader::SearchGroups(const GroupsRequest&
   search.fields = {.payload = {.enabled = true, .include = {request.group_by}}};
   search.limit =
       std::min(limits::kSearchLimitMax, request.search.limit * request.group_size * kHitsPerGroup);
+  const size_t nlist = held->codebook == nullptr ? 0 : held->codebook->nlist();
   Groups groups(request, spec_.metric);
+  Reach reach = Reach::kAll;
   GroupsResult result;
-  for (bool first = true, narrowed = false;; first = false) {
+  for (bool first = true;; first = false) {
     ASSIGN_OR_RETURN(SearchResult found, Search(search));
     if (found.hits.size() != 1) return InvalidField("search", "must have one query");
     if (first) {
@@ -154,39 +232,16 @@ absl::StatusOr<GroupsResult> CollectionReader::SearchGroups(const GroupsRequest&
     } else {
       AddReport(found.report, &result.report);
     }
-    // Of the points that it has gone through, which may be all.
     const bool used_up = found.hits[0].size() < search.limit;
-    const bool added = groups.Add(std::move(found.hits[0]));
-    const size_t nlist = held->codebook == nullptr ? 0 : held->codebook->nlist();
-    // As many lists as a search asks for are what it gets; one with a filter goes as deep as it
-    // must.
-    const bool may_go_deeper = used_up && !found.report.exhausted && search.filter.empty() &&
-                               request.search.nprobe == 0 && search.nprobe < nlist;
-    const bool at_limit = search.limit == limits::kSearchLimitMax;
-    if (groups.complete() || (used_up && !may_go_deeper) || (at_limit && narrowed && !added)) {
-      result.report.exhausted = used_up && found.report.exhausted;
-      result.element_type = found.element_type;
-      result.groups = groups.Take();
-      Stopwatch stopwatch(search.explain);
-      RETURN_IF_ERROR(FillGroups(request.search.fields, result.groups));
-      result.report.fetch_us += stopwatch.LapUs();
-      return result;
-    }
-    if (may_go_deeper) {
-      const uint64_t lists = std::max<uint64_t>(found.report.lists_scanned, search.nprobe);
-      search.nprobe =
-          static_cast<uint32_t>(std::clamp<uint64_t>(kMoreLists * lists, kMoreLists, nlist));
-      search.target_recall.reset();
-      continue;
-    }
-    if (!at_limit) {
-      search.limit = std::min(limits::kSearchLimitMax, search.limit * kMoreHits);
-      continue;
-    }
-    // As many as one search may find, and of too few groups: look among what is missing.
-    narrowed = true;
-    search.filter = request.search.filter;
-    search.filter.must.push_back({groups.Missing()});
+    const Outcome last = {used_up, groups.Add(std::move(found.hits[0])), found.report};
+    if (!groups.complete() && LookFurther(request, nlist, last, &groups, &reach, &search)) continue;
+    result.report.exhausted = used_up && found.report.exhausted;
+    result.element_type = found.element_type;
+    result.groups = groups.Take();
+    Stopwatch stopwatch(search.explain);
+    RETURN_IF_ERROR(FillGroups(request.search.fields, result.groups));
+    result.report.fetch_us += stopwatch.LapUs();
+    return result;
   }
 }
 

@@ -87,6 +87,28 @@ TEST_F(EngineGroupsTest, FindsGroupsBehindManyPointsOfOthers) {
   check(true);
 }
 
+// A search finds fewer points than belong to groups that are not full, and always the same ones.
+TEST_F(EngineGroupsTest, FillsManyLargeGroups) {
+  constexpr size_t kGroups = 120, kSize = 100, kRare = 3;
+  std::vector<std::string> payloads;
+  for (size_t i = 0; i < kGroups * kSize; ++i) {
+    payloads.push_back(absl::StrCat(R"({"g":)", i % kGroups, "}"));
+  }
+  for (size_t i = 0; i < kRare; ++i) payloads.push_back(absl::StrCat(R"({"g":"rare)", i, "\"}"));
+  Fill(payloads);
+  const std::vector<std::string> groups = Nearest(kGroups + kRare + 1, kSize, /*exact=*/true);
+  ASSERT_EQ(groups.size(), kGroups + kRare);
+  EXPECT_TRUE(report_.exhausted);
+  for (size_t g = 0; g < kGroups; ++g) {
+    std::string expected = absl::StrCat(g, ":");
+    for (size_t i = 0; i < kSize; ++i) absl::StrAppend(&expected, " ", g + i * kGroups);
+    EXPECT_EQ(groups[g], expected);
+  }
+  for (size_t i = 0; i < kRare; ++i) {
+    EXPECT_EQ(groups[kGroups + i], absl::StrCat("rare", i, ": ", kGroups * kSize + i));
+  }
+}
+
 TEST(FacetValues, FiltersOfThemMeanWhatTheySay) {
   const FieldPath key("g");
   const std::vector<FacetValue> all = {
