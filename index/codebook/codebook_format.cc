@@ -298,6 +298,11 @@ absl::StatusOr<CodebookParts> ReadCodebook(std::string_view bytes) {
   RETURN_IF_ERROR(
       ReadMatrix("origin", origin, 1, parts.spec.dimension, limits::kComponentMax, &origin_row));
   parts.origin.assign(origin_row.data(), origin_row.data() + parts.spec.dimension);
+  const bool at_zero = std::all_of(parts.origin.begin(), parts.origin.end(),
+                                   [](float component) { return component == 0; });
+  if (parts.spec.metric != Metric::kL2 && !at_zero) {
+    return Damaged("the origin, which only L2 has elsewhere than at zero");
+  }
   ASSIGN_OR_RETURN(const std::string_view centroids, ReadSection(kCentroidsTag, bytes, &reader));
   RETURN_IF_ERROR(ReadMatrix("centroids", centroids, parts.spec.nlist, parts.spec.dimension,
                              kCentroidMost, &parts.centroids));

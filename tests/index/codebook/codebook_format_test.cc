@@ -312,14 +312,12 @@ TEST(CodebookFields, NonFiniteComponentsAreErrors) {
 // Finite floats whose squares are not: what is made of them would be neither near nor far.
 TEST(CodebookFields, NumbersThatNoVectorsMakeAreErrors) {
   struct Lie {
+    Metric metric = Metric::kInnerProduct;
     float origin = 0, centroid = 0, radius = 0, codeword = 0;
   };
   const auto parse = [](const Lie& lie) {
-    const CodebookSpec spec = {.metric = Metric::kInnerProduct,
-                               .dimension = 4,
-                               .nlist = 512,
-                               .subquantizers = 2,
-                               .nbits = 4};
+    const CodebookSpec spec = {
+        .metric = lie.metric, .dimension = 4, .nlist = 512, .subquantizers = 2, .nbits = 4};
     Matrix centroids(spec.nlist, spec.dimension);
     for (size_t i = 0; i < spec.nlist; ++i) {
       centroids.row(i)[2] = static_cast<float>(i % 23);
@@ -347,10 +345,15 @@ TEST(CodebookFields, NumbersThatNoVectorsMakeAreErrors) {
   };
   const float largest = static_cast<float>(limits::kComponentMax);
   EXPECT_EQ(parse({}), absl::StatusCode::kOk);
-  EXPECT_EQ(parse({.origin = largest, .centroid = 2 * largest, .codeword = 1e18f}),
-            absl::StatusCode::kOk);
+  EXPECT_EQ(
+      parse({.metric = Metric::kL2, .origin = largest, .centroid = 2 * largest, .codeword = 1e18f}),
+      absl::StatusCode::kOk);
+  EXPECT_EQ(parse({.centroid = 2 * largest, .codeword = 1e18f}), absl::StatusCode::kOk);
+  // Only distances do not notice where it is.
+  EXPECT_EQ(parse({.origin = 1e-3f}), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(parse({.metric = Metric::kCosine, .origin = 1}), absl::StatusCode::kDataLoss);
   EXPECT_EQ(parse({.radius = 1e17f}), absl::StatusCode::kOk);
-  EXPECT_EQ(parse({.origin = 2 * largest}), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(parse({.metric = Metric::kL2, .origin = 2 * largest}), absl::StatusCode::kDataLoss);
   EXPECT_EQ(parse({.centroid = -3 * largest}), absl::StatusCode::kDataLoss);
   EXPECT_EQ(parse({.radius = 3e38f}), absl::StatusCode::kDataLoss);
   EXPECT_EQ(parse({.codeword = 3.4e38f}), absl::StatusCode::kDataLoss);
