@@ -30,6 +30,8 @@ class RocksDbBatch final : public StoreBatch {
   size_t bytes() const override { return batch_.GetDataSize(); }
   void Reserve(size_t bytes) override;
 
+  // Whether there is nothing in it that takes room for good.
+  bool only_deletes() const { return !batch_.HasPut(); }
   rocksdb::WriteBatch& batch() { return batch_; }
   // The first error of adding an entry (a batch that outgrew its limit).
   const rocksdb::Status& status() const { return status_; }

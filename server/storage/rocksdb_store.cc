@@ -5,10 +5,12 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/table_properties.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -35,6 +37,8 @@ namespace {
 constexpr char kHighWaterFile[] = "HIGH_WATER";
 // A new manifest and what else an open writes; besides, the logs are flushed into tables.
 constexpr uint64_t kOpenBytes = uint64_t{1} << 20;
+// Of what other writes leave free, deletions leave so many times less.
+constexpr uint64_t kKeptFromDeletions = 4;
 constexpr size_t kMultiGetChunk = 1'024;
 // What the operator of a damaged store can do (README.md, "A store that is refused").
 constexpr char kRemedies[] =
@@ -159,8 +163,13 @@ absl::StatusOr<std::unique_ptr<Store>> RocksDbStore::OpenReadOnly(const RocksDbO
   return std::unique_ptr<Store>(std::move(store));
 }
 
+// Reading leaves no trace: a snapshot, whose store has no lock, would be damaged by one.
 absl::Status RocksDbStore::Lock() {
-  return Map(rocksdb::Env::Default()->LockFile(root_ + "/LOCK", &lock_), "lock");
+  const std::string path = root_ + "/LOCK";
+  const bool nobody_writes =
+      access(path.c_str(), F_OK) != 0 || (access(path.c_str(), W_OK) != 0 && errno == EROFS);
+  if (nobody_writes) return absl::OkStatus();
+  return Map(rocksdb::Env::Default()->LockFile(path, &lock_), "lock");
 }
 
 void RocksDbStore::MakeCache(size_t bytes) {
@@ -231,7 +240,10 @@ absl::Status RocksDbStore::Commit(StoreBatch& batch, Durability durability) {
   // Up to here nothing has been touched, and the store stays writable.
   RETURN_IF_ERROR(Map(rocksdb_batch.status(), "build a batch"));
   if (free_disk_bytes_min_ > 0) {
-    RETURN_IF_ERROR(CheckFreeBytes(root_, free_disk_bytes_min_ + rocksdb_batch.bytes(), "commit"));
+    // What makes room may have some of what is kept free.
+    const uint64_t kept = rocksdb_batch.only_deletes() ? free_disk_bytes_min_ / kKeptFromDeletions
+                                                       : free_disk_bytes_min_;
+    RETURN_IF_ERROR(CheckFreeBytes(root_, kept + rocksdb_batch.bytes(), "commit"));
   }
   absl::Status status = WriteBatch(rocksdb_batch, durability);
   return status.ok() ? status : BecomeReadOnly(std::move(status));

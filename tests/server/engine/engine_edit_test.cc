@@ -1,10 +1,14 @@
 // Writes that depend on what is there, and the searches beside Search.
+#include <atomic>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "index/base/limits.h"
 #include "server/filter/payload_edit.h"
 #include "tests/server/engine/engine_fixture.h"
+#include "tests/server/engine/store_wrapper.h"
 #include "tests/server/filter/filter_test_util.h"
 
 namespace tessera {
@@ -12,8 +16,25 @@ namespace {
 
 constexpr size_t kDimension = 8;
 
+class SyncCounter : public StoreWrapper {
+ public:
+  SyncCounter(std::unique_ptr<Store> store, std::atomic<size_t>& syncs)
+      : StoreWrapper(std::move(store)), syncs_(syncs) {}
+
+  absl::Status Sync() override {
+    ++syncs_;
+    return StoreWrapper::Sync();
+  }
+
+ private:
+  std::atomic<size_t>& syncs_;
+};
+
 class EngineEdit : public EngineFixture {
  protected:
+  std::unique_ptr<Store> Wrapped(std::unique_ptr<Store> store) override {
+    return std::make_unique<SyncCounter>(std::move(store), syncs_);
+  }
   void Fill(uint64_t points) {
     Create("c", kDimension);
     UpsertBatch batch;
@@ -47,6 +68,7 @@ class EngineEdit : public EngineFixture {
     return engine_->Upsert("c", batch);
   }
 
+  std::atomic<size_t> syncs_{0};
   Matrix rows_;
 };
 
@@ -203,6 +225,26 @@ TEST_F(EngineEdit, FindsTheBestGroups) {
     alone.filter = Must(Where("color", Keywords({std::get<std::string>(group.value)})));
     EXPECT_EQ(Ids(group.hits), Ids(engine_->Search(alone)->hits[0]));
   }
+}
+
+// What it finds done may be in the log alone.
+TEST_F(EngineEdit, AWriteThatFindsNothingToDoIsSyncedIfItAsksForThat) {
+  Fill(100);
+  const auto edit = [this](Durability durability) {
+    const size_t before = syncs_;
+    const auto deleted = engine_->DeleteByFilter("c", Red(), {.durability = durability});
+    EXPECT_TRUE(deleted.ok()) << deleted.status();
+    EXPECT_EQ(deleted->points, 0u);
+    const PointEdit clear = [](uint64_t, PointData* point) {
+      point->payload.clear();
+      return absl::OkStatus();
+    };
+    EXPECT_TRUE(engine_->EditByFilter("c", Red(), clear, {.durability = durability}).ok());
+    return syncs_ - before;
+  };
+  ASSERT_TRUE(engine_->DeleteByFilter("c", Red(), {.durability = Durability::kAsync}).ok());
+  EXPECT_EQ(edit(Durability::kSync), 2u);
+  EXPECT_EQ(edit(Durability::kAsync), 0u);
 }
 
 TEST_F(EngineEdit, RecommendsNearThePositiveAndNeverTheExamples) {

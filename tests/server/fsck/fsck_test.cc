@@ -356,6 +356,14 @@ TEST_F(FsckTest, ChangesNothing) {
   }
 }
 
+// As that of a snapshot, which a new file would damage.
+TEST_F(FsckTest, LeavesNoLockInAStoreThatHasNone) {
+  const std::string lock = directory_ + "/store/LOCK";
+  ASSERT_TRUE(fs::remove(lock));
+  EXPECT_TRUE(Check().findings.empty());
+  EXPECT_FALSE(fs::exists(lock));
+}
+
 TEST_F(FsckTest, RefusesWhatItCannotCheck) {
   EXPECT_TRUE(absl::IsNotFound(CheckDataDirectory(directory_ + "/none", nullptr).status()));
   {

@@ -173,6 +173,31 @@ TEST(RocksDbStoreDiskFullTest, CommitsAreRefusedWhileLittleIsFreeAndTakenAgainAf
   EXPECT_EQ(*count, number);
 }
 
+// More than the disk has is to stay free, of which deletions may have a part.
+TEST(RocksDbStoreDiskFullTest, WhatMakesRoomIsTakenWhenNothingElseIs) {
+  const SmallDisk disk("size=64m");
+  if (!disk.mounted()) GTEST_SKIP() << "this process may not mount a file system";
+  const std::string path = disk.path() + "/data";
+  const auto open = [&path](size_t free_disk_bytes_min) {
+    return OpenRocksDbStore({.path = path, .free_disk_bytes_min = free_disk_bytes_min});
+  };
+  {
+    auto store = open(size_t{4} << 20);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_EQ((*store)->Commit(*WrittenBatch(**store, 0), Durability::kSync), absl::OkStatus());
+  }
+  auto store = open(size_t{128} << 20);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(Reason((*store)->Commit(*WrittenBatch(**store, 1), Durability::kSync)), "DISK_FULL");
+  auto mixed = WrittenBatch(**store, 1);
+  mixed->Delete(Family::kPoints, WrittenKey(0));
+  EXPECT_EQ(Reason((*store)->Commit(*mixed, Durability::kSync)), "DISK_FULL");
+  auto deletion = (*store)->NewBatch();
+  deletion->DeleteRange(Family::kPoints, WrittenKey(0), WrittenKey(0) + "z");
+  ASSERT_EQ((*store)->Commit(*deletion, Durability::kSync), absl::OkStatus());
+  EXPECT_FALSE((*store)->Get(Family::kPoints, WrittenKey(0))->has_value());
+}
+
 // Tables that cannot be written are found in the background; the process has to live on.
 TEST(RocksDbStoreDiskFullTest, FlushesAndCompactionsOnAFullDiskEndWriting) {
   for (const size_t write_buffer_bytes : {16 << 10, 64 << 10, 256 << 10}) {
