@@ -45,9 +45,9 @@ absl::Status CollectionReader::CheckSearch(const SearchRequest& request) const {
   }
   const size_t hits = request.offset + request.limit;
   if (queries * hits > limits::kSearchResultsMax) {
-    return InvalidField(
-        "limit", absl::StrCat("times the number of queries is ", queries * hits, "; at most ",
-                              limits::kSearchResultsMax, " is allowed"));
+    return InvalidField("limit",
+                        absl::StrCat("and offset, times the number of queries, is ", queries * hits,
+                                     "; at most ", limits::kSearchResultsMax, " is allowed"));
   }
   if (request.rerank > limits::kRerankMax) {
     return InvalidField("params.rerank", absl::StrCat("is ", request.rerank, "; at most ",

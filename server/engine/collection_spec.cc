@@ -62,7 +62,7 @@ absl::Status CheckMetadata(const std::string& metadata) {
 
 absl::Status CheckNewName(const std::string& name, const std::string& field) {
   if (name.empty() || name.size() > limits::kCollectionNameBytesMax) {
-    return InvalidField(field, absl::StrCat("has ", name.size(), " characters; 1 to ",
+    return InvalidField(field, absl::StrCat("has ", name.size(), " bytes; 1 to ",
                                             limits::kCollectionNameBytesMax, " are allowed"));
   }
   const bool valid = std::isalnum(static_cast<unsigned char>(name[0])) &&

@@ -309,10 +309,7 @@ absl::Status EngineImpl::CheckRoom(const CollectionMap& collections) const {
 
 absl::Status EngineImpl::CheckNameFree(const CollectionMap& collections, const std::string& name,
                                        bool replace) const {
-  if (aliases_.Find(name).has_value()) {
-    return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
-                           absl::StrCat(name, " is an alias"));
-  }
+  if (aliases_.Find(name).has_value()) return AliasExists(name);
   if (!collections.contains(name)) return CheckRoom(collections);
   if (replace) return absl::OkStatus();
   return ErrorWithReason(absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",

@@ -41,6 +41,11 @@ absl::Status WithinField(std::string_view parent, const absl::Status& status) {
   return InvalidField(absl::StrCat(std::string(parent), ".", field), description);
 }
 
+absl::Status AliasExists(std::string_view name) {
+  return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
+                         absl::StrCat(std::string(name), " is an alias"));
+}
+
 absl::Status NotFound(std::string_view resource_type, std::string_view resource_name) {
   absl::Status status = ErrorWithReason(absl::StatusCode::kNotFound, "NOT_FOUND",
                                         absl::StrCat("there is no ", std::string(resource_type),

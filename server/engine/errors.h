@@ -19,6 +19,8 @@ absl::Status WithinField(std::string_view parent, const absl::Status& status);
 
 // NOT_FOUND; `resource_type` is "collection", "point", "codebook", "operation".
 absl::Status NotFound(std::string_view resource_type, std::string_view resource_name);
+// Where the name of a collection is asked for.
+absl::Status AliasExists(std::string_view name);
 
 // A status of any code with a reason.
 absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,

@@ -1,5 +1,6 @@
 #include "server/engine/operations.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -115,6 +116,8 @@ void Operations::Finish(Entry& entry, const absl::Status& status) {
   if (status.ok()) {
     info.state = OperationState::kSucceeded;
     info.phase = "done";
+    info.total = std::max(info.total, info.done);
+    info.done = info.total;
   } else if (absl::IsCancelled(status)) {
     info.state = OperationState::kCancelled;
   } else {

@@ -229,7 +229,9 @@ absl::StatusOr<OperationInfo> Snapshots::Restore(const RestoreRequest& request) 
   ASSIGN_OR_RETURN(CatalogRecord record, CatalogOf(manifest));
   if (!request.collection.empty()) record.spec.name = request.collection;
   RETURN_IF_ERROR(CompleteCollectionSpec(&record.spec));
-  if (!request.replace && catalog_.find(record.spec.name).ok()) {
+  const absl::StatusOr<Found> there = catalog_.find(record.spec.name);
+  if (there.ok() && there->name != record.spec.name) return AliasExists(record.spec.name);
+  if (there.ok() && !request.replace) {
     return ErrorWithReason(
         absl::StatusCode::kAlreadyExists, "COLLECTION_EXISTS",
         absl::StrCat("collection ", record.spec.name,

@@ -253,8 +253,14 @@ TEST_F(EngineSnapshotsTest, AliasIsNoNameToRestoreUnderAndStaysWithItsCollection
   MakeCollection("a");
   const std::string id = MakeSnapshot("a");
   ASSERT_TRUE(engine_->UpdateAliases({{"alias", "a"}}).ok());
-  EXPECT_EQ(RunRestore({.snapshot_id = id, .collection = "alias", .replace = true}).code(),
-            absl::StatusCode::kAlreadyExists);
+  for (const bool replace : {false, true}) {
+    const absl::Status refusal =
+        snapshots()
+            .Restore({.snapshot_id = id, .collection = "alias", .replace = replace})
+            .status();
+    EXPECT_EQ(refusal.code(), absl::StatusCode::kAlreadyExists) << refusal;
+    EXPECT_EQ(GetStatusDetails(refusal).reason, "ALIAS_EXISTS");
+  }
   ASSERT_EQ(RunRestore({.snapshot_id = id, .replace = true}), absl::OkStatus());
   EXPECT_EQ(engine_->CountPoints("alias", {}).value(), engine_->CountPoints("a", {}).value());
 }
