@@ -17,7 +17,7 @@
 namespace tessera::cli {
 namespace {
 
-enum class Kind { kEnd, kWord, kQuotedWord, kString, kInteger, kFloat, kSymbol };
+enum class Kind { kEnd, kWord, kQuotedWord, kString, kInteger, kLargeInteger, kFloat, kSymbol };
 
 struct Token {
   Kind kind = Kind::kEnd;
@@ -29,7 +29,7 @@ struct Token {
 
   std::optional<uint64_t> Id() const {
     if (kind == Kind::kInteger && integer >= 0) return static_cast<uint64_t>(integer);
-    if (kind == Kind::kFloat && id != 0) return id;
+    if (kind == Kind::kLargeInteger && id != 0) return id;
     return std::nullopt;
   }
 };
@@ -110,8 +110,9 @@ class Parser {
     if (as_float.ec != std::errc() || !std::isfinite(token_.number)) {
       return Wrong("is out of the range of numbers");
     }
-    const bool whole = as_integer.ec == std::errc() && as_integer.ptr == as_float.ptr;
-    token_.kind = whole ? Kind::kInteger : Kind::kFloat;
+    const bool in_digits = as_integer.ptr == as_float.ptr;
+    const bool whole = in_digits && as_integer.ec == std::errc();
+    token_.kind = whole ? Kind::kInteger : in_digits ? Kind::kLargeInteger : Kind::kFloat;
     if (!whole && std::from_chars(begin, as_float.ptr, token_.id).ptr != as_float.ptr) {
       token_.id = 0;
     }
@@ -311,6 +312,10 @@ class Parser {
       value = token_.text;
     } else if (token_.kind == Kind::kInteger) {
       value = token_.integer;
+    } else if (token_.kind == Kind::kLargeInteger) {
+      // As a double it would be another number than the one that is written.
+      return Wrong(
+          "is out of the range of integers; with a fraction or an exponent it is a double");
     } else if (token_.kind == Kind::kFloat) {
       value = token_.number;
     } else if (IsWord("true") || IsWord("false")) {

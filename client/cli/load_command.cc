@@ -166,13 +166,14 @@ std::string_view Between(std::string_view text, std::string_view before, std::st
   return text.substr(0, text.find(after));
 }
 
-// Which row of its chunk a refusal is about: the server says it of a field, "payloads[7]", and of
-// a vector in words, "vectors: vector 7: component 3 is nan".
+// Which row of its chunk a refusal is about: the server says it of a field, "payloads[7]", and in
+// words of a vector, "vectors: vector 7: component 3 is nan", and of an id, "ids: row 7 repeats".
 std::optional<uint64_t> RowOfChunk(const absl::Status& status) {
   for (const ErrorDetails::FieldViolation& violation : GetErrorDetails(status).field_violations) {
     uint64_t row = 0;
     if (ParseUint64(Between(violation.field, "[", "]"), &row) ||
-        ParseUint64(Between(violation.description, violation.field + ": vector ", ":"), &row)) {
+        ParseUint64(Between(violation.description, violation.field + ": vector ", ":"), &row) ||
+        ParseUint64(Between(violation.description, violation.field + ": row ", " repeats"), &row)) {
       return row;
     }
   }

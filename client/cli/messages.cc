@@ -1,11 +1,14 @@
 #include "client/cli/messages.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "client/cli/exit_code.h"
 #include "client/cpp/error_details.h"
@@ -198,18 +201,34 @@ Json PayloadToJson(const std::string& payload) {
   return json.is_discarded() ? Json(payload) : json;
 }
 
+// Names of members with dots between them; an array on the way stands for its elements.
 std::string PayloadField(const Json& payload, const std::string& field) {
-  if (!payload.is_object()) return "";
-  const auto found = payload.find(field);
-  if (found == payload.end() || found->is_null()) return "";
-  const auto text = [](const Json& value) {
-    return value.is_string() ? value.get<std::string>()
-                             : value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  };
-  if (!found->is_array()) return text(*found);
   std::string joined;
-  for (const Json& item : *found) {
-    absl::StrAppend(&joined, joined.empty() ? "" : ", ", text(item));
+  const auto add = [&joined](const Json& value) {
+    absl::StrAppend(&joined, joined.empty() ? "" : ", ",
+                    value.is_string() ? value.get<std::string>()
+                                      : value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  };
+  const std::vector<std::string> names = absl::StrSplit(field, '.');
+  std::vector<const Json*> nodes = {&payload};
+  for (const std::string& name : names) {
+    std::vector<const Json*> members;
+    const auto visit = [&](const Json& node) {
+      const auto found = node.is_object() ? node.find(name) : node.end();
+      if (found != node.end()) members.push_back(&*found);
+    };
+    for (const Json* node : nodes) {
+      visit(*node);
+      if (node->is_array()) std::for_each(node->begin(), node->end(), visit);
+    }
+    nodes = std::move(members);
+  }
+  for (const Json* node : nodes) {
+    if (node->is_array()) {
+      std::for_each(node->begin(), node->end(), add);
+    } else if (!node->is_null()) {
+      add(*node);
+    }
   }
   return joined;
 }

@@ -214,11 +214,11 @@ absl::Status SearchRange(Context& context, const SearchOptions& options,
 absl::Status SearchRanges(Context& context, const SearchOptions& options, Results& results) {
   if (!options.queries.empty() || Recommends(options) || options.offset > 0 || options.exact ||
       options.no_rerank || options.score_threshold.has_value() || options.bounds ||
-      options.recall.has_value()) {
+      options.recall.has_value() || options.nprobe > 0 || options.rerank > 0) {
     return UsageError(
         "--radius goes with one of --vector, --id and --id-str, and finds every point within it: "
         "there is nothing to say with --offset, --exact, --no-rerank, --score-threshold, --bounds, "
-        "--recall");
+        "--recall, --nprobe, --rerank");
   }
   if (!options.vector.empty()) {
     ASSIGN_OR_RETURN(const QuerySet query, ParseVector(options.vector));

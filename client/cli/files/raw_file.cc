@@ -15,6 +15,8 @@ namespace tessera::cli {
 namespace {
 
 constexpr uint64_t kLineBufferBytes = 1 << 20;
+// Some editors begin a file of UTF-8 with it.
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
@@ -24,7 +26,8 @@ RawFile::RawFile(std::string path, int fd, uint64_t size)
 RawFile::~RawFile() { ::close(fd_); }
 
 absl::StatusOr<std::unique_ptr<RawFile>> RawFile::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe that nobody writes to would be waited for.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot open"));
   struct stat info {};
   if (::fstat(fd, &info) != 0) {
@@ -97,6 +100,9 @@ absl::StatusOr<bool> LineReader::Next(std::string_view* line) {
   std::string_view text = std::string_view(buffer_).substr(position_, end - position_);
   position_ = std::min(end + 1, buffer_.size());
   if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+  if (line_number_ == 1 && text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+  }
   if (text.size() > line_bytes_max_) {
     return TooLong();
   }

@@ -40,7 +40,7 @@ TEST(FilterExpression, ReadsEachCondition) {
       {"n > 9007199254740993", R"(must { key: "n" integer_range { gt: 9007199254740993 } })"},
       {"n <= -9223372036854775808",
        R"(must { key: "n" integer_range { lte: -9223372036854775808 } })"},
-      {"n < 18446744073709551615", R"(must { key: "n" range { lt: 1.8446744073709552e+19 } })"},
+      {"n < 1.8446744073709552e19", R"(must { key: "n" range { lt: 1.8446744073709552e+19 } })"},
       {"id(18446744073709551615)", R"(must { has_id { num: 18446744073709551615 } })"},
       {"id = 7", R"(must { key: "id" match { integer: 7 } })"}};
   for (const auto& [text, filter] : cases) EXPECT_EQ(Short(text), filter) << text;
@@ -76,6 +76,9 @@ TEST(FilterExpression, SaysWhatIsWrongAndWhere) {
                {"a in (1, \"b\")", "character 10", "a list holds"},
                {"a = 1e999", "character 5", "range"},
                {"a = 12x", "character 5", "no number"},
+               {"a = 9223372036854775809", "character 5", "range of integers"},
+               {"a >= -9223372036854775809", "character 6", "range of integers"},
+               {"a in (18446744073709551615)", "character 7", "range of integers"},
                {"id(1.5)", "character 4", "expected an id"},
                {"id(18446744073709551616)", "character 4", "expected an id"},
                {"a ; b", "character 3", "no part of a filter"},

@@ -49,6 +49,10 @@ TEST(Messages, FieldsOfPayloadsAsText) {
   EXPECT_EQ(PayloadField(payload, "o"), "{\"x\":1}");
   EXPECT_EQ(PayloadField(payload, "absent"), "");
   EXPECT_EQ(PayloadField(Json(), "word"), "");
+  EXPECT_EQ(PayloadField(payload, "o.x"), "1");
+  EXPECT_EQ(PayloadField(payload, "o.y"), "");
+  EXPECT_EQ(PayloadField(Json::parse(R"({"a":[{"n":"x"},{"m":1},{"n":[2,3]}]})"), "a.n"),
+            "x, 2, 3");
 }
 
 TEST(Messages, CollectionsAsJson) {

@@ -34,6 +34,15 @@ TEST(LineReader, SplitsAtEveryKindOfEnd) {
   EXPECT_THAT(LinesOf("a\r\nb\n\nc"), ElementsAre("a", "b", "", "c"));
 }
 
+TEST(LineReader, PassesOverAByteOrderMark) {
+  EXPECT_THAT(LinesOf("\xEF\xBB\xBF"
+                      "7\n\xEF\xBB\xBF"
+                      "8\n"),
+              ElementsAre("7",
+                          "\xEF\xBB\xBF"
+                          "8"));
+}
+
 TEST(LineReader, ReadsLinesAcrossItsBuffer) {
   std::string bytes;
   std::vector<std::string> expected;

@@ -1,5 +1,7 @@
 #include "client/cli/files/row_reader.h"
 
+#include <sys/stat.h>
+
 #include <string>
 #include <vector>
 
@@ -146,6 +148,10 @@ TEST(RowReader, RefusesWhatIsNotAFile) {
   EXPECT_EQ(RowReader::Open("/").status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(RowReader::Open(dir.Write("a.txt", "x")).status().message()),
               HasSubstr("unknown format 'txt'"));
+  // Nobody ever writes to this one.
+  ASSERT_EQ(mkfifo(dir.Path("pipe.npy").c_str(), 0600), 0);
+  EXPECT_THAT(std::string(RowReader::Open(dir.Path("pipe.npy")).status().message()),
+              HasSubstr("not a regular file"));
 }
 
 TEST(RowReader, NoticesAFileThatShrinks) {
