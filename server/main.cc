@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -38,6 +39,10 @@ constexpr int kExitUsage = 2;
 constexpr int kBackgroundNice = 5;
 constexpr absl::Duration kHealthcheckTimeout = absl::Seconds(2);
 
+// By which a thread has the main one stop. Not one of the signals that others send: of those the
+// second ends the process.
+constexpr int kOwnStopSignal = SIGUSR1;
+
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -46,15 +51,21 @@ sigset_t StopSignals() {
   return signals;
 }
 
-// Keeps the stop signals for WaitForStopSignal. Before any thread is started: they inherit it.
+sigset_t AwaitedSignals() {
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, kOwnStopSignal);
+  return signals;
+}
+
+// Keeps them for WaitForStopSignal. Before any thread is started: they inherit it.
 void BlockStopSignals() {
-  const sigset_t signals = StopSignals();
+  const sigset_t signals = AwaitedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }
 
 int WaitForStopSignal() {
-  const sigset_t signals = StopSignals();
+  const sigset_t signals = AwaitedSignals();
   int number = 0;
   while (sigwait(&signals, &number) != 0) {
   }
@@ -70,6 +81,20 @@ void DieOnNextStopSignal() {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// Connections and the store's files share what a process may have open, of which a usual soft limit
+// is 1,024: gRPC stops to accept connections for good once there are no more, and the store to take
+// writes.
+void RaiseFileLimit(Log& log) {
+  constexpr rlim_t kFilesFew = 4'096;
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_max < kFilesFew) {
+    log.Warning("few files may be open at once", {{"limit", static_cast<int64_t>(files.rlim_max)}});
+  }
 }
 
 // Opens the engine in a thread of its own, so that the server answers meanwhile.
@@ -106,7 +131,7 @@ class Opener {
     }
     log_.Error("cannot open the data", {{"error", status.ToString()}});
     state_.store(State::kFailed, std::memory_order_release);
-    kill(getpid(), SIGTERM);  // wakes the main thread
+    kill(getpid(), kOwnStopSignal);
   }
 
   absl::Status Open() {
@@ -165,6 +190,7 @@ int Serve(const ServerConfig& config) {
   BlockStopSignals();
   Log log(config.log_level, config.log_format);
   log.Info("starting", {{"version", TESSERA_VERSION}, {"pid", getpid()}});
+  RaiseFileLimit(log);
   const PollingThreads polling_threads;
   auto server = StartServer(config, log);
   if (!server.ok()) {
@@ -176,7 +202,8 @@ int Serve(const ServerConfig& config) {
   Opener opener(config, executor, **server, log);
 
   const int number = WaitForStopSignal();
-  DieOnNextStopSignal();
+  // One from outside is the first after our own.
+  if (number != kOwnStopSignal) DieOnNextStopSignal();
   if (opener.state() != Opener::State::kFailed) log.Info("stopping", {{"signal", number}});
   (*server)->Shutdown(config.drain);
   if (opener.state() == Opener::State::kOpening) {

@@ -1,6 +1,7 @@
 #include "client/cpp/client.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,12 @@
 
 namespace tessera {
 namespace {
+
+// No proxy of the environment leads to a server beside the client.
+bool IsBeside(std::string_view address) {
+  return address.starts_with("localhost:") || address.starts_with("127.") ||
+         address.starts_with("[::1]");
+}
 
 std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
   grpc::ChannelArguments arguments;
@@ -21,6 +28,13 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ClientOptions& options) {
   // A server that restarts is back within a second; gRPC's own pauses are made for wide networks.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  if (IsBeside(options.address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  const auto keepalive_ms = static_cast<int>(
+      absl::ToInt64Milliseconds(std::clamp(options.keepalive, absl::Seconds(10), absl::Hours(24))));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive_ms / 3);
+  // Of a call that waits, such as Watch: gRPC would stop after two.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   return grpc::CreateCustomChannel(
       options.address,
       options.credentials != nullptr ? options.credentials : grpc::InsecureChannelCredentials(),

@@ -25,6 +25,9 @@ struct ClientOptions {
   std::string address = "127.0.0.1:6433";  // host:port, or any target that gRPC understands
   // Of each unary call. Calls that stream have none: bulk work takes as long as it takes.
   absl::Duration timeout = absl::Seconds(60);
+  // A call, one that streams too, ends with UNAVAILABLE when nothing has come from the server for
+  // so long, 10 s at least, and a third of it: its machine is gone, or the way to it.
+  absl::Duration keepalive = absl::Seconds(60);
   // Null: plain text.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
 };

@@ -25,13 +25,17 @@ SearchStream::~SearchStream() {
 }
 
 bool SearchStream::Send(uint64_t tag, v1::SearchRequest search) {
+  if (done_) return false;
   v1::SearchStreamRequest request;
   request.set_tag(tag);
   *request.mutable_search() = std::move(search);
   return stream_->Write(request);
 }
 
-void SearchStream::Done() { stream_->WritesDone(); }
+void SearchStream::Done() {
+  // gRPC ends the process of who says it twice.
+  if (!std::exchange(done_, true)) stream_->WritesDone();
+}
 
 absl::StatusOr<SearchStream::Answer> SearchStream::Receive() {
   if (ended_) return end_;

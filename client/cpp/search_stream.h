@@ -18,7 +18,7 @@ namespace tessera {
 // Many searches over one stream, which costs client and server less than a call each. Answers come
 // in the order of the searches; a search that fails has an answer too, and the stream goes on.
 //
-//   absl::Status sent = stream->Send(1, request), ...;
+//   const bool sent = stream->Send(1, request);
 //   absl::StatusOr<SearchStream::Answer> answer = stream->Receive();
 //
 // The server has at most limits::kSearchStreamInFlightMax of them at once, and reads no more until
@@ -41,8 +41,8 @@ class SearchStream {
   SearchStream(const SearchStream&) = delete;
   SearchStream& operator=(const SearchStream&) = delete;
 
-  // Sends a search; the collection's name may be left to the search before. False: the stream has
-  // ended, and Receive has the reason behind the answers that are left.
+  // Sends a search; the collection's name may be left to the search before. False: Done was called,
+  // or the stream has ended, and Receive has the reason behind the answers that are left.
   bool Send(uint64_t tag, v1::SearchRequest search);
   // Says that no more searches come.
   void Done();
@@ -56,6 +56,7 @@ class SearchStream {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::SearchStreamRequest, v1::SearchStreamResponse>>
       stream_;
+  bool done_ = false;  // of the thread that sends
   bool ended_ = false;
   absl::Status end_;  // once ended_
 };

@@ -5,7 +5,8 @@
 #include <cstdint>
 
 // Every limit of Tessera, in one place. A request over a limit gets INVALID_ARGUMENT with the
-// field and the limit named, before anything is allocated or changed.
+// field and the limit named, before anything is allocated or changed; one that would have more kept
+// or running than may be, RESOURCE_EXHAUSTED or FAILED_PRECONDITION with a reason.
 namespace tessera::limits {
 
 inline constexpr uint32_t kDimensionMax = 32'768;
@@ -32,6 +33,7 @@ inline constexpr size_t kListCodesMax = 8;             // fields that filters re
 inline constexpr size_t kCopiedPayloadBytesMax = 1'000;  // longer payloads are read from the store
 
 inline constexpr size_t kMessageBytesMax = 64 << 20;      // a gRPC request or response
+inline constexpr size_t kMessageElementsMax = 1'000'000;  // messages and strings in a request
 inline constexpr size_t kUpsertPointsMax = 100'000;       // in one request or stream chunk
 inline constexpr size_t kEditBytesMax = 256 << 20;        // vectors and payloads of an edit by ids
 inline constexpr size_t kGroupCommitPointsMax = 100'000;  // in one synced batch of requests
@@ -108,6 +110,7 @@ inline constexpr size_t kAdminQueueMax = 256;
 inline constexpr size_t kHeldRequestBytesMax = 512 << 20;  // waiting or running, of each pool
 inline constexpr size_t kStreamsPerConnectionMax = 100;    // calls at once on one connection
 inline constexpr size_t kMetadataBytesMax = 8 << 10;       // of one call's headers
+inline constexpr size_t kReflectionRequestBytesMax = 4 << 10;
 inline constexpr size_t kErrorMessageBytesMax = 1'024;  // so that an error fits a client's headers
 
 // Of files that clients read.

@@ -26,6 +26,12 @@ namespace {
 constexpr size_t kCompareRows = 128;
 // Codes and vectors read by a search that counts as quick: a fraction of a millisecond.
 constexpr size_t kQuickBytes = size_t{2} << 20;
+// What else a query costs, its table and its hits, takes as long as so many bytes of them.
+constexpr size_t kQueryBytes = size_t{16} << 10;
+// The coarse step reads a code of half a byte for every four components of a centroid; of more
+// centroids than so many, only groups.
+constexpr size_t kCentroidsRead = 6'000;
+constexpr size_t kComponentsPerCodeByte = 8;
 // A vector that is read from the page cache takes as long as so many bytes of them.
 constexpr size_t kCachedRowBytes = size_t{8} << 10;
 
@@ -80,7 +86,9 @@ size_t CollectionReader::BytesOfQuery(const CollectionView& view,
   const size_t in_full =
       has_scalar_codes() ? std::min(params.rerank, kOpenTimes * params.k) : params.rerank;
   const size_t scalar_codes = has_scalar_codes() ? params.rerank * table_.row_bytes() : 0;
-  return codes * code_bytes + scalar_codes + in_full * BytesOfRow();
+  const size_t coarse_step =
+      std::min(nlist, kCentroidsRead) * spec_.dimension / kComponentsPerCodeByte;
+  return kQueryBytes + coarse_step + codes * code_bytes + scalar_codes + in_full * BytesOfRow();
 }
 
 size_t CollectionReader::BytesOfRow() const {
@@ -94,6 +102,9 @@ SearchPace CollectionReader::PaceOnDisk() const {
 }
 
 absl::StatusOr<SearchResult> CollectionReader::Search(const SearchRequest& request) const {
+  if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
+    return absl::CancelledError("the client has cancelled the call");
+  }
   RETURN_IF_ERROR(CheckSearch(request));
   const std::shared_ptr<const CollectionView> now = view();
   if (!request.target_recall.has_value()) return SearchView(*now, request);

@@ -1,6 +1,7 @@
 #ifndef TESSERA_SERVER_ENGINE_TYPES_H_
 #define TESSERA_SERVER_ENGINE_TYPES_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -222,6 +223,8 @@ struct SearchRequest {
   bool explain = false;
   bool with_bounds = false;
   bool may_wait = true;  // false: as SearchPace::kQuickIfCached says
+  // Null, or true once nobody waits for the answer: a search that begins then is CANCELLED.
+  const std::atomic<bool>* cancelled = nullptr;
 };
 
 // How long a search keeps the thread that runs it.

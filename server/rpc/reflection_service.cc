@@ -4,10 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
+#include "index/base/limits.h"
 #include "tessera/v1/codebooks.pb.h"
 #include "tessera/v1/collections.pb.h"
 #include "tessera/v1/operations.pb.h"
@@ -87,6 +89,13 @@ void SetExtensionNumbers(const std::string& type_name, ServerReflectionResponse*
 ServerReflectionResponse Answer(const ServerReflectionRequest& request) {
   const DescriptorPool& pool = *DescriptorPool::generated_pool();
   ServerReflectionResponse response;
+  // It is repeated in the answer, which is held until the client reads it.
+  if (request.ByteSizeLong() > limits::kReflectionRequestBytesMax) {
+    response.mutable_error_response()->set_error_code(grpc::StatusCode::INVALID_ARGUMENT);
+    response.mutable_error_response()->set_error_message(
+        absl::StrCat("the request has more than ", limits::kReflectionRequestBytesMax, " bytes"));
+    return response;
+  }
   response.set_valid_host(request.host());
   *response.mutable_original_request() = request;
   switch (request.message_request_case()) {

@@ -72,6 +72,70 @@ std::optional<FieldFault> FindInMessage(std::string_view bytes, const Descriptor
   return std::nullopt;
 }
 
+// Counts what a message has, and what those in it have.
+class ElementCounter {
+ public:
+  ElementCounter(CodedInputStream& input, size_t elements_max)
+      : input_(input), left_(elements_max) {}
+
+  // False if they are too many, or the bytes are damaged: `path` says of which field.
+  bool Count(const Descriptor& type, int depth, std::string* path) {
+    while (const uint32_t tag = input_.ReadTag()) {
+      const FieldDescriptor* field = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+      if (!CountField(tag, field, depth, path)) {
+        const std::string name =
+            field != nullptr ? field->name()
+                             : absl::StrCat("field ", WireFormatLite::GetTagFieldNumber(tag));
+        *path = absl::StrCat(name, path->empty() ? "" : ".", *path);  // from the inside out
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool too_many() const { return too_many_; }
+
+ private:
+  bool CountField(uint32_t tag, const FieldDescriptor* field, int depth, std::string* path) {
+    const WireFormatLite::WireType wire_type = WireFormatLite::GetTagWireType(tag);
+    // Numbers of fixed size take as much as they bring.
+    const bool counts = wire_type == WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+                        wire_type == WireFormatLite::WIRETYPE_VARINT;
+    if (counts && !Take(1)) return false;
+    if (wire_type != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+      return WireFormatLite::SkipField(&input_, tag);
+    }
+    uint32_t length = 0;
+    if (!input_.ReadVarint32(&length)) return false;
+    if (length > static_cast<uint32_t>(input_.BytesUntilLimit())) return false;
+    if (field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE && depth < kWalkDepth) {
+      const auto limit = input_.PushLimit(static_cast<int>(length));
+      if (!Count(*field->message_type(), depth + 1, path)) return false;
+      input_.PopLimit(limit);
+      return true;
+    }
+    // A number of one byte takes eight.
+    if (IsPackedVarints(field) && !Take(length / sizeof(uint64_t))) return false;
+    return input_.Skip(static_cast<int>(length));
+  }
+
+  static bool IsPackedVarints(const FieldDescriptor* field) {
+    return field != nullptr && field->is_packable() &&
+           WireFormatLite::WireTypeForFieldType(static_cast<WireFormatLite::FieldType>(
+               field->type())) == WireFormatLite::WIRETYPE_VARINT;
+  }
+
+  bool Take(size_t elements) {
+    too_many_ = elements > left_;
+    left_ -= too_many_ ? 0 : elements;
+    return !too_many_;
+  }
+
+  CodedInputStream& input_;
+  size_t left_;
+  bool too_many_ = false;
+};
+
 std::string Flatten(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
   std::string bytes;
@@ -81,6 +145,19 @@ std::string Flatten(const grpc::ByteBuffer& buffer) {
     bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   }
   return bytes;
+}
+
+absl::Status CheckElements(grpc::ByteBuffer* buffer, const Descriptor& type) {
+  // Each takes two bytes at least.
+  if (buffer->Length() / 2 <= limits::kMessageElementsMax) return absl::OkStatus();
+  grpc::ProtoBufferReader reader(buffer);
+  if (!reader.status().ok()) return absl::OkStatus();
+  const auto field =
+      FindTooManyElements(&reader, buffer->Length(), type, limits::kMessageElementsMax);
+  if (!field.has_value()) return absl::OkStatus();
+  return InvalidField(
+      *field, absl::StrCat("with it the request has more than ", limits::kMessageElementsMax,
+                           " messages, strings and numbers"));
 }
 
 absl::Status Undecodable(const grpc::ByteBuffer& buffer, const Descriptor& type) {
@@ -97,13 +174,26 @@ std::optional<FieldFault> FindFieldFault(std::string_view bytes, const Descripto
   return FindInMessage(bytes, type, "", 0);
 }
 
+std::optional<std::string> FindTooManyElements(google::protobuf::io::ZeroCopyInputStream* bytes,
+                                               size_t size, const Descriptor& type,
+                                               size_t elements_max) {
+  CodedInputStream input(bytes);
+  input.PushLimit(static_cast<int>(size));
+  ElementCounter counter(input, elements_max);
+  std::string path;
+  if (counter.Count(type, 0, &path) || !counter.too_many()) return std::nullopt;
+  return path;
+}
+
 absl::Status ParseRequest(grpc::ByteBuffer* buffer, google::protobuf::Message* message) {
   absl::Status status;
   // An empty message may come as no buffer at all.
   if (buffer->Valid()) {
+    status = CheckElements(buffer, *message->GetDescriptor());
     grpc::ProtoBufferReader reader(buffer);
-    const bool parsed = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
-    if (!parsed) status = Undecodable(*buffer, *message->GetDescriptor());
+    if (status.ok() && !(reader.status().ok() && message->ParseFromZeroCopyStream(&reader))) {
+      status = Undecodable(*buffer, *message->GetDescriptor());
+    }
   }
   buffer->Clear();
   return status;

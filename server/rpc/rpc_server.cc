@@ -62,7 +62,7 @@ void SetTransportOptions(grpc::ServerBuilder& builder) {
       {GRPC_ARG_KEEPALIVE_TIME_MS, kMinuteMs},
       {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000},
       {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
-      {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000},
+      {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000},
       {GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2},
       // Clients move to a new connection from time to time. The old one may finish its calls: a
       // bulk load or the watch of a training may well take longer than any grace.
@@ -109,7 +109,8 @@ class RpcServerImpl final : public RpcServer {
 
   void Serve(Engine& engine) override {
     absl::MutexLock lock(&mutex_);
-    if (server_ == nullptr || engine_.stopping()) return;
+    // In this order: Shutdown takes the server away without the lock.
+    if (engine_.stopping() || server_ == nullptr) return;
     engine_.Set(&engine);
     SetHealth(true);
   }

@@ -291,17 +291,22 @@ bool SearchGatherer::EndTurn(Engine& engine) {
 std::vector<PendingSearch*> SearchGatherer::TakeShare() {
   absl::MutexLock lock(&mutex_);
   const size_t workers = env_.search_pool.threads();
-  const size_t share =
-      std::min((waiting_.size() + workers - 1) / workers, limits::kGatheredSearchesMax);
-  std::vector<PendingSearch*> searches(waiting_.begin(),
-                                       waiting_.begin() + static_cast<std::ptrdiff_t>(share));
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(share));
+  const size_t share = (waiting_.size() + workers - 1) / workers;
+  std::vector<PendingSearch*> searches;
+  // What could not run as one anyway is left to whoever is free first.
+  for (size_t queries = 0; searches.size() < share && queries < limits::kGatheredSearchesMax;) {
+    queries += QueriesOf(waiting_.front());
+    searches.push_back(waiting_.front());
+    waiting_.pop_front();
+  }
   return searches;
 }
 
 void SearchGatherer::RunShare(Engine& engine, std::vector<PendingSearch*> searches) {
-  std::erase_if(searches, [](PendingSearch* search) { return !search->StillWanted(); });
-  while (!searches.empty()) {
+  for (;;) {
+    // Of those that waited for the ones before, too.
+    std::erase_if(searches, [](PendingSearch* search) { return !search->StillWanted(); });
+    if (searches.empty()) return;
     // Those that run like the first go together.
     const PendingSearch* first = searches.front();
     size_t queries = 0;

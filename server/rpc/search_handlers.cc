@@ -50,6 +50,7 @@ size_t SearchesAtOnce(std::span<const SearchRequest> searches) {
 }  // namespace
 
 absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
+                               const std::atomic<bool>& cancelled,
                                v1::SearchBatchResponse* response) {
   if (request.searches().empty()) return InvalidField("searches", "is empty");
   RETURN_IF_ERROR(CheckAtMost("searches", static_cast<uint64_t>(request.searches_size()),
@@ -61,6 +62,7 @@ absl::Status HandleSearchBatch(Engine& engine, v1::SearchBatchRequest& request,
     absl::StatusOr<SearchRequest> search = ParseSearch(engine, one);
     if (!search.ok()) return WithinSearch(searches.size(), search.status());
     search->fields.room = &room;
+    search->cancelled = &cancelled;
     searches.push_back(*std::move(search));
   }
   size_t hits = 0;
@@ -92,6 +94,7 @@ absl::Status HandleSearchRange(Engine& engine, v1::SearchRangeRequest& request,
 }
 
 absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request,
+                                const std::atomic<bool>& cancelled,
                                 v1::SearchGroupsResponse* response) {
   if (request.group_size() == 0 || request.group_size() > limits::kGroupSizeMax) {
     return InvalidField("group_size", absl::StrCat("is ", request.group_size(), ", must be 1 to ",
@@ -102,6 +105,7 @@ absl::Status HandleSearchGroups(Engine& engine, v1::SearchGroupsRequest& request
   absl::StatusOr<SearchRequest> search = ParseSearch(engine, request.search());
   if (!search.ok()) return WithinField("search", search.status());
   groups.search = *std::move(search);
+  groups.search.cancelled = &cancelled;
   const bool recommend = !groups.search.positive.empty();
   if (!recommend && groups.search.ids.size() + groups.search.vectors.rows != 1) {
     return InvalidField("search", "must have one query");

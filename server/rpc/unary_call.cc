@@ -49,7 +49,7 @@ void UnaryCall::Run(Engine& engine) {
 
 absl::Status UnaryCall::Compute(Engine& engine) {
   // gRPC keeps the buffer for this call alone and does not look at it again: parsing may free it.
-  return body_(engine, const_cast<grpc::ByteBuffer*>(call_.request), call_.response);
+  return body_(engine, const_cast<grpc::ByteBuffer*>(call_.request), cancelled_, call_.response);
 }
 
 void UnaryCall::Answer(const absl::Status& status) {

@@ -31,8 +31,10 @@ absl::Status RunGuarded(const std::function<absl::Status()>& body);
 // while it waited is dropped before anything is computed. Deletes itself when gRPC is done with it.
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
-  using Body = std::function<absl::Status(Engine& engine, grpc::ByteBuffer* request,
-                                          grpc::ByteBuffer* response)>;
+  // `cancelled` becomes true when nobody waits for the answer any more.
+  using Body =
+      std::function<absl::Status(Engine& engine, grpc::ByteBuffer* request,
+                                 const std::atomic<bool>& cancelled, grpc::ByteBuffer* response)>;
 
   static grpc::ServerUnaryReactor* Start(const ServiceEnv& env, WorkerPool& pool,
                                          const RawCall& call, Body body);
@@ -57,14 +59,14 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   std::atomic<bool> cancelled_{false};
 };
 
-// UnaryCall for a handler of messages. The handler may take the request apart; the response lives
-// on an arena.
-template <typename Request, typename Response>
-grpc::ServerUnaryReactor* RunUnary(const ServiceEnv& env, WorkerPool& pool, const RawCall& call,
-                                   absl::Status (*handler)(Engine&, Request&, Response*)) {
+// UnaryCall for handler(engine, request, cancelled, response). The handler may take the request
+// apart; the response lives on an arena.
+template <typename Request, typename Response, typename Handler>
+grpc::ServerUnaryReactor* RunMessages(const ServiceEnv& env, WorkerPool& pool, const RawCall& call,
+                                      Handler handler) {
   return UnaryCall::Start(
       env, pool, call,
-      [handler](Engine& engine, grpc::ByteBuffer* request_bytes,
+      [handler](Engine& engine, grpc::ByteBuffer* request_bytes, const std::atomic<bool>& cancelled,
                 grpc::ByteBuffer* response_bytes) -> absl::Status {
         Request request;
         if (absl::Status status = ParseRequest(request_bytes, &request); !status.ok()) {
@@ -72,9 +74,29 @@ grpc::ServerUnaryReactor* RunUnary(const ServiceEnv& env, WorkerPool& pool, cons
         }
         google::protobuf::Arena arena(ResponseArenaOptions());
         auto* response = google::protobuf::Arena::CreateMessage<Response>(&arena);
-        if (absl::Status status = handler(engine, request, response); !status.ok()) return status;
+        absl::Status status = handler(engine, request, cancelled, response);
+        if (!status.ok()) return status;
         return SerializeResponse(*response, response_bytes);
       });
+}
+
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* RunUnary(const ServiceEnv& env, WorkerPool& pool, const RawCall& call,
+                                   absl::Status (*handler)(Engine&, Request&, Response*)) {
+  return RunMessages<Request, Response>(
+      env, pool, call,
+      [handler](Engine& engine, Request& request, const std::atomic<bool>&, Response* response) {
+        return handler(engine, request, response);
+      });
+}
+
+// The same for a handler that asks between its parts whether anybody still waits.
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* RunUnary(const ServiceEnv& env, WorkerPool& pool, const RawCall& call,
+                                   absl::Status (*handler)(Engine&, Request&,
+                                                           const std::atomic<bool>& cancelled,
+                                                           Response*)) {
+  return RunMessages<Request, Response>(env, pool, call, handler);
 }
 
 }  // namespace tessera

@@ -1,5 +1,6 @@
 // The process: command line, environment, health, reflection, signals.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
@@ -169,6 +170,43 @@ TEST(CommandLineTest, FlagsComeFromTheEnvironmentAndFromAFile) {
   EXPECT_EQ(exit_code, 0);
 }
 
+// The data of another server: opening fails about when the signal comes.
+TEST(CommandLineTest, ASignalWhileOpeningFailsIsNoSecondOne) {
+  const TempFolder folder;
+  ASSERT_OK_AND_ASSIGN(auto server, ServerProcess::Start({.data_dir = folder.File("data")}));
+  for (int round = 0; round < 10; ++round) {
+    const std::string log = folder.File("log" + std::to_string(round));
+    ASSERT_OK_AND_ASSIGN(auto process,
+                         Subprocess::Start({.arguments = {ServerBinary(), "--listen=127.0.0.1:0",
+                                                          "--data_dir=" + folder.File("data")},
+                                            .stdout_path = log}));
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    while (ReadWholeFile(log).find("listening") == std::string::npos) {
+      ASSERT_LT(absl::Now(), deadline) << ReadWholeFile(log);
+      absl::SleepFor(absl::Microseconds(200));
+    }
+    process->Signal(SIGTERM);
+    ASSERT_OK_AND_ASSIGN(const int exit_code, process->Wait(absl::Seconds(30)));
+    EXPECT_TRUE(exit_code == 1 || exit_code == 0) << exit_code;
+  }
+}
+
+TEST(CommandLineTest, HasAsManyFilesOpenAsItMay) {
+  const TempFolder folder;
+  rlimit files = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit few = {256, files.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto server = ServerProcess::Start({.data_dir = folder.File("data")});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  ASSERT_OK(server.status());
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 400; ++i) {
+    clients.push_back(std::make_unique<Client>(ClientOptions{.address = (*server)->address()}));
+    ASSERT_OK(clients.back()->CheckHealth());
+  }
+}
+
 class RunningServerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -187,6 +225,14 @@ TEST_F(RunningServerTest, HealthcheckTellsByItsExitCode) {
       const CommandResult by_environment,
       RunCommand({ServerBinary(), "healthcheck"}, {{"TESSERA_LISTEN", server_->address()}}));
   EXPECT_EQ(by_environment.exit_code, 0) << by_environment.err;
+  ASSERT_OK_AND_ASSIGN(const CommandResult past_a_proxy,
+                       RunCommand({ServerBinary(), "healthcheck", flag},
+                                  {{"http_proxy", "http://127.0.0.1:1"}, {"no_proxy", ""}}));
+  EXPECT_EQ(past_a_proxy.exit_code, 0) << past_a_proxy.err;
+  ASSERT_OK_AND_ASSIGN(const CommandResult by_client,
+                       RunCommand({CliBinary(), "--server", server_->address(), "health"},
+                                  {{"http_proxy", "http://127.0.0.1:1"}, {"no_proxy", ""}}));
+  EXPECT_EQ(by_client.exit_code, 0) << by_client.err;
   server_->Kill();
   ASSERT_OK_AND_ASSIGN(const CommandResult down, RunCommand({ServerBinary(), "healthcheck", flag}));
   EXPECT_EQ(down.exit_code, 1);
@@ -214,6 +260,30 @@ TEST_F(RunningServerTest, WatchTellsThatTheServerStops) {
   while (reader->Read(&response)) told |= response.status() == HealthCheckResponse::NOT_SERVING;
   EXPECT_TRUE(told);
   reader->Finish();
+}
+
+// As if its machine were gone: the connection stands, and nothing comes.
+TEST_F(RunningServerTest, AClientDoesNotWaitForEverForAServerThatIsSilent) {
+  ClientOptions options;
+  options.address = server_->address();
+  options.keepalive = absl::Seconds(10);
+  Client client(options);
+  const auto stream = client.StartSearchStream();
+  v1::SearchRequest search;
+  search.set_collection_name("none");
+  ASSERT_TRUE(stream->Send(1, search));
+  ASSERT_OK_AND_ASSIGN(const SearchStream::Answer answer, stream->Receive());
+  EXPECT_TRUE(absl::IsNotFound(answer.response.status())) << answer.response.status();
+  server_->Signal(SIGSTOP);
+  stream->Send(2, search);
+  EXPECT_TRUE(absl::IsUnavailable(stream->Receive().status()));
+  server_->Signal(SIGCONT);
+  // It connects again, after a pause.
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (!client.CheckHealth().ok() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_OK(client.CheckHealth());
 }
 
 TEST_F(RunningServerTest, ReflectionListsTheServices) {

@@ -297,6 +297,16 @@ TEST_F(StreamsTest, ASearchStreamTellsFailedSearchesFromItsEnd) {
   EXPECT_TRUE(absl::IsOutOfRange(stream->Receive().status()));
 }
 
+TEST_F(StreamsTest, ASearchStreamTakesNothingOnceItIsDone) {
+  const auto stream = client_->StartSearchStream();
+  ASSERT_TRUE(stream->Send(1, {}));
+  stream->Done();
+  stream->Done();
+  EXPECT_FALSE(stream->Send(2, {}));
+  EXPECT_TRUE(stream->Receive().ok());
+  EXPECT_TRUE(absl::IsOutOfRange(stream->Receive().status()));
+}
+
 TEST_F(StreamsTest, ASearchStreamReturnsWhatEndedIt) {
   points_.close_at = 1;
   const auto stream = client_->StartSearchStream();

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <thread>
 
 #include "index/base/limits.h"
@@ -139,6 +140,42 @@ TEST_F(EngineSearch, CodesAloneAreNotCalledExact) {
   auto result = engine_->Search(request);
   ASSERT_TRUE(result.ok());
   for (const Hit& hit : result->hits[0]) EXPECT_FALSE(hit.score_is_exact);
+}
+
+// However little each query reads: they would hold up the thread that receives calls.
+TEST_F(EngineSearch, ManyQueriesAreNotQuick) {
+  Create("c", 2);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(1'000, 2, 1)).ok());
+  Train("c", 20);
+  SearchRequest request;
+  request.collection = "c";
+  request.nprobe = 1;
+  request.no_rerank = true;
+  const Matrix one(1, 2), many(5'000, 2);
+  request.vectors = FloatView(one);
+  EXPECT_EQ(engine_->PaceOf(request), SearchPace::kQuick);
+  request.vectors = FloatView(many);
+  EXPECT_EQ(engine_->PaceOf(request), SearchPace::kSlow);
+}
+
+TEST_F(EngineSearch, ASearchThatNobodyWaitsForIsCancelled) {
+  Create("c", 2);
+  ASSERT_TRUE(UpsertRows("c", 0, ClusteredRows(100, 2, 1)).ok());
+  const Matrix query(1, 2);
+  std::atomic<bool> cancelled{false};
+  SearchRequest request;
+  request.collection = "c";
+  request.vectors = FloatView(query);
+  request.cancelled = &cancelled;
+  EXPECT_TRUE(engine_->Search(request).ok());
+  cancelled = true;
+  EXPECT_TRUE(absl::IsCancelled(engine_->Search(request).status()));
+  for (const auto& result : engine_->SearchEach({{request, request}})) {
+    EXPECT_TRUE(absl::IsCancelled(result.status()));
+  }
+  EXPECT_TRUE(absl::IsCancelled(
+      engine_->SearchGroups({.search = request, .group_by = FieldPath("g"), .group_size = 1})
+          .status()));
 }
 
 TEST_F(EngineSearch, BadSearchesAreRefusedByField) {

@@ -172,6 +172,59 @@ TEST_F(OverloadTest, ExpiredAndCancelledCallsAreNotComputed) {
   EXPECT_EQ(gate_.arrived(), base_ + 2);
 }
 
+// Searches that run one after the other in one turn of the thread.
+TEST_F(OverloadTest, SearchesThatExpireBehindOthersAreNotComputed) {
+  v1::SearchRequest search;
+  search.set_collection_name("words");
+  search.set_limit(1);
+  search.mutable_ids()->add_num(1);  // by id: each has to pass the gate
+  const auto call = [&](absl::Duration deadline) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+    v1::SearchResponse response;
+    return points_->Search(&context, search, &response).error_code();
+  };
+  gate_.Close();
+  std::thread first([&] { EXPECT_EQ(call(absl::Minutes(2)), grpc::StatusCode::OK); });
+  gate_.AwaitArrived(base_ + 1);
+  std::vector<std::thread> others;
+  for (int i = 0; i < 10; ++i) {
+    others.emplace_back(
+        [&] { EXPECT_EQ(call(absl::Seconds(2)), grpc::StatusCode::DEADLINE_EXCEEDED); });
+  }
+  absl::SleepFor(absl::Milliseconds(500));  // until they wait
+  gate_.LetOneThrough();
+  first.join();
+  gate_.AwaitArrived(base_ + 2);  // one of them, and all others are in its turn
+  for (std::thread& thread : others) thread.join();
+  absl::SleepFor(absl::Milliseconds(500));  // until the server has heard of it too
+  gate_.Open();
+  EXPECT_TRUE(Get().ok());  // behind all of them
+  EXPECT_EQ(gate_.arrived(), base_ + 3);
+}
+
+TEST_F(OverloadTest, ABatchThatOutlastsTheDrainEndsWithTheSearchThatRuns) {
+  v1::SearchBatchRequest batch;
+  batch.set_collection_name("words");
+  for (int i = 0; i < 20; ++i) {
+    v1::SearchRequest& search = *batch.add_searches();
+    search.set_limit(1);
+    search.mutable_ids()->add_num(1);
+  }
+  gate_.Close();
+  std::thread running([&] {
+    v1::SearchBatchResponse response;
+    EXPECT_EQ(Call(*points_, &v1::Points::Stub::SearchBatch, batch, &response).error_code(),
+              grpc::StatusCode::UNAVAILABLE);
+    absl::SleepFor(absl::Milliseconds(200));  // until the server has heard of it too
+    gate_.Open();
+  });
+  gate_.AwaitArrived(base_ + 1);
+  server_->Shutdown(absl::Milliseconds(300));
+  running.join();
+  EXPECT_EQ(gate_.arrived(), base_ + 1);
+}
+
 // Each search takes its time, and each that is answered is followed by another.
 TEST_F(OverloadTest, AReadGetsItsTurnWhileSearchesKeepComing) {
   constexpr int kCallers = 8;

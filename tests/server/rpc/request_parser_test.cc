@@ -67,6 +67,42 @@ TEST(RequestParserTest, NamesTheFieldThatIsTooDeep) {
   EXPECT_TRUE(field.starts_with("filter.must[0].filter.must[0].")) << field;
 }
 
+// Each takes two bytes, and a hundred as a message.
+TEST(RequestParserTest, NamesTheFieldThatHasTooMany) {
+  const auto fault = [](const google::protobuf::Message& request,
+                        google::protobuf::Message* parsed) {
+    grpc::ByteBuffer buffer = InPieces(request.SerializeAsString(), 100'000);
+    const absl::Status status = ParseRequest(&buffer, parsed);
+    EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
+    EXPECT_FALSE(buffer.Valid());
+    return GetStatusDetails(status).field;
+  };
+  v1::SearchBatchRequest batch, parsed_batch;
+  const auto fill = [&batch](size_t count) {
+    batch.mutable_searches()->Clear();
+    for (size_t i = 0; i < count; ++i) batch.add_searches();
+  };
+  fill(limits::kMessageElementsMax);
+  EXPECT_EQ(fault(batch, &parsed_batch), "");
+  EXPECT_EQ(parsed_batch.searches_size(), static_cast<int>(limits::kMessageElementsMax));
+  fill(limits::kMessageElementsMax + 1);
+  EXPECT_EQ(fault(batch, &parsed_batch), "searches");
+
+  v1::UpsertRequest upsert, parsed_upsert;
+  for (size_t i = 0; i < limits::kMessageElementsMax; ++i) upsert.mutable_ids()->add_str("");
+  EXPECT_EQ(fault(upsert, &parsed_upsert), "ids.str");
+  upsert.Clear();
+  for (size_t i = 0; i < 9 * limits::kMessageElementsMax; ++i) upsert.mutable_ids()->add_num(1);
+  EXPECT_EQ(fault(upsert, &parsed_upsert), "ids.num");
+  // Components take as much in memory as they bring.
+  upsert.Clear();
+  for (size_t i = 0; i < 9 * limits::kMessageElementsMax; ++i) {
+    upsert.mutable_vectors()->add_values(1);
+  }
+  EXPECT_EQ(fault(upsert, &parsed_upsert), "");
+  EXPECT_EQ(parsed_upsert.vectors().values_size(), upsert.vectors().values_size());
+}
+
 TEST(RequestParserTest, SaysThatBytesAreNoMessage) {
   v1::SearchRequest request;
   // A length that runs past the end, a group that never ends, a field number of 0.

@@ -123,6 +123,10 @@ TEST_F(RpcServerTest, ReflectionAnswersWhatItDoesNotKnow) {
   EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   request.set_file_containing_symbol("tessera.v1.Nothing");
   EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_file_containing_symbol(std::string(limits::kReflectionRequestBytesMax, 'a'));
+  const auto refusal = ask(request);
+  EXPECT_EQ(refusal.error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_LT(refusal.ByteSizeLong(), 200u) << "nothing of it is repeated";
   request.set_file_by_filename("nothing.proto");
   EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
   request.mutable_file_containing_extension()->set_containing_type("tessera.v1.SearchRequest");
