@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
@@ -132,14 +133,16 @@ absl::Status RunCount(Context& context, const PointsOptions& options) {
   return absl::OkStatus();
 }
 
-// A number as it looks, anything else as text; quotes make text of what looks like a number.
+// A number as it looks, anything else as text; quotes make text of what looks like a number. Not of
+// an empty text.
 v1::StartFrom ParseStartFrom(const std::string& text) {
   v1::StartFrom start;
   int64_t integer = 0;
   double number = 0;
+  const bool is_word = absl::ascii_isalpha(text.front());  // "nan" and "inf" too
   if (absl::SimpleAtoi(text, &integer)) {
     start.set_integer(integer);
-  } else if (absl::SimpleAtod(text, &number)) {
+  } else if (!is_word && absl::SimpleAtod(text, &number)) {
     start.set_number(number);
   } else if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
     start.set_text(text.substr(1, text.size() - 2));
@@ -261,8 +264,10 @@ void AddPointsCommands(CLI::App& app, Command& selected) {
   scroll->add_option("--order-by", scroll_options->order_by,
                      "A payload field that has an index: by its values, then by id");
   scroll->add_flag("--descending", scroll_options->descending, "The greatest value first");
-  scroll->add_option("--start-from", scroll_options->start_from,
-                     "The first value: a number, a string, or a time, e.g. 2024-02-29");
+  scroll->add_option(
+      "--start-from", scroll_options->start_from,
+      "The first value: a number, a string (in double quotes if it reads as a number), or a "
+      "time, e.g. 2024-02-29");
   scroll->add_flag("--all", scroll_options->all, "Go on to the last page");
   AddFilterOption(scroll, scroll_options->filter);
   AddContentOptions(scroll, *scroll_options);

@@ -50,8 +50,8 @@ struct IvfSearchParams {
   // with their full vectors; 0: answers come from codes.
   size_t rerank = 0;
 
-  // If set, only these slots can be neighbours, and lists are scanned on, nearest first, until k of
-  // them have been met or no list is left.
+  // If set, only these slots can be neighbours, none of which may be deleted, and lists are scanned
+  // on, nearest first, until k of them have been met or no list is left.
   const SlotMask* allowed = nullptr;
   const EntryFilter* filter = nullptr;  // instead of a mask: the same, told by codes
   size_t allowed_count = 0;             // slots that are allowed, or about how many

@@ -24,8 +24,7 @@ ABSL_DECLARE_FLAG(std::string, server);
 
 namespace tessera {
 
-// Their names in the order of the help text. Each is also read from the environment, but for
-// those of a sub-command.
+// Their names in the order of the help text. Each is also read from the environment.
 const std::vector<std::string>& ServerFlagNames();
 const std::vector<std::string>& HealthcheckFlagNames();
 

@@ -151,7 +151,7 @@ TEST_F(EngineSearch, ManyQueriesAreNotQuick) {
   request.collection = "c";
   request.nprobe = 1;
   request.no_rerank = true;
-  const Matrix one(1, 2), many(5'000, 2);
+  const Matrix one(1, 2), many(2'000, 2);
   request.vectors = FloatView(one);
   EXPECT_EQ(engine_->PaceOf(request), SearchPace::kQuick);
   request.vectors = FloatView(many);
