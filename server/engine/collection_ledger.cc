@@ -74,8 +74,9 @@ absl::StatusOr<std::optional<WriteResult>> Collection::KnownAnswer(const WriteOp
 
 absl::StatusOr<WriteResult> Collection::RecordAnswer(const WriteOptions& options, uint64_t points) {
   if (options.request_id.empty()) {
-    // What it found done may have been done by a write that is not synced.
-    if (DurabilityOf(options) == Durability::kSync) RETURN_IF_ERROR(store_.Sync());
+    // What left nothing to do may be a write that is not synced.
+    const bool synced = points > 0 || DurabilityOf(options) == Durability::kAsync;
+    if (!synced) RETURN_IF_ERROR(store_.Sync());
     return WriteResult{.points = points, .sequence = sequence_.load()};
   }
   const std::vector<PointId> none;

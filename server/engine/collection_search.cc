@@ -11,6 +11,7 @@
 #include "index/base/status_macros.h"
 #include "index/base/stopwatch.h"
 #include "index/base/top_k.h"
+#include "index/ivf/centroid_codes.h"
 #include "index/ivf/lists_snapshot.h"
 #include "index/simd/convert.h"
 #include "index/simd/exact.h"
@@ -28,9 +29,7 @@ constexpr size_t kCompareRows = 128;
 constexpr size_t kQuickBytes = size_t{2} << 20;
 // What else a query costs, its table and its hits, takes as long as so many bytes of them.
 constexpr size_t kQueryBytes = size_t{16} << 10;
-// The coarse step reads a code of half a byte for every four components of a centroid; of more
-// centroids than so many, only groups.
-constexpr size_t kCentroidsRead = 6'000;
+// The coarse step reads a code of half a byte for every four components of a centroid.
 constexpr size_t kComponentsPerCodeByte = 8;
 // A vector that is read from the page cache takes as long as so many bytes of them.
 constexpr size_t kCachedRowBytes = size_t{8} << 10;
@@ -86,8 +85,9 @@ size_t CollectionReader::BytesOfQuery(const CollectionView& view,
   const size_t in_full =
       has_scalar_codes() ? std::min(params.rerank, kOpenTimes * params.k) : params.rerank;
   const size_t scalar_codes = has_scalar_codes() ? params.rerank * table_.row_bytes() : 0;
+  // Of more centroids than that, only groups.
   const size_t coarse_step =
-      std::min(nlist, kCentroidsRead) * spec_.dimension / kComponentsPerCodeByte;
+      std::min(nlist, CentroidCodes::kGroupedFrom) * spec_.dimension / kComponentsPerCodeByte;
   return kQueryBytes + coarse_step + codes * code_bytes + scalar_codes + in_full * BytesOfRow();
 }
 
