@@ -171,7 +171,7 @@ absl::Status Collection::RecoverPayloadIndexes() {
   auto it = store_.Scan(Family::kMeta, range.begin, range.end, /*bulk=*/false);
   std::vector<PayloadIndexSpec> specs;
   auto batch = store_.NewBatch();
-  const size_t empty = batch->bytes();
+  bool drops = false;
   for (; it->Valid(); it->Next()) {
     std::string_view key;
     PayloadIndexSpec spec;
@@ -182,6 +182,7 @@ absl::Status Collection::RecoverPayloadIndexes() {
       Log(absl::StrCat("collection ", spec_.name, ": the index of \"", std::string(key),
                        "\", which is no field, is dropped: create one of the field that is meant"));
       batch->Delete(Family::kMeta, it->key());
+      drops = true;
       continue;
     }
     spec.key = *std::move(path);
@@ -189,7 +190,11 @@ absl::Status Collection::RecoverPayloadIndexes() {
     specs.push_back(std::move(spec));
   }
   RETURN_IF_ERROR(it->status());
-  if (batch->bytes() > empty) RETURN_IF_ERROR(store_.Commit(*batch, Durability::kSync));
+  if (drops) {
+    // On a full disk the next start drops them.
+    const absl::Status dropped = store_.Commit(*batch, Durability::kSync);
+    if (!absl::IsResourceExhausted(dropped)) RETURN_IF_ERROR(dropped);
+  }
   std::vector<PayloadIndexSpec> missing;
   RETURN_IF_ERROR(RecoverIndexContents(specs, &missing));
   return missing.empty() ? absl::OkStatus() : BuildIndexesAnew(missing);
