@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -48,6 +49,18 @@ absl::StatusOr<Enum> ParseName(const std::string& name, const char* what,
     if (name == known) return value;
   }
   return UsageError(absl::StrCat("unknown ", what, " '", name, "'"));
+}
+
+// The values at the end of a path: an array on the way stands for its elements.
+void FindMembers(const Json& node, std::span<const std::string> path,
+                 std::vector<const Json*>* found) {
+  if (path.empty()) {
+    found->push_back(&node);
+  } else if (node.is_array()) {
+    for (const Json& element : node) FindMembers(element, path, found);
+  } else if (node.is_object() && node.contains(path.front())) {
+    FindMembers(node.at(path.front()), path.subspan(1), found);
+  }
 }
 
 }  // namespace
@@ -201,33 +214,21 @@ Json PayloadToJson(const std::string& payload) {
   return json.is_discarded() ? Json(payload) : json;
 }
 
-// Names of members with dots between them; an array on the way stands for its elements.
 std::string PayloadField(const Json& payload, const std::string& field) {
+  std::vector<const Json*> found;
+  const std::vector<std::string> path = absl::StrSplit(field, '.');
+  FindMembers(payload, path, &found);
   std::string joined;
   const auto add = [&joined](const Json& value) {
     absl::StrAppend(&joined, joined.empty() ? "" : ", ",
                     value.is_string() ? value.get<std::string>()
                                       : value.dump(-1, ' ', false, Json::error_handler_t::replace));
   };
-  const std::vector<std::string> names = absl::StrSplit(field, '.');
-  std::vector<const Json*> nodes = {&payload};
-  for (const std::string& name : names) {
-    std::vector<const Json*> members;
-    const auto visit = [&](const Json& node) {
-      const auto found = node.is_object() ? node.find(name) : node.end();
-      if (found != node.end()) members.push_back(&*found);
-    };
-    for (const Json* node : nodes) {
-      visit(*node);
-      if (node->is_array()) std::for_each(node->begin(), node->end(), visit);
-    }
-    nodes = std::move(members);
-  }
-  for (const Json* node : nodes) {
-    if (node->is_array()) {
-      std::for_each(node->begin(), node->end(), add);
-    } else if (!node->is_null()) {
-      add(*node);
+  for (const Json* value : found) {
+    if (value->is_array()) {
+      std::for_each(value->begin(), value->end(), add);
+    } else if (!value->is_null()) {
+      add(*value);
     }
   }
   return joined;

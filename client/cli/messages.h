@@ -31,7 +31,8 @@ Json ToJson(const google::protobuf::Timestamp& time);
 // A payload as an object; null if it is empty, the text itself if it does not parse.
 Json PayloadToJson(const std::string& payload);
 
-// One member of a payload as text: strings without quotes, arrays joined by ", ". Empty: absent.
+// A member of a payload, or of an object in it ("author.name"), as text: strings without quotes,
+// arrays joined by ", ". Empty: absent.
 std::string PayloadField(const Json& payload, const std::string& field);
 
 std::string ToText(const v1::PointId& id);  // 7, or "seven" in quotes

@@ -53,6 +53,7 @@ TEST(Messages, FieldsOfPayloadsAsText) {
   EXPECT_EQ(PayloadField(payload, "o.y"), "");
   EXPECT_EQ(PayloadField(Json::parse(R"({"a":[{"n":"x"},{"m":1},{"n":[2,3]}]})"), "a.n"),
             "x, 2, 3");
+  EXPECT_EQ(PayloadField(Json::parse(R"({"a":[[{"n":1}],{"n":null}]})"), "a.n"), "1");
 }
 
 TEST(Messages, CollectionsAsJson) {
