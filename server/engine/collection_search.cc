@@ -103,7 +103,7 @@ SearchPace CollectionReader::PaceOnDisk() const {
 
 absl::StatusOr<SearchResult> CollectionReader::Search(const SearchRequest& request) const {
   if (request.cancelled != nullptr && request.cancelled->load(std::memory_order_relaxed)) {
-    return absl::CancelledError("the client has cancelled the call");
+    return CallCancelled();
   }
   RETURN_IF_ERROR(CheckSearch(request));
   const std::shared_ptr<const CollectionView> now = view();

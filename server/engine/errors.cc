@@ -41,6 +41,8 @@ absl::Status WithinField(std::string_view parent, const absl::Status& status) {
   return InvalidField(absl::StrCat(std::string(parent), ".", field), description);
 }
 
+absl::Status CallCancelled() { return absl::CancelledError("the client has cancelled the call"); }
+
 absl::Status AliasExists(std::string_view name) {
   return ErrorWithReason(absl::StatusCode::kAlreadyExists, "ALIAS_EXISTS",
                          absl::StrCat(std::string(name), " is an alias"));

@@ -21,6 +21,8 @@ absl::Status WithinField(std::string_view parent, const absl::Status& status);
 absl::Status NotFound(std::string_view resource_type, std::string_view resource_name);
 // Where the name of a collection is asked for.
 absl::Status AliasExists(std::string_view name);
+// CANCELLED, by the client.
+absl::Status CallCancelled();
 
 // A status of any code with a reason.
 absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,

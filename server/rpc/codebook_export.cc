@@ -5,6 +5,7 @@
 #include <string>
 
 #include "index/base/status_macros.h"
+#include "server/engine/errors.h"
 #include "server/rpc/convert_types.h"
 #include "server/rpc/request_parser.h"
 #include "server/rpc/rpc_status.h"
@@ -50,7 +51,7 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  private:
   absl::Status MayGoOn() const {
     if (cancelled_.load(std::memory_order_relaxed)) {
-      return absl::CancelledError("the client has cancelled the call");
+      return CallCancelled();
     }
     return env_.engine.stopping() ? ServerStoppingError() : absl::OkStatus();
   }

@@ -60,7 +60,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     }
   }
 
-  void OnCancel() override { End(absl::CancelledError("the client has cancelled the call")); }
+  void OnCancel() override { End(CallCancelled()); }
   void Stop() override { End(ServerStoppingError()); }
   void OnDone() override {
     env_.streams.Remove(this);

@@ -105,7 +105,7 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public Pendi
 
   bool StillWanted() override {
     if (cancelled_.load(std::memory_order_relaxed)) {
-      Answer(absl::CancelledError("the client has cancelled the call"));
+      Answer(CallCancelled());
       return false;
     }
     if (raw_.context->deadline() <= std::chrono::system_clock::now()) {

@@ -17,6 +17,7 @@
 #include "google/protobuf/wire_format_lite.h"
 #include "index/base/limits.h"
 #include "index/base/status_macros.h"
+#include "server/engine/errors.h"
 #include "server/rpc/convert_points.h"
 #include "server/rpc/points_handlers.h"
 #include "server/rpc/request_parser.h"
@@ -141,12 +142,12 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       Hold(*items_.front(), 0);
       items_.pop_front();
     }
-    if (!ok) Leave("the client has gone");
+    if (!ok) Leave(absl::CancelledError("the client has gone"));
     Advance(nullptr);
   }
 
   void OnCancel() override {
-    Leave("the client has cancelled the call");
+    Leave(CallCancelled());
     Advance(nullptr);
   }
 
@@ -185,7 +186,7 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
     bool StillWanted() override {
       if (!stream_.left_.load(std::memory_order_relaxed)) return true;
-      Answer(absl::CancelledError("the client has cancelled the call"));
+      Answer(CallCancelled());
       return false;
     }
 
@@ -281,10 +282,10 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     Advance(nullptr);
   }
 
-  void Leave(absl::string_view why) {
+  void Leave(absl::Status why) {
     left_.store(true, std::memory_order_relaxed);
     absl::MutexLock lock(&mutex_);
-    if (end_.ok()) end_ = absl::CancelledError(why);
+    if (end_.ok()) end_ = std::move(why);
   }
 
   // `answered`: an item that nobody works on any more, if there is a new one. Finish is called

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/engine/errors.h"
 #include "server/rpc/rpc_status.h"
 
 namespace tessera {
@@ -39,7 +40,7 @@ grpc::ServerUnaryReactor* UnaryCall::Start(const ServiceEnv& env, WorkerPool& po
 
 void UnaryCall::Run(Engine& engine) {
   if (cancelled_.load(std::memory_order_relaxed)) {
-    Answer(absl::CancelledError("the client has cancelled the call"));
+    Answer(CallCancelled());
   } else if (call_.context->deadline() <= std::chrono::system_clock::now()) {
     Answer(absl::DeadlineExceededError("the deadline passed while the request was waiting"));
   } else {

@@ -6,6 +6,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/engine/errors.h"
 #include "server/rpc/points_handlers.h"
 #include "server/rpc/request_parser.h"
 #include "server/rpc/rpc_status.h"
@@ -64,7 +65,7 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   void OnCancel() override {
     {
       absl::MutexLock lock(&mutex_);
-      if (end_.ok()) end_ = absl::CancelledError("the client has cancelled the call");
+      if (end_.ok()) end_ = CallCancelled();
     }
     Advance();
   }

@@ -7,6 +7,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "index/base/status_macros.h"
+#include "server/engine/errors.h"
 #include "server/rpc/convert_operations.h"
 #include "server/rpc/convert_types.h"
 #include "server/rpc/request_parser.h"
@@ -65,7 +66,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
     FinishWith(ok ? absl::OkStatus() : absl::CancelledError("the client has gone"));
   }
 
-  void OnCancel() override { End(absl::CancelledError("the client has cancelled the call")); }
+  void OnCancel() override { End(CallCancelled()); }
   void OnDone() override {
     env_.watches.Remove(this);
     delete this;

@@ -42,6 +42,12 @@ class OverloadTest : public ServerFixture {
     return status;
   }
 
+  // Calls that end without an answer. Returns when the server has heard of it too.
+  static void AwaitEnd(std::vector<std::thread>& callers) {
+    for (std::thread& caller : callers) caller.join();
+    absl::SleepFor(absl::Milliseconds(500));
+  }
+
   Gate gate_;
   int base_ = 0;  // who came to the gate before the test
   v1::GetPointsRequest request_;
@@ -164,8 +170,7 @@ TEST_F(OverloadTest, ExpiredAndCancelledCallsAreNotComputed) {
       cancel.join();
     });
   }
-  for (std::thread& thread : others) thread.join();
-  absl::SleepFor(absl::Milliseconds(500));  // until the server has heard of it too
+  AwaitEnd(others);
   gate_.Open();
   first.join();
   EXPECT_TRUE(Get().ok());  // behind all of them
@@ -196,8 +201,7 @@ TEST_F(OverloadTest, SearchesThatExpireBehindOthersAreNotComputed) {
   gate_.LetOneThrough();
   first.join();
   gate_.AwaitArrived(base_ + 2);  // one of them, and all others are in its turn
-  for (std::thread& thread : others) thread.join();
-  absl::SleepFor(absl::Milliseconds(500));  // until the server has heard of it too
+  AwaitEnd(others);
   gate_.Open();
   EXPECT_TRUE(Get().ok());  // behind all of them
   EXPECT_EQ(gate_.arrived(), base_ + 3);
