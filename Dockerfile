@@ -31,7 +31,8 @@ RUN apt-get update -q \
 COPY --from=build /out/tesserad /out/tessera /usr/local/bin/
 
 # All interfaces, because a container has its own; who may reach the port is decided where it is
-# published. The server has no TLS and no authentication, and wants to hear that this is meant.
+# published. Without TLS and API keys, which deploy/README.md gives it, it wants to hear that this is
+# meant.
 ENV TESSERA_LISTEN=0.0.0.0:6433 \
     TESSERA_INSECURE=true \
     TESSERA_DATA_DIR=/data

@@ -15,6 +15,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "index/base/status_macros.h"
+#include "server/auth/secrets.h"
 #include "server/config/config.h"
 #include "server/config/log.h"
 #include "server/engine/engine.h"
@@ -170,8 +172,20 @@ class Opener {
   std::thread thread_;
 };
 
-absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& config, Log& log) {
+absl::StatusOr<std::unique_ptr<Secrets>> OpenSecrets(const ServerConfig& config, Log& log) {
+  SecretsOptions options;
+  options.api_keys_file = config.api_keys_file;
+  options.tls_cert_file = config.tls_cert_file;
+  options.tls_key_file = config.tls_key_file;
+  options.on_read = [&log](std::string_view message) { log.Info(message); };
+  options.on_problem = [&log](std::string_view message) { log.Warning(message); };
+  return Secrets::Open(std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& config,
+                                                       const Secrets& secrets, Log& log) {
   RpcServerOptions options;
+  options.secrets = &secrets;
   options.listen = config.listen;
   options.search_threads = config.search_threads;
   options.write_threads = config.write_threads;
@@ -192,7 +206,12 @@ int Serve(const ServerConfig& config) {
   log.Info("starting", {{"version", TESSERA_VERSION}, {"pid", getpid()}});
   RaiseFileLimit(log);
   const PollingThreads polling_threads;
-  auto server = StartServer(config, log);
+  const auto secrets = OpenSecrets(config, log);
+  if (!secrets.ok()) {
+    log.Error("cannot start", {{"error", secrets.status().ToString()}});
+    return kExitFailure;
+  }
+  auto server = StartServer(config, **secrets, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"error", server.status().ToString()}});
     return kExitFailure;
@@ -221,8 +240,9 @@ int Serve(const ServerConfig& config) {
   return EXIT_SUCCESS;
 }
 
-int Healthcheck(const std::string& server) {
-  const absl::Status status = CheckHealth(server, kHealthcheckTimeout);
+int Healthcheck(const Command& command) {
+  const std::string& server = command.server;
+  const absl::Status status = CheckHealth(server, kHealthcheckTimeout, command.tls);
   if (status.ok()) return EXIT_SUCCESS;
   std::fprintf(stderr, "tesserad healthcheck: %s: %s\n", server.c_str(), status.ToString().c_str());
   return kExitFailure;
@@ -250,7 +270,7 @@ int Main(const std::vector<std::string>& arguments) {
       std::puts("tesserad " TESSERA_VERSION);
       return EXIT_SUCCESS;
     case Command::Kind::kHealthcheck:
-      return Healthcheck(command->server);
+      return Healthcheck(*command);
     case Command::Kind::kServe:
       return Serve(command->config);
   }

@@ -113,6 +113,12 @@ inline constexpr size_t kMetadataBytesMax = 8 << 10;       // of one call's head
 inline constexpr size_t kReflectionRequestBytesMax = 4 << 10;
 inline constexpr size_t kErrorMessageBytesMax = 1'024;  // so that an error fits a client's headers
 
+// Who may call.
+inline constexpr size_t kApiKeyBytesMin = 16;
+inline constexpr size_t kApiKeyBytesMax = 256;
+inline constexpr size_t kApiKeysMax = 1'000;
+inline constexpr size_t kAuthFileBytesMax = 1 << 20;  // keys, or a certificate with its chain
+
 // Of files that clients read.
 inline constexpr size_t kFileHeaderBytesMax = 64 << 10;  // .npy
 inline constexpr size_t kFileArrayRankMax = 32;          // NumPy's own limit

@@ -58,16 +58,31 @@ absl::StatusOr<Address> ListenAddress() {
   return address;
 }
 
+absl::Status ReadSecretFlags(ServerConfig& config) {
+  config.api_keys_file = absl::GetFlag(FLAGS_api_keys_file);
+  config.tls_cert_file = absl::GetFlag(FLAGS_tls_cert_file);
+  config.tls_key_file = absl::GetFlag(FLAGS_tls_key_file);
+  if (config.tls_cert_file.empty() && !config.tls_key_file.empty()) {
+    return Invalid("tls_cert_file", "is required where --tls_key_file is given");
+  }
+  if (config.tls_key_file.empty() && !config.tls_cert_file.empty()) {
+    return Invalid("tls_key_file", "is required where --tls_cert_file is given");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ServerConfig> CheckedConfig() {
   ServerConfig config;
   ASSIGN_OR_RETURN(const Address address, ListenAddress());
-  if (!IsLoopback(address) && !absl::GetFlag(FLAGS_insecure)) {
-    return Invalid("listen",
-                   absl::StrCat("other machines can reach ", address.ToString(),
-                                ", and there is no encryption or authentication: give --insecure "
-                                "if the network is trusted"));
-  }
   config.listen = address.ToString();
+  RETURN_IF_ERROR(ReadSecretFlags(config));
+  const bool is_safe = !config.api_keys_file.empty() && !config.tls_cert_file.empty();
+  if (!IsLoopback(address) && !is_safe && !absl::GetFlag(FLAGS_insecure)) {
+    return Invalid("listen",
+                   absl::StrCat("other machines can reach ", config.listen,
+                                ": give --api_keys_file, --tls_cert_file and --tls_key_file, or "
+                                "--insecure if the network is trusted"));
+  }
   config.data_dir = absl::GetFlag(FLAGS_data_dir);
   if (config.data_dir.empty()) return Invalid("data_dir", "is required");
   ASSIGN_OR_RETURN(config.log_level, ParseLogLevel(absl::GetFlag(FLAGS_log_level)));
@@ -166,6 +181,7 @@ absl::StatusOr<Command> ParseCommand(const std::vector<std::string>& arguments,
     command.kind = Command::Kind::kHealthcheck;
     RETURN_IF_ERROR(SetFlags(line, HealthcheckFlagNames(), environment));
     ASSIGN_OR_RETURN(command.server, ServerToAsk());
+    command.tls = !absl::GetFlag(FLAGS_tls_cert_file).empty();
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat("'", line.words[0], "' is not a sub-command: there is only healthcheck"));
@@ -187,7 +203,8 @@ std::string HelpText() {
       "  --flagfile=FILE\n"
       "      Read flags from a file: one --name=value a line, # for comments.\n"
       "\n"
-      "Flags of healthcheck: --listen, and\n\n";
+      "Flags of healthcheck: --listen, --tls_cert_file (the server encrypts; whose certificate it\n"
+      "shows is not looked at), and\n\n";
   out += DescribeFlag("server");
   out +=
       "\n"

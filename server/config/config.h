@@ -19,6 +19,9 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 struct ServerConfig {
   std::string listen;
   std::string data_dir;
+  std::string api_keys_file;  // empty: no key is needed
+  std::string tls_cert_file;  // with tls_key_file; empty: plain text
+  std::string tls_key_file;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   size_t search_threads = 1;
@@ -35,6 +38,7 @@ struct Command {
   Kind kind = Kind::kServe;
   ServerConfig config;  // of kServe
   std::string server;   // of kHealthcheck: "host:port" to ask
+  bool tls = false;     // of kHealthcheck: whether that encrypts
 };
 
 // The value of an environment variable, if it is set.

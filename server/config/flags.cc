@@ -6,10 +6,18 @@
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:6433",
           "HOST:PORT to listen on; port 0 takes a free one. An address that other machines can "
-          "reach needs --insecure.");
+          "reach needs --api_keys_file and TLS, or --insecure.");
+ABSL_FLAG(std::string, api_keys_file, "",
+          "File of the API keys of which each call needs one: lines of 'read KEY' or 'write KEY'. "
+          "It may be renewed while the server runs. Empty: whoever can connect can read and change "
+          "everything.");
+ABSL_FLAG(std::string, tls_cert_file, "",
+          "File with the server's certificate and those that lead to its authority, as PEM; with "
+          "--tls_key_file. They may be renewed while the server runs. Empty: no encryption.");
+ABSL_FLAG(std::string, tls_key_file, "", "File with the certificate's private key, as PEM.");
 ABSL_FLAG(bool, insecure, false,
-          "Allow --listen on an address that other machines can reach. There is no encryption and "
-          "no authentication: whoever can connect can read and change everything.");
+          "Allow --listen on an address that other machines can reach without API keys or without "
+          "TLS, in a network that is trusted.");
 ABSL_FLAG(std::string, data_dir, "",
           "Directory that holds all data; it is made if it is not there. Required.");
 ABSL_FLAG(std::string, log_level, "info", "Least level to log: debug, info, warning or error.");
@@ -35,14 +43,14 @@ namespace tessera {
 
 const std::vector<std::string>& ServerFlagNames() {
   static const auto& names = *new std::vector<std::string>{
-      "data_dir",       "listen",           "insecure",      "log_level",
-      "log_format",     "search_threads",   "write_threads", "background_threads",
-      "block_cache_mb", "free_disk_mb_min", "drain_seconds"};
+      "data_dir",           "listen",         "api_keys_file",    "tls_cert_file",  "tls_key_file",
+      "insecure",           "log_level",      "log_format",       "search_threads", "write_threads",
+      "background_threads", "block_cache_mb", "free_disk_mb_min", "drain_seconds"};
   return names;
 }
 
 const std::vector<std::string>& HealthcheckFlagNames() {
-  static const auto& names = *new std::vector<std::string>{"server", "listen"};
+  static const auto& names = *new std::vector<std::string>{"server", "listen", "tls_cert_file"};
   return names;
 }
 

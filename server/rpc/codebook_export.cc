@@ -24,8 +24,8 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
       : env_(env), hold_(env.calls), budget_(budget), request_(request) {}
   ~CodebookExport() override { budget_.GiveBack(held_); }
 
-  void Start() {
-    const absl::StatusOr<Engine*> engine = env_.engine.Get();
+  void Start(const grpc::CallbackServerContext& context) {
+    const absl::StatusOr<Engine*> engine = env_.Admit("Codebooks.Export", context);
     if (!engine.ok()) {
       End(engine.status());
     } else if (!env_.write_pool.Submit(0, [this, engine = *engine] { Read(*engine); })) {
@@ -110,11 +110,11 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* StartCodebookExport(const ServiceEnv& env,
-                                                                CodebookBudget& budget,
-                                                                const grpc::ByteBuffer* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* StartCodebookExport(
+    const ServiceEnv& env, CodebookBudget& budget, const grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer* request) {
   auto* call = new CodebookExport(env, budget, request);
-  call->Start();
+  call->Start(context);
   return call;
 }
 

@@ -12,9 +12,9 @@ namespace tessera {
 // Codebooks.Export: reads the codebook on a worker's thread and sends it in chunks, each as the
 // one before has gone out. SERVER_BUSY where that would hold more than the budget has left. The
 // reactor deletes itself; the arguments outlive it.
-grpc::ServerWriteReactor<grpc::ByteBuffer>* StartCodebookExport(const ServiceEnv& env,
-                                                                CodebookBudget& budget,
-                                                                const grpc::ByteBuffer* request);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* StartCodebookExport(
+    const ServiceEnv& env, CodebookBudget& budget, const grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer* request);
 
 }  // namespace tessera
 

@@ -31,8 +31,8 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
       : env_(env), hold_(env.calls), budget_(budget), response_(response) {}
   ~CodebookImport() override { budget_.GiveBack(held_); }
 
-  void Start() {
-    const absl::StatusOr<Engine*> engine = env_.engine.Get();
+  void Start(const grpc::CallbackServerContext& context) {
+    const absl::StatusOr<Engine*> engine = env_.Admit("Codebooks.Import", context);
     if (!engine.ok()) {
       End(engine.status());
       return;
@@ -181,11 +181,11 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
 
 }  // namespace
 
-grpc::ServerReadReactor<grpc::ByteBuffer>* StartCodebookImport(const ServiceEnv& env,
-                                                               CodebookBudget& budget,
-                                                               grpc::ByteBuffer* response) {
+grpc::ServerReadReactor<grpc::ByteBuffer>* StartCodebookImport(
+    const ServiceEnv& env, CodebookBudget& budget, const grpc::CallbackServerContext& context,
+    grpc::ByteBuffer* response) {
   auto* call = new CodebookImport(env, budget, response);
-  call->Start();
+  call->Start(context);
   return call;
 }
 

@@ -11,9 +11,9 @@ namespace tessera {
 
 // Codebooks.Import: collects the chunks, which only the engine can judge as a whole, and hands
 // them to it on a worker's thread. The reactor deletes itself; the arguments outlive it.
-grpc::ServerReadReactor<grpc::ByteBuffer>* StartCodebookImport(const ServiceEnv& env,
-                                                               CodebookBudget& budget,
-                                                               grpc::ByteBuffer* response);
+grpc::ServerReadReactor<grpc::ByteBuffer>* StartCodebookImport(
+    const ServiceEnv& env, CodebookBudget& budget, const grpc::CallbackServerContext& context,
+    grpc::ByteBuffer* response);
 
 }  // namespace tessera
 

@@ -157,13 +157,13 @@ class CodebooksService final : public RawService {
     return RunUnary(env_, env_.write_pool, {"Codebooks.Decode", context, request, response},
                     HandleDecode);
   }
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Export(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Export(grpc::CallbackServerContext* context,
                                                      const grpc::ByteBuffer* request) override {
-    return StartCodebookExport(env_, export_bytes_, request);
+    return StartCodebookExport(env_, export_bytes_, *context, request);
   }
-  grpc::ServerReadReactor<grpc::ByteBuffer>* Import(grpc::CallbackServerContext*,
+  grpc::ServerReadReactor<grpc::ByteBuffer>* Import(grpc::CallbackServerContext* context,
                                                     grpc::ByteBuffer* response) override {
-    return StartCodebookImport(env_, import_bytes_, response);
+    return StartCodebookImport(env_, import_bytes_, *context, response);
   }
 
  private:

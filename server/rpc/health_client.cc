@@ -5,6 +5,8 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_verifier.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/channel_arguments.h>
 
@@ -32,14 +34,23 @@ std::string Flatten(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
+std::shared_ptr<grpc::ChannelCredentials> Credentials(bool tls) {
+  if (!tls) return grpc::InsecureChannelCredentials();
+  namespace tls_api = grpc::experimental;
+  tls_api::TlsChannelCredentialsOptions options;
+  options.set_verify_server_certs(false);
+  options.set_check_call_host(false);
+  options.set_certificate_verifier(std::make_shared<tls_api::NoOpCertificateVerifier>());
+  return tls_api::TlsCredentials(options);
+}
+
 }  // namespace
 
-absl::Status CheckHealth(const std::string& address, absl::Duration timeout) {
+absl::Status CheckHealth(const std::string& address, absl::Duration timeout, bool tls) {
   grpc::ChannelArguments arguments;
   // It asks the server beside it, of which no proxy of the environment knows.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  grpc::GenericStub stub(
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  grpc::GenericStub stub(grpc::CreateCustomChannel(address, Credentials(tls), arguments));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
   // A HealthCheckRequest for the whole server is an empty message.

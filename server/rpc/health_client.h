@@ -10,7 +10,8 @@ namespace tessera {
 
 // Asks the server at "host:port" by grpc.health.v1.Health/Check how it is as a whole. OK if it
 // answers SERVING in time; UNAVAILABLE if it says something else; else what the call failed with.
-absl::Status CheckHealth(const std::string& address, absl::Duration timeout);
+// `tls`: it encrypts; no secret is sent, so that whose certificate it shows is not looked at.
+absl::Status CheckHealth(const std::string& address, absl::Duration timeout, bool tls = false);
 
 }  // namespace tessera
 

@@ -84,9 +84,9 @@ class OperationsService final : public RawService {
     return RunUnary(env_, env_.admin_pool, {"Operations.List", context, request, response},
                     HandleList);
   }
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* context,
                                                     const grpc::ByteBuffer* request) override {
-    return StartWatchStream(env_, request);
+    return StartWatchStream(env_, *context, request);
   }
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,

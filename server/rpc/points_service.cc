@@ -40,8 +40,8 @@ class PointsService final : public RawService {
                     HandleUpsert);
   }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* UpsertStream(
-      grpc::CallbackServerContext*) override {
-    return StartUpsertStream(env_);
+      grpc::CallbackServerContext* context) override {
+    return StartUpsertStream(env_, *context);
   }
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,
@@ -72,8 +72,8 @@ class PointsService final : public RawService {
     return searches_.Start({"Points.Search", context, request, response});
   }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* SearchStream(
-      grpc::CallbackServerContext*) override {
-    return StartSearchStream(env_, searches_);
+      grpc::CallbackServerContext* context) override {
+    return StartSearchStream(env_, searches_, *context);
   }
   grpc::ServerUnaryReactor* DeleteByFilter(grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,

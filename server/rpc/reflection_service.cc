@@ -10,6 +10,7 @@
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "index/base/limits.h"
+#include "server/rpc/rpc_status.h"
 #include "tessera/v1/codebooks.pb.h"
 #include "tessera/v1/collections.pb.h"
 #include "tessera/v1/operations.pb.h"
@@ -129,7 +130,10 @@ ServerReflectionResponse Answer(const ServerReflectionRequest& request) {
 class Stream final
     : public grpc::ServerBidiReactor<ServerReflectionRequest, ServerReflectionResponse> {
  public:
-  Stream() { StartRead(&request_); }
+  void Start(const absl::Status& access) {
+    if (!access.ok()) return Finish(ToGrpcStatus(access));
+    StartRead(&request_);
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
@@ -149,16 +153,23 @@ class Stream final
 
 class ReflectionService final : public reflection::ServerReflection::CallbackService {
  public:
+  explicit ReflectionService(const ServiceEnv& env) : env_(env) {}
+
   grpc::ServerBidiReactor<ServerReflectionRequest, ServerReflectionResponse>* ServerReflectionInfo(
-      grpc::CallbackServerContext*) override {
-    return new Stream;
+      grpc::CallbackServerContext* context) override {
+    auto* stream = new Stream;
+    stream->Start(env_.MayCall("ServerReflection.ServerReflectionInfo", *context));
+    return stream;
   }
+
+ private:
+  const ServiceEnv& env_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewReflectionService() {
-  return std::make_unique<ReflectionService>();
+std::unique_ptr<grpc::Service> NewReflectionService(const ServiceEnv& env) {
+  return std::make_unique<ReflectionService>(env);
 }
 
 }  // namespace tessera

@@ -5,12 +5,14 @@
 
 #include <memory>
 
+#include "server/rpc/service_env.h"
+
 namespace tessera {
 
 // grpc.reflection.v1alpha.ServerReflection: the services of this server and the files that declare
 // them. gRPC's own belongs to the synchronous API, whose thread would poll beside those of the
-// callback API and wake them for every call (polling_threads.h).
-std::unique_ptr<grpc::Service> NewReflectionService();
+// callback API and wake them for every call (polling_threads.h). `env` outlives the service.
+std::unique_ptr<grpc::Service> NewReflectionService(const ServiceEnv& env);
 
 }  // namespace tessera
 

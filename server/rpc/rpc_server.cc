@@ -21,6 +21,7 @@
 #include "server/rpc/reflection_service.h"
 #include "server/rpc/service_env.h"
 #include "server/rpc/snapshots_service.h"
+#include "server/rpc/tls_credentials.h"
 #include "tessera/v1/codebooks.grpc.pb.h"
 #include "tessera/v1/collections.grpc.pb.h"
 #include "tessera/v1/operations.grpc.pb.h"
@@ -71,6 +72,11 @@ void SetTransportOptions(grpc::ServerBuilder& builder) {
   for (const auto& [name, value] : arguments) builder.AddChannelArgument(name, value);
 }
 
+std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const Secrets* secrets) {
+  const bool encrypt = secrets != nullptr && secrets->identity() != nullptr;
+  return encrypt ? MakeTlsCredentials(*secrets) : grpc::InsecureServerCredentials();
+}
+
 class RpcServerImpl final : public RpcServer {
  public:
   explicit RpcServerImpl(const RpcServerOptions& options)
@@ -78,14 +84,15 @@ class RpcServerImpl final : public RpcServer {
         search_pool_(PoolOptions("search", options.search_threads, limits::kSearchQueueMax)),
         write_pool_(PoolOptions("write", options.write_threads, limits::kWriteQueueMax)),
         admin_pool_(PoolOptions("admin", options.admin_threads, limits::kAdminQueueMax)),
-        env_{engine_,     calls_,   search_pool_, write_pool_,
-             admin_pool_, streams_, watches_,     options.on_fault} {
+        env_{options.secrets, engine_,  calls_,   search_pool_,    write_pool_,
+             admin_pool_,     streams_, watches_, options.on_fault},
+        credentials_(CredentialsOf(options.secrets)) {
     services_.push_back(NewCollectionsService(env_));
     services_.push_back(NewPointsService(env_));
     services_.push_back(NewCodebooksService(env_));
     services_.push_back(NewOperationsService(env_));
     services_.push_back(NewSnapshotsService(env_));
-    services_.push_back(NewReflectionService());
+    services_.push_back(NewReflectionService(env_));
   }
 
   ~RpcServerImpl() override { Shutdown(absl::ZeroDuration()); }
@@ -93,7 +100,7 @@ class RpcServerImpl final : public RpcServer {
   absl::Status Listen(const std::string& address) {
     grpc::ServerBuilder builder;
     SetTransportOptions(builder);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(address, credentials_, &port_);
     for (const auto& service : services_) builder.RegisterService(service.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
@@ -159,6 +166,7 @@ class RpcServerImpl final : public RpcServer {
   WorkerPool admin_pool_;
   const ServiceEnv env_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/auth/secrets.h"
 #include "server/engine/engine.h"
 
 namespace tessera {
@@ -19,6 +20,9 @@ struct RpcServerOptions {
   size_t search_threads = 2;
   size_t write_threads = 4;
   size_t admin_threads = 2;
+  // Who may call, and the server's certificate; outlives the server. Null, or without a
+  // certificate: plain text; null, or without keys: whoever can connect may do everything.
+  const Secrets* secrets = nullptr;
   // Told of answers that are the server's fault; called from any thread; may be empty.
   std::function<void(std::string_view method, const absl::Status& status)> on_fault;
 };

@@ -152,7 +152,7 @@ SearchGatherer::SearchGatherer(const ServiceEnv& env) : env_(env), turn_([this] 
 
 grpc::ServerUnaryReactor* SearchGatherer::Start(const RawCall& raw) {
   auto* call = new Call(*this, raw);
-  const absl::StatusOr<Engine*> engine = env_.engine.Get();
+  const absl::StatusOr<Engine*> engine = env_.Admit(raw.method, *raw.context);
   if (!engine.ok()) {
     call->Answer(engine.status());
     return call;

@@ -89,8 +89,8 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   SearchStream(const ServiceEnv& env, SearchGatherer& gatherer)
       : env_(env), gatherer_(gatherer), hold_(env.calls) {}
 
-  void Start() {
-    const absl::StatusOr<Engine*> engine = env_.engine.Get();
+  void Start(const grpc::CallbackServerContext& context) {
+    const absl::StatusOr<Engine*> engine = env_.Admit("Points.SearchStream", context);
     if (!engine.ok()) {
       {
         absl::MutexLock lock(&mutex_);
@@ -362,9 +362,9 @@ class SearchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 }  // namespace
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartSearchStream(
-    const ServiceEnv& env, SearchGatherer& gatherer) {
+    const ServiceEnv& env, SearchGatherer& gatherer, const grpc::CallbackServerContext& context) {
   auto* stream = new SearchStream(env, gatherer);
-  stream->Start();
+  stream->Start(context);
   return stream;
 }
 

@@ -19,7 +19,7 @@ namespace tessera {
 //
 // The reactor deletes itself when gRPC is done with it. `env` and `gatherer` outlive it.
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartSearchStream(
-    const ServiceEnv& env, SearchGatherer& gatherer);
+    const ServiceEnv& env, SearchGatherer& gatherer, const grpc::CallbackServerContext& context);
 
 }  // namespace tessera
 

@@ -26,7 +26,7 @@ UnaryCall::UnaryCall(const ServiceEnv& env, const RawCall& call, Body body)
 grpc::ServerUnaryReactor* UnaryCall::Start(const ServiceEnv& env, WorkerPool& pool,
                                            const RawCall& raw, Body body) {
   auto* call = new UnaryCall(env, raw, std::move(body));
-  const absl::StatusOr<Engine*> engine = env.engine.Get();
+  const absl::StatusOr<Engine*> engine = env.Admit(raw.method, *raw.context);
   if (!engine.ok()) {
     call->Answer(engine.status());
     return call;

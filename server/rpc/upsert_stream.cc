@@ -24,8 +24,8 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
  public:
   explicit UpsertStream(const ServiceEnv& env) : env_(env), hold_(env.calls) {}
 
-  void Start() {
-    const absl::StatusOr<Engine*> engine = env_.engine.Get();
+  void Start(const grpc::CallbackServerContext& context) {
+    const absl::StatusOr<Engine*> engine = env_.Admit("Points.UpsertStream", context);
     if (!engine.ok()) {
       FinishOnce(engine.status());
       return;
@@ -180,9 +180,9 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 }  // namespace
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartUpsertStream(
-    const ServiceEnv& env) {
+    const ServiceEnv& env, const grpc::CallbackServerContext& context) {
   auto* stream = new UpsertStream(env);
-  stream->Start();
+  stream->Start(context);
   return stream;
 }
 

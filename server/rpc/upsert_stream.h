@@ -15,7 +15,7 @@ namespace tessera {
 //
 // The reactor deletes itself when gRPC is done with it. `env` outlives it.
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartUpsertStream(
-    const ServiceEnv& env);
+    const ServiceEnv& env, const grpc::CallbackServerContext& context);
 
 }  // namespace tessera
 

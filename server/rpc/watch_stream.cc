@@ -24,13 +24,13 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
  public:
   explicit WatchStream(const ServiceEnv& env) : env_(env), hold_(env.calls) {}
 
-  void Start(const grpc::ByteBuffer* request_bytes) {
+  void Start(const grpc::CallbackServerContext& context, const grpc::ByteBuffer* request_bytes) {
     const absl::Status status = RunGuarded([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(engine_, env_.Admit("Operations.Watch", context));
       v1::WatchOperationRequest request;
       // The buffer is this call's alone: parsing may free it.
       RETURN_IF_ERROR(ParseRequest(const_cast<grpc::ByteBuffer*>(request_bytes), &request));
       RETURN_IF_ERROR(CheckOperationId(request.operation_id()));
-      ASSIGN_OR_RETURN(engine_, env_.engine.Get());
       id_ = request.operation_id();
       return absl::OkStatus();
     });
@@ -120,10 +120,11 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
 
 }  // namespace
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* StartWatchStream(const ServiceEnv& env,
-                                                             const grpc::ByteBuffer* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* StartWatchStream(
+    const ServiceEnv& env, const grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer* request) {
   auto* stream = new WatchStream(env);
-  stream->Start(request);
+  stream->Start(context, request);
   return stream;
 }
 

@@ -12,8 +12,9 @@ namespace tessera {
 // tick of env.watches), until it has ended. A slow reader is sent less often, never stale news.
 //
 // The reactor deletes itself; `env` outlives it.
-grpc::ServerWriteReactor<grpc::ByteBuffer>* StartWatchStream(const ServiceEnv& env,
-                                                             const grpc::ByteBuffer* request);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* StartWatchStream(
+    const ServiceEnv& env, const grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer* request);
 
 }  // namespace tessera
 

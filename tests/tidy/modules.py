@@ -54,6 +54,7 @@ LIBRARY_HEADERS = {
     "Eigen/": ("Eigen", {"index/cluster"}),
     "CLI/": ("CLI11", {"client/cli"}),
     "roaring/": ("roaring", {"server/filter", "server/engine"}),
+    "openssl/": ("OpenSSL", {"server/auth", "server/engine"}),
 }
 
 # Library target -> (what it is, modules whose targets may link it).

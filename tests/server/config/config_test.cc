@@ -88,6 +88,28 @@ TEST_F(ConfigTest, RefusesAnOpenAddressUnlessTold) {
   EXPECT_THAT(Message({"--data_dir=/d", "--noinsecure"}), HasSubstr("--insecure"));
 }
 
+TEST_F(ConfigTest, TakesAnOpenAddressThatIsSafe) {
+  const std::vector<std::string> open = {"--data_dir=/d", "--listen=0.0.0.0:6433"};
+  const auto with = [&open](std::vector<std::string> more) {
+    more.insert(more.begin(), open.begin(), open.end());
+    return more;
+  };
+  EXPECT_THAT(Message(with({"--api_keys_file=/k"})), HasSubstr("--tls_cert_file"));
+  EXPECT_THAT(Message(with({"--tls_cert_file=/c", "--tls_key_file=/p"})),
+              HasSubstr("--api_keys_file"));
+  const auto command =
+      Parse(with({"--api_keys_file=/k", "--tls_cert_file=/c", "--tls_key_file=/p"}));
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_EQ(command->config.api_keys_file, "/k");
+  EXPECT_EQ(command->config.tls_cert_file, "/c");
+  EXPECT_EQ(command->config.tls_key_file, "/p");
+}
+
+TEST_F(ConfigTest, ACertificateAndItsKeyComeTogether) {
+  EXPECT_THAT(Message({"--data_dir=/d", "--tls_cert_file=/c"}), HasSubstr("--tls_key_file:"));
+  EXPECT_THAT(Message({"--data_dir=/d", "--tls_key_file=/p"}), HasSubstr("--tls_cert_file:"));
+}
+
 TEST_F(ConfigTest, SaysWhichFlagIsWrong) {
   EXPECT_THAT(Message({}), HasSubstr("--data_dir: is required"));
   EXPECT_THAT(Message({"--data_dir=/d", "--listen=nowhere"}), HasSubstr("--listen: 'nowhere'"));
@@ -125,6 +147,11 @@ TEST_F(ConfigTest, HealthcheckAsksWhereTheServerListens) {
   command = Parse({"healthcheck", "--server=10.0.0.9:1"});
   ASSERT_TRUE(command.ok()) << command.status();
   EXPECT_EQ(command->server, "10.0.0.9:1");
+  EXPECT_FALSE(command->tls);
+  environment_["TESSERA_TLS_CERT_FILE"] = "/c";
+  command = Parse({"healthcheck"});
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_TRUE(command->tls);
 }
 
 TEST_F(ConfigTest, HelpNamesEveryFlag) {
@@ -135,8 +162,8 @@ TEST_F(ConfigTest, HelpNamesEveryFlag) {
   for (const char* flag :
        {"--listen=127.0.0.1:6433", "--data_dir=", "--log_level=", "--log_format=",
         "--search_threads=", "--write_threads=", "--background_threads=", "--block_cache_mb=",
-        "--free_disk_mb_min=", "--drain_seconds=", "--insecure",
-        "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
+        "--free_disk_mb_min=", "--drain_seconds=", "--insecure", "--api_keys_file=",
+        "--tls_cert_file=", "--tls_key_file=", "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
 }

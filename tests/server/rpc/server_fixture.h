@@ -67,6 +67,7 @@ class ServerFixture : public EngineFixture {
     options.listen = "127.0.0.1:0";
     options.search_threads = search_threads;
     options.write_threads = write_threads;
+    options.secrets = secrets_.get();
     auto server = RpcServer::Start(options);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -148,6 +149,7 @@ class ServerFixture : public EngineFixture {
     return info.ok() ? info->sequence : 0;
   }
 
+  std::unique_ptr<Secrets> secrets_;  // of the next server; null: everybody may do everything
   std::unique_ptr<RpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Collections::Stub> collections_;
