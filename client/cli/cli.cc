@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/connection.h"
 #include "client/cli/context.h"
 #include "client/cli/exit_code.h"
 #include "client/cpp/error_details.h"
@@ -23,9 +24,7 @@ constexpr char kExamples[] =
     "--nprobe 8,32,128\n\n";
 
 void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
-  app.add_option("--server", options.server, "Address of the server, host:port")
-      ->envname("TESSERA_SERVER")
-      ->capture_default_str();
+  AddConnectionOptions(app, options);
   app.add_option("--output", options.output,
                  "table: for people; json: one JSON document on standard output")
       ->check(CLI::IsMember({"table", "json"}))
@@ -169,11 +168,12 @@ int RunCli(const std::vector<std::string>& arguments, std::ostream& out, std::os
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
     options.output = WantsJson(arguments) ? "json" : "table";
-    Context context(options, out, err, columns);
+    Context context(options, ClientOptions(), out, err, columns);
     return EndParse(app, error, context);
   }
-  Context context(options, out, err, columns);
-  return End(context, selected(context));
+  const absl::StatusOr<ClientOptions> client_options = ToClientOptions(options);
+  Context context(options, client_options.value_or(ClientOptions()), out, err, columns);
+  return End(context, client_options.ok() ? selected(context) : client_options.status());
 }
 
 }  // namespace tessera::cli

@@ -1,16 +1,9 @@
 #include "client/cli/context.h"
 
-#include "absl/time/time.h"
-
 namespace tessera::cli {
 
 Client& Context::client() {
-  if (client_ == nullptr) {
-    ClientOptions options;
-    options.address = options_.server;
-    options.timeout = absl::Seconds(options_.timeout_s);
-    client_ = std::make_unique<Client>(std::move(options));
-  }
+  if (client_ == nullptr) client_ = std::make_unique<Client>(client_options_);
   return *client_;
 }
 

@@ -17,6 +17,10 @@ using Json = nlohmann::ordered_json;
 // The options that every command has.
 struct GlobalOptions {
   std::string server = "127.0.0.1:6433";
+  bool tls = false;
+  std::string tls_ca;
+  std::string tls_name;
+  std::string api_key_file;
   std::string output = "table";  // or "json"
   double timeout_s = 60;
 };
@@ -25,8 +29,13 @@ struct GlobalOptions {
 class Context {
  public:
   // The streams must outlive the context. `columns`: of the terminal that err is; 0 if it is none.
-  Context(GlobalOptions options, std::ostream& out, std::ostream& err, size_t columns)
-      : options_(std::move(options)), out_(out), err_(err), columns_(columns) {}
+  Context(GlobalOptions options, ClientOptions client_options, std::ostream& out, std::ostream& err,
+          size_t columns)
+      : options_(std::move(options)),
+        client_options_(std::move(client_options)),
+        out_(out),
+        err_(err),
+        columns_(columns) {}
 
   // Connects lazily, so that commands which need no server, or find their files at fault, do not.
   Client& client();
@@ -45,6 +54,7 @@ class Context {
 
  private:
   const GlobalOptions options_;
+  const ClientOptions client_options_;
   std::ostream& out_;
   std::ostream& err_;
   const size_t columns_;

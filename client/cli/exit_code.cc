@@ -27,8 +27,9 @@ absl::string_view View(std::string_view text) { return {text.data(), text.size()
 const char kExitCodesHelp[] =
     "Exit codes: 0 ok, 1 error of the server or the machine, 2 wrong command line,\n"
     "  3 bad input file, 4 not found, 5 server unavailable or too slow to answer,\n"
-    "  6 request refused (invalid, already exists, not in this state), 7 damage found by fsck, 130 "
-    "interrupted.";
+    "  6 request refused (invalid, without the API key for it, already exists, not in this "
+    "state),\n"
+    "  7 damage found by fsck, 130 interrupted.";
 
 absl::Status UsageError(std::string_view message) {
   return Mark(absl::InvalidArgumentError(View(message)), kUsage);
@@ -74,6 +75,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
       return ExitCode::kRefused;
     default:
       return ExitCode::kError;

@@ -15,7 +15,7 @@ enum class ExitCode {
   kInputFile = 3,    // a file is missing, malformed or cut short, or does not fit the collection
   kNotFound = 4,     // no such collection, point, codebook or operation
   kUnavailable = 5,  // the server cannot be reached, is not ready, or did not answer in time
-  kRefused = 6,      // the server refused the request: invalid, already exists, not in this state
+  kRefused = 6,      // the server refused the request: invalid, not allowed, not in this state
   kDamaged = 7,      // fsck found damage
   kInterrupted = 130,
 };

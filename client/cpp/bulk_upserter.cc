@@ -5,15 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/cpp/call_setup.h"
 #include "client/cpp/error_details.h"
 
 namespace tessera {
 
-BulkUpserter::BulkUpserter(std::shared_ptr<v1::Points::Stub> stub, Options options)
+BulkUpserter::BulkUpserter(std::shared_ptr<v1::Points::Stub> stub, Options options,
+                           const std::string& api_key)
     : stub_(std::move(stub)), options_(std::move(options)) {
-  if (options_.timeout != absl::InfiniteDuration()) {
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
-  }
+  Prepare(context_, options_.timeout, api_key);
   stream_ = stub_->AsyncUpsertStream(&context_, &queue_, Tag(Step::kStart));
 }
 

@@ -35,7 +35,9 @@ class BulkUpserter {
     absl::Duration acknowledgement_timeout = absl::InfiniteDuration();
   };
 
-  BulkUpserter(std::shared_ptr<v1::Points::Stub> stub, Options options);
+  // `api_key`: as ClientOptions has it.
+  BulkUpserter(std::shared_ptr<v1::Points::Stub> stub, Options options,
+               const std::string& api_key = {});
   // Cancels the stream if Finish was not called.
   ~BulkUpserter();
   BulkUpserter(const BulkUpserter&) = delete;

@@ -30,6 +30,11 @@ struct ClientOptions {
   absl::Duration keepalive = absl::Seconds(60);
   // Null: plain text.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // What the server's certificate is to name; empty: the host of the address. Of TLS alone.
+  std::string tls_name;
+  // Sent with each call, if it is not empty. A server whose --api_keys_file it is in takes it; gRPC
+  // takes printable ASCII alone, and what is not is not sent.
+  std::string api_key;
 };
 
 // A connection to a Tessera server. It connects on first use and again when a connection is lost.

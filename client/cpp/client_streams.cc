@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cpp/call_setup.h"
 #include "client/cpp/client.h"
 #include "client/cpp/client_stubs.h"
 #include "client/cpp/error_details.h"
@@ -14,6 +15,7 @@ absl::Status Client::ExportCodebook(std::string_view collection_name, uint32_t v
   request.set_collection_name(std::string(collection_name));
   request.set_version(version);
   grpc::ClientContext context;
+  Prepare(context, absl::InfiniteDuration(), options_.api_key);
   auto reader = stubs_->codebooks->Export(&context, request);
   v1::ExportCodebookResponse response;
   absl::Status sunk;
@@ -26,6 +28,7 @@ absl::Status Client::ExportCodebook(std::string_view collection_name, uint32_t v
 absl::StatusOr<v1::Operation> Client::ImportCodebook(std::string_view collection_name,
                                                      const ChunkSource& source) {
   grpc::ClientContext context;
+  Prepare(context, absl::InfiniteDuration(), options_.api_key);
   v1::Operation operation;
   auto writer = stubs_->codebooks->Import(&context, &operation);
   v1::ImportCodebookRequest request;
@@ -58,7 +61,7 @@ absl::StatusOr<v1::Operation> Client::WaitOperation(std::string_view operation_i
   v1::WatchOperationRequest request;
   request.set_operation_id(std::string(operation_id));
   grpc::ClientContext context;
-  SetDeadline(context, timeout);
+  Prepare(context, timeout, options_.api_key);
   auto reader = stubs_->operations->Watch(&context, request);
   v1::Operation operation;
   while (reader->Read(&operation)) {

@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include "absl/time/time.h"
 #include "client/cpp/client.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
@@ -35,13 +34,6 @@ struct Client::Stubs {
   const std::unique_ptr<v1::Snapshots::Stub> snapshots;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health;
 };
-
-// No deadline if `timeout` is infinite.
-inline void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
-  if (timeout != absl::InfiniteDuration()) {
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-  }
-}
 
 }  // namespace tessera
 

@@ -2,16 +2,15 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "client/cpp/call_setup.h"
 #include "client/cpp/error_details.h"
 
 namespace tessera {
 
-SearchStream::SearchStream(std::shared_ptr<v1::Points::Stub> stub, absl::Duration timeout)
+SearchStream::SearchStream(std::shared_ptr<v1::Points::Stub> stub, const std::string& api_key,
+                           absl::Duration timeout)
     : stub_(std::move(stub)) {
-  if (timeout != absl::InfiniteDuration()) {
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-  }
+  Prepare(context_, timeout, api_key);
   stream_ = stub_->SearchStream(&context_);
 }
 

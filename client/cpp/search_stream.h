@@ -33,8 +33,8 @@ class SearchStream {
     absl::StatusOr<v1::SearchResponse> response;
   };
 
-  // `timeout`: of the whole stream.
-  explicit SearchStream(std::shared_ptr<v1::Points::Stub> stub,
+  // `api_key`: as ClientOptions has it. `timeout`: of the whole stream.
+  explicit SearchStream(std::shared_ptr<v1::Points::Stub> stub, const std::string& api_key = {},
                         absl::Duration timeout = absl::InfiniteDuration());
   // Cancels the stream if Receive has not seen its end.
   ~SearchStream();

@@ -34,6 +34,7 @@ std::string CliBinary() { return TESSERA_CLI_PATH; }
 
 absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const Options& options) {
   auto server = std::unique_ptr<ServerProcess>(new ServerProcess());
+  server->client_options_ = options.client;
   Subprocess::Options process;
   process.arguments = {ServerBinary(), "--data_dir=" + options.data_dir, "--listen=127.0.0.1:0"};
   process.arguments.insert(process.arguments.end(), options.flags.begin(), options.flags.end());
@@ -56,7 +57,8 @@ absl::Status ServerProcess::WaitUntilServing(absl::Duration timeout) {
     const std::optional<int> port = PortOf(Log());
     if (port.has_value() && client_ == nullptr) {
       address_ = absl::StrCat("127.0.0.1:", *port);
-      client_ = std::make_unique<Client>(ClientOptions{.address = address_});
+      client_options_.address = address_;
+      client_ = std::make_unique<Client>(client_options_);
     }
     if (client_ != nullptr) {
       health = client_->CheckHealth();

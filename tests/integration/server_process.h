@@ -25,6 +25,7 @@ class ServerProcess {
     std::vector<std::string> flags;                  // beside --listen and --data_dir
     std::map<std::string, std::string> environment;  // beside ours
     bool wait_until_serving = true;
+    ClientOptions client;  // how client() connects; the address is the server's
   };
 
   // INTERNAL, with the server's log, if it ends or does not serve in time.
@@ -55,6 +56,7 @@ class ServerProcess {
 
   TempFolder log_;
   std::string address_;
+  ClientOptions client_options_;
   std::unique_ptr<Subprocess> process_;
   std::unique_ptr<Client> client_;
 };
