@@ -14,7 +14,7 @@ packages_of() {
       echo g++ cmake ninja-build
       echo libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
       echo librocksdb-dev libaio-dev libhwy-dev libdnnl-dev libssl-dev libroaring-dev
-      echo libspdlog-dev libcli11-dev nlohmann-json3-dev
+      echo libspdlog-dev libcli11-dev nlohmann-json3-dev prometheus-cpp-dev
       ;;
     dev) echo ccache python3 ;;
     test)

@@ -28,6 +28,8 @@
 #include "server/config/log.h"
 #include "server/engine/engine.h"
 #include "server/engine/thread_pool_executor.h"
+#include "server/http/metrics_server.h"
+#include "server/metrics/call_stats.h"
 #include "server/rpc/health_client.h"
 #include "server/rpc/polling_threads.h"
 #include "server/rpc/rpc_server.h"
@@ -104,10 +106,15 @@ class Opener {
  public:
   enum class State { kOpening, kOpen, kFailed };
 
-  Opener(const ServerConfig& config, Executor& executor, RpcServer& server, Log& log)
-      : config_(config), executor_(executor), server_(server), log_(log), thread_([this] {
-          Run();
-        }) {}
+  // `metrics` may be null.
+  Opener(const ServerConfig& config, Executor& executor, RpcServer& server, MetricsServer* metrics,
+         Log& log)
+      : config_(config),
+        executor_(executor),
+        server_(server),
+        metrics_(metrics),
+        log_(log),
+        thread_([this] { Run(); }) {}
 
   State state() const { return state_.load(std::memory_order_acquire); }
 
@@ -159,6 +166,7 @@ class Opener {
     engine_options.search_executor = &server_.search_executor();
     engine_options.log = [this](std::string_view message) { log_.Info(message); };
     ASSIGN_OR_RETURN(engine_, Engine::Open(std::move(store), executor_, engine_options));
+    if (metrics_ != nullptr) metrics_->Serve(*engine_);
     server_.Serve(*engine_);
     return absl::OkStatus();
   }
@@ -166,6 +174,7 @@ class Opener {
   const ServerConfig& config_;
   Executor& executor_;
   RpcServer& server_;
+  MetricsServer* const metrics_;
   Log& log_;
   std::unique_ptr<Engine> engine_;
   std::atomic<State> state_{State::kOpening};
@@ -183,8 +192,10 @@ absl::StatusOr<std::unique_ptr<Secrets>> OpenSecrets(const ServerConfig& config,
 }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& config,
-                                                       const Secrets& secrets, Log& log) {
+                                                       const Secrets& secrets, CallStats& stats,
+                                                       Log& log) {
   RpcServerOptions options;
+  options.stats = &stats;
   options.secrets = &secrets;
   options.listen = config.listen;
   options.search_threads = config.search_threads;
@@ -193,6 +204,16 @@ absl::StatusOr<std::unique_ptr<RpcServer>> StartServer(const ServerConfig& confi
     log.Error("call failed", {{"method", method}, {"error", status.ToString()}});
   };
   return RpcServer::Start(options);
+}
+
+// Null if there is to be none.
+absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(const ServerConfig& config,
+                                                            const CallStats& stats, Log& log) {
+  if (config.metrics_listen.empty()) return nullptr;
+  ASSIGN_OR_RETURN(std::unique_ptr<MetricsServer> server,
+                   MetricsServer::Start(config.metrics_listen, TESSERA_VERSION, stats));
+  log.Info("metrics", {{"address", config.metrics_listen}, {"port", server->port()}});
+  return server;
 }
 
 // gRPC would print lines of its own form between ours; what matters in them comes back as a status.
@@ -211,14 +232,20 @@ int Serve(const ServerConfig& config) {
     log.Error("cannot start", {{"error", secrets.status().ToString()}});
     return kExitFailure;
   }
-  auto server = StartServer(config, **secrets, log);
+  CallStats stats;
+  auto server = StartServer(config, **secrets, stats, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"error", server.status().ToString()}});
     return kExitFailure;
   }
   log.Info("listening", {{"address", config.listen}, {"port", (*server)->port()}});
+  const auto metrics = StartMetrics(config, stats, log);
+  if (!metrics.ok()) {
+    log.Error("cannot start", {{"error", metrics.status().ToString()}});
+    return kExitFailure;
+  }
   ThreadPoolExecutor executor(config.background_threads, kBackgroundNice);
-  Opener opener(config, executor, **server, log);
+  Opener opener(config, executor, **server, metrics->get(), log);
 
   const int number = WaitForStopSignal();
   // One from outside is the first after our own.
@@ -232,6 +259,7 @@ int Serve(const ServerConfig& config) {
   }
   const std::unique_ptr<Engine> engine = opener.Join();
   if (engine == nullptr) return kExitFailure;
+  if (*metrics != nullptr) (*metrics)->Stop();
   if (const absl::Status status = engine->Close(); !status.ok()) {
     log.Error("closing failed", {{"error", status.ToString()}});
     return kExitFailure;

@@ -58,6 +58,15 @@ absl::StatusOr<Address> ListenAddress() {
   return address;
 }
 
+// Empty if there is none.
+absl::StatusOr<std::string> MetricsAddress() {
+  const std::string text = absl::GetFlag(FLAGS_metrics_listen);
+  if (text.empty()) return text;
+  const absl::StatusOr<Address> address = ParseAddress(text);
+  if (!address.ok()) return Invalid("metrics_listen", std::string(address.status().message()));
+  return address->ToString();
+}
+
 absl::Status ReadSecretFlags(ServerConfig& config) {
   config.api_keys_file = absl::GetFlag(FLAGS_api_keys_file);
   config.tls_cert_file = absl::GetFlag(FLAGS_tls_cert_file);
@@ -83,6 +92,7 @@ absl::StatusOr<ServerConfig> CheckedConfig() {
                                 ": give --api_keys_file, --tls_cert_file and --tls_key_file, or "
                                 "--insecure if the network is trusted"));
   }
+  ASSIGN_OR_RETURN(config.metrics_listen, MetricsAddress());
   config.data_dir = absl::GetFlag(FLAGS_data_dir);
   if (config.data_dir.empty()) return Invalid("data_dir", "is required");
   ASSIGN_OR_RETURN(config.log_level, ParseLogLevel(absl::GetFlag(FLAGS_log_level)));

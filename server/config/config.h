@@ -22,6 +22,7 @@ struct ServerConfig {
   std::string api_keys_file;  // empty: no key is needed
   std::string tls_cert_file;  // with tls_key_file; empty: plain text
   std::string tls_key_file;
+  std::string metrics_listen;  // empty: nowhere
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   size_t search_threads = 1;

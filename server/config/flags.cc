@@ -18,6 +18,10 @@ ABSL_FLAG(std::string, tls_key_file, "", "File with the certificate's private ke
 ABSL_FLAG(bool, insecure, false,
           "Allow --listen on an address that other machines can reach without API keys or without "
           "TLS, in a network that is trusted.");
+ABSL_FLAG(
+    std::string, metrics_listen, "",
+    "HOST:PORT to answer Prometheus on, over HTTP at /metrics. Whoever can connect to it reads "
+    "the names and sizes of the collections. Empty: nowhere.");
 ABSL_FLAG(std::string, data_dir, "",
           "Directory that holds all data; it is made if it is not there. Required.");
 ABSL_FLAG(std::string, log_level, "info", "Least level to log: debug, info, warning or error.");
@@ -43,9 +47,10 @@ namespace tessera {
 
 const std::vector<std::string>& ServerFlagNames() {
   static const auto& names = *new std::vector<std::string>{
-      "data_dir",           "listen",         "api_keys_file",    "tls_cert_file",  "tls_key_file",
-      "insecure",           "log_level",      "log_format",       "search_threads", "write_threads",
-      "background_threads", "block_cache_mb", "free_disk_mb_min", "drain_seconds"};
+      "data_dir",       "listen",           "api_keys_file",  "tls_cert_file",
+      "tls_key_file",   "insecure",         "metrics_listen", "log_level",
+      "log_format",     "search_threads",   "write_threads",  "background_threads",
+      "block_cache_mb", "free_disk_mb_min", "drain_seconds"};
   return names;
 }
 

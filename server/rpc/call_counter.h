@@ -1,6 +1,7 @@
 #ifndef TESSERA_SERVER_RPC_CALL_COUNTER_H_
 #define TESSERA_SERVER_RPC_CALL_COUNTER_H_
 
+#include <chrono>
 #include <cstddef>
 
 #include "absl/base/thread_annotations.h"
@@ -21,8 +22,14 @@ class CallCounter {
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
 
+    // Since it was made.
+    absl::Duration age() const {
+      return absl::FromChrono(std::chrono::steady_clock::now() - start_);
+    }
+
    private:
     CallCounter& counter_;
+    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   };
 
   // Waits until no call is open, or the deadline.

@@ -93,7 +93,7 @@ class CodebookExport final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   }
 
   void End(const absl::Status& status) {
-    env_.Note("Codebooks.Export", status);
+    env_.NoteEnd("Codebooks.Export", hold_, status);
     Finish(ToGrpcStatus(status));  // may delete this
   }
 

@@ -159,7 +159,7 @@ class CodebookImport final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
   }
 
   void FinishWith(const absl::Status& status) {
-    env_.Note("Codebooks.Import", status);
+    env_.NoteEnd("Codebooks.Import", hold_, status);
     Finish(ToGrpcStatus(status));  // may delete this
   }
 

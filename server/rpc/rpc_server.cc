@@ -84,8 +84,8 @@ class RpcServerImpl final : public RpcServer {
         search_pool_(PoolOptions("search", options.search_threads, limits::kSearchQueueMax)),
         write_pool_(PoolOptions("write", options.write_threads, limits::kWriteQueueMax)),
         admin_pool_(PoolOptions("admin", options.admin_threads, limits::kAdminQueueMax)),
-        env_{options.secrets, engine_,  calls_,   search_pool_,    write_pool_,
-             admin_pool_,     streams_, watches_, options.on_fault},
+        env_{options.stats, options.secrets, engine_,  calls_,   search_pool_,
+             write_pool_,   admin_pool_,     streams_, watches_, options.on_fault},
         credentials_(CredentialsOf(options.secrets)) {
     services_.push_back(NewCollectionsService(env_));
     services_.push_back(NewPointsService(env_));

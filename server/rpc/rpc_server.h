@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "server/auth/secrets.h"
 #include "server/engine/engine.h"
+#include "server/metrics/call_stats.h"
 
 namespace tessera {
 
@@ -23,6 +24,8 @@ struct RpcServerOptions {
   // Who may call, and the server's certificate; outlives the server. Null, or without a
   // certificate: plain text; null, or without keys: whoever can connect may do everything.
   const Secrets* secrets = nullptr;
+  // Counts the calls; outlives the server. May be null.
+  CallStats* stats = nullptr;
   // Told of answers that are the server's fault; called from any thread; may be empty.
   std::function<void(std::string_view method, const absl::Status& status)> on_fault;
 };

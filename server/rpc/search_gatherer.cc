@@ -130,7 +130,7 @@ class SearchGatherer::Call final : public grpc::ServerUnaryReactor, public Pendi
     Answer(RunGuarded([&] { return SerializeSearch(std::move(result), raw_.response); }));
   }
   void Answer(const absl::Status& status) override {
-    env_.Note(raw_.method, status);
+    env_.NoteEnd(raw_.method, hold_, status);
     Finish(ToGrpcStatus(status));  // may delete this
   }
 

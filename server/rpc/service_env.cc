@@ -16,6 +16,12 @@ absl::StatusOr<Engine*> ServiceEnv::Admit(std::string_view method,
   return engine.Get();
 }
 
+void ServiceEnv::NoteEnd(std::string_view method, const CallCounter::Hold& hold,
+                         const absl::Status& status) const {
+  if (stats != nullptr) stats->Record(method, status.code(), hold.age());
+  Note(method, status);
+}
+
 void ServiceEnv::Note(std::string_view method, const absl::Status& status) const {
   const bool fault = status.code() == absl::StatusCode::kInternal ||
                      status.code() == absl::StatusCode::kUnknown ||

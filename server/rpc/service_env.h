@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/auth/secrets.h"
+#include "server/metrics/call_stats.h"
 #include "server/rpc/call_counter.h"
 #include "server/rpc/engine_slot.h"
 #include "server/rpc/stream_registry.h"
@@ -21,6 +22,7 @@ namespace tessera {
 // cannot keep another waiting: searches and reads, writes and codec work, and the short calls
 // about collections, codebooks and operations.
 struct ServiceEnv {
+  CallStats* stats;        // null: nobody counts
   const Secrets* secrets;  // null: whoever can connect may do everything
   EngineSlot& engine;
   CallCounter& calls;  // each call holds it
@@ -39,6 +41,9 @@ struct ServiceEnv {
   absl::StatusOr<Engine*> Admit(std::string_view method,
                                 const grpc::CallbackServerContext& context) const;
 
+  // A call ends: it is counted, and told on_fault if the status is the server's fault.
+  void NoteEnd(std::string_view method, const CallCounter::Hold& hold,
+               const absl::Status& status) const;
   // Tells on_fault if the status is one.
   void Note(std::string_view method, const absl::Status& status) const;
 };

@@ -54,7 +54,7 @@ absl::Status UnaryCall::Compute(Engine& engine) {
 }
 
 void UnaryCall::Answer(const absl::Status& status) {
-  env_.Note(call_.method, status);
+  env_.NoteEnd(call_.method, hold_, status);
   Finish(ToGrpcStatus(status));  // may delete this
 }
 

@@ -102,7 +102,7 @@ class UpsertStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
         return;
       }
     }
-    env_.Note("Points.UpsertStream", finish);
+    env_.NoteEnd("Points.UpsertStream", hold_, finish);
     Finish(ToGrpcStatus(finish));
   }
 

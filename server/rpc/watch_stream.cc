@@ -101,7 +101,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, pub
   }
 
   void FinishWith(const absl::Status& status) {
-    env_.Note("Operations.Watch", status);
+    env_.NoteEnd("Operations.Watch", hold_, status);
     Finish(ToGrpcStatus(status));  // may delete this
   }
 

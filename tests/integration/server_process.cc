@@ -16,9 +16,9 @@ namespace {
 
 constexpr size_t kLogTailBytes = 4'000;
 
-// The port that the log of a server which listens tells, or nothing.
-std::optional<int> PortOf(const std::string& log) {
-  const size_t line = log.find(" listening ");
+// The port that the log tells in its first line about `what`, or nothing.
+std::optional<int> PortOf(const std::string& log, const std::string& what) {
+  const size_t line = log.find(absl::StrCat(" ", what, " "));
   const size_t end = log.find('\n', line);
   if (line == std::string::npos || end == std::string::npos) return std::nullopt;
   const std::string text = log.substr(line, end - line);
@@ -54,7 +54,7 @@ absl::Status ServerProcess::WaitUntilServing(absl::Duration timeout) {
                                               " before it served:\n", LogTail()));
     }
     // No call before it listens: a channel that is too early waits for a second to try again.
-    const std::optional<int> port = PortOf(Log());
+    const std::optional<int> port = PortOf(Log(), "listening");
     if (port.has_value() && client_ == nullptr) {
       address_ = absl::StrCat("127.0.0.1:", *port);
       client_options_.address = address_;
@@ -69,6 +69,10 @@ absl::Status ServerProcess::WaitUntilServing(absl::Duration timeout) {
   return absl::InternalError(absl::StrCat("tesserad does not serve after ",
                                           absl::FormatDuration(timeout), ": ", health.ToString(),
                                           "\n", LogTail()));
+}
+
+std::string ServerProcess::MetricsAddress() const {
+  return absl::StrCat("127.0.0.1:", PortOf(Log(), "metrics").value_or(0));
 }
 
 std::shared_ptr<grpc::Channel> ServerProcess::NewChannel() const {

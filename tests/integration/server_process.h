@@ -36,6 +36,8 @@ class ServerProcess {
 
   Client& client() { return *client_; }
   const std::string& address() const { return address_; }
+  // Where it answers Prometheus, "127.0.0.1:port", with the flag --metrics_listen=127.0.0.1:0.
+  std::string MetricsAddress() const;
   // Plain gRPC without the client library and without its limits on messages.
   std::shared_ptr<grpc::Channel> NewChannel() const;
 

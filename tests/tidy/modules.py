@@ -54,6 +54,7 @@ LIBRARY_HEADERS = {
     "Eigen/": ("Eigen", {"index/cluster"}),
     "CLI/": ("CLI11", {"client/cli"}),
     "roaring/": ("roaring", {"server/filter", "server/engine"}),
+    "prometheus/": ("prometheus-cpp", {"server/http"}),
     "openssl/": ("OpenSSL", {"server/auth", "server/engine"}),
 }
 
@@ -67,6 +68,8 @@ LIBRARY_TARGETS = {
     "eigen3": LIBRARY_HEADERS["Eigen/"],
     "cli11": LIBRARY_HEADERS["CLI/"],
     "roaring": LIBRARY_HEADERS["roaring/"],
+    "prometheus-cpp": LIBRARY_HEADERS["prometheus/"],
+    "openssl": LIBRARY_HEADERS["openssl/"],
 }
 
 # The index has no file, no socket, no RPC and no thread of its own.

@@ -113,6 +113,8 @@ TEST_F(ConfigTest, ACertificateAndItsKeyComeTogether) {
 TEST_F(ConfigTest, SaysWhichFlagIsWrong) {
   EXPECT_THAT(Message({}), HasSubstr("--data_dir: is required"));
   EXPECT_THAT(Message({"--data_dir=/d", "--listen=nowhere"}), HasSubstr("--listen: 'nowhere'"));
+  EXPECT_THAT(Message({"--data_dir=/d", "--metrics_listen=9464"}),
+              HasSubstr("--metrics_listen: '9464'"));
   EXPECT_THAT(Message({"--data_dir=/d", "--log_level=loud"}), HasSubstr("--log_level: 'loud'"));
   EXPECT_THAT(Message({"--data_dir=/d", "--log_format=xml"}), HasSubstr("--log_format: 'xml'"));
   EXPECT_THAT(Message({"--data_dir=/d", "--search_threads=-1"}), HasSubstr("--search_threads"));
@@ -162,8 +164,9 @@ TEST_F(ConfigTest, HelpNamesEveryFlag) {
   for (const char* flag :
        {"--listen=127.0.0.1:6433", "--data_dir=", "--log_level=", "--log_format=",
         "--search_threads=", "--write_threads=", "--background_threads=", "--block_cache_mb=",
-        "--free_disk_mb_min=", "--drain_seconds=", "--insecure", "--api_keys_file=",
-        "--tls_cert_file=", "--tls_key_file=", "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
+        "--free_disk_mb_min=", "--drain_seconds=", "--insecure",
+        "--api_keys_file=", "--tls_cert_file=", "--tls_key_file=", "--metrics_listen=",
+        "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
 }
