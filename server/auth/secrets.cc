@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <fstream>
 #include <utility>
@@ -77,6 +76,7 @@ struct Secrets::Source {
   std::vector<std::string> paths;
   absl::Status (Secrets::*load)();
   std::vector<Stamp> stamps;
+  bool loaded = true;  // when that was tried last
 };
 
 absl::StatusOr<std::unique_ptr<Secrets>> Secrets::Open(SecretsOptions options) {
@@ -162,14 +162,17 @@ void Secrets::Watch(std::vector<Source> sources) {
       if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.interval)) return;
     }
     for (Source& source : sources) {
-      if (!source.Changed()) continue;
+      // What could not be read may look the same once it can: no file was left to open, for one.
+      const bool changed = source.Changed();
+      if (!changed && source.loaded) continue;
       absl::Status status;
       try {
         status = (this->*source.load)();
       } catch (const std::exception& error) {
         status = absl::InternalError(error.what());
       }
-      if (!status.ok()) {
+      source.loaded = status.ok();
+      if (changed && !status.ok()) {
         TellProblem(absl::StrCat(status.message(), "; what was read before stays in use"));
       }
     }
