@@ -216,6 +216,11 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetrics(const ServerConfig& 
   return server;
 }
 
+int CannotStart(const absl::Status& status, Log& log) {
+  log.Error("cannot start", {{"error", status.ToString()}});
+  return kExitFailure;
+}
+
 // gRPC would print lines of its own form between ours; what matters in them comes back as a status.
 void QuietGrpc() { setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0); }
 
@@ -228,22 +233,13 @@ int Serve(const ServerConfig& config) {
   RaiseFileLimit(log);
   const PollingThreads polling_threads;
   const auto secrets = OpenSecrets(config, log);
-  if (!secrets.ok()) {
-    log.Error("cannot start", {{"error", secrets.status().ToString()}});
-    return kExitFailure;
-  }
+  if (!secrets.ok()) return CannotStart(secrets.status(), log);
   CallStats stats;
   auto server = StartServer(config, **secrets, stats, log);
-  if (!server.ok()) {
-    log.Error("cannot start", {{"error", server.status().ToString()}});
-    return kExitFailure;
-  }
+  if (!server.ok()) return CannotStart(server.status(), log);
   log.Info("listening", {{"address", config.listen}, {"port", (*server)->port()}});
   const auto metrics = StartMetrics(config, stats, log);
-  if (!metrics.ok()) {
-    log.Error("cannot start", {{"error", metrics.status().ToString()}});
-    return kExitFailure;
-  }
+  if (!metrics.ok()) return CannotStart(metrics.status(), log);
   ThreadPoolExecutor executor(config.background_threads, kBackgroundNice);
   Opener opener(config, executor, **server, metrics->get(), log);
 

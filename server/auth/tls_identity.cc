@@ -8,7 +8,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include <cstdint>
 #include <ctime>
 #include <memory>
 #include <utility>

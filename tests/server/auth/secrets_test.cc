@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "index/base/limits.h"
+#include "tests/server/auth/replace_file.h"
 #include "tests/server/auth/test_certificate.h"
 
 namespace tessera {
@@ -35,11 +36,7 @@ class SecretsTest : public ::testing::Test {
 
   std::string File(const std::string& name) const { return folder_ + "/" + name; }
 
-  // As those who renew secrets do: a whole new file in the place of the old.
-  void Replace(const std::string& name, const std::string& text) {
-    std::ofstream(File(name + ".new"), std::ios::binary) << text;
-    std::filesystem::rename(File(name + ".new"), File(name));
-  }
+  void Replace(const std::string& name, const std::string& text) { ReplaceFile(File(name), text); }
 
   void Install(const TestCertificate& made) {
     Replace("cert", made.certificate);

@@ -1,13 +1,6 @@
 // Who may call what: every method of every service, with no key, a wrong one and one of each kind.
-#include <grpcpp/completion_queue.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
-
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -16,6 +9,8 @@
 #include "server/rpc/call_access.h"
 #include "server/rpc/health_client.h"
 #include "tessera/v1/snapshots.pb.h"
+#include "tests/server/auth/replace_file.h"
+#include "tests/server/rpc/raw_call.h"
 #include "tests/server/rpc/server_fixture.h"
 
 namespace tessera {
@@ -24,9 +19,7 @@ namespace {
 constexpr char kReader[] = "reader-0123456789";
 constexpr char kWriter[] = "writer-0123456789";
 
-using Metadata = std::vector<std::pair<std::string, std::string>>;
-
-Metadata Bearer(const std::string& key) { return {{"authorization", "Bearer " + key}}; }
+CallMetadata Bearer(const std::string& key) { return {{"authorization", "Bearer " + key}}; }
 
 // What each method needs, on purpose not read from where the server has it: a method without a row
 // here fails the test.
@@ -127,37 +120,10 @@ class AccessTest : public ServerFixture {
   }
 
   std::string KeysFile() const { return directory_ + "/keys"; }
-  void WriteKeys(const std::string& text) {
-    std::ofstream(KeysFile() + ".new") << text;
-    std::filesystem::rename(KeysFile() + ".new", KeysFile());
-  }
+  void WriteKeys(const std::string& text) { ReplaceFile(KeysFile(), text); }
 
-  // One empty message to a method of any kind.
-  CallError CallWith(const std::string& path, const Metadata& metadata) {
-    grpc::GenericStub stub(channel_);
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Minutes(1)));
-    for (const auto& [name, value] : metadata) context.AddMetadata(name, value);
-    grpc::CompletionQueue queue;
-    const auto call = stub.PrepareCall(&context, path, &queue);
-    const auto wait = [&queue] {
-      void* tag = nullptr;
-      bool ok = false;
-      return queue.Next(&tag, &ok) && ok;
-    };
-    const grpc::Slice empty;
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    call->StartCall(nullptr);
-    wait();
-    call->WriteLast(grpc::ByteBuffer(&empty, 1), {}, nullptr);
-    wait();
-    do {
-      call->Read(&response, nullptr);
-    } while (wait());
-    call->Finish(&status, nullptr);
-    wait();
-    return CallError(status);
+  CallError CallWith(const std::string& path, const CallMetadata& metadata) {
+    return CallError(CallWithBytes(channel_, path, "", nullptr, metadata));
   }
 
   static constexpr char kCount[] = "/tessera.v1.Points/Count";
@@ -197,19 +163,19 @@ TEST_F(AccessTest, EveryMethodAsksForItsKey) {
 TEST_F(AccessTest, ReadsTheKeyInEitherForm) {
   server_->Serve(*engine_);
   const std::string key = kReader;
-  for (const Metadata& metadata : std::vector<Metadata>{
+  for (const CallMetadata& metadata : std::vector<CallMetadata>{
            {{"api-key", key}},
            {{"authorization", "bearer " + key}},
            {{"authorization", "Basic abc"}, {"api-key", key}},
            {{"authorization", "Bearer " + key}, {"api-key", "wrong-0123456789abc"}}}) {
     EXPECT_FALSE(IsRefused(CallWith(kCount, metadata)));
   }
-  for (const Metadata& metadata :
-       std::vector<Metadata>{{{"api-key", ""}},
-                             {{"x-api-key", key}},
-                             {{"authorization", key}},
-                             {{"authorization", "Bearer"}},
-                             {{"authorization", "Bearer wrong-0123456789abc"}, {"api-key", key}}}) {
+  for (const CallMetadata& metadata : std::vector<CallMetadata>{
+           {{"api-key", ""}},
+           {{"x-api-key", key}},
+           {{"authorization", key}},
+           {{"authorization", "Bearer"}},
+           {{"authorization", "Bearer wrong-0123456789abc"}, {"api-key", key}}}) {
     EXPECT_EQ(CallWith(kCount, metadata).code, grpc::StatusCode::UNAUTHENTICATED);
   }
 }

@@ -1,14 +1,11 @@
 #include "server/rpc/rpc_server.h"
 
-#include <grpcpp/completion_queue.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
-
 #include <string>
 
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "server/rpc/health_client.h"
 #include "server/rpc/polling_threads.h"
+#include "tests/server/rpc/raw_call.h"
 #include "tests/server/rpc/server_fixture.h"
 
 namespace tessera {
@@ -18,34 +15,9 @@ constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/Server
 
 class RpcServerTest : public ServerFixture {
  protected:
-  // A call of bytes that no generated client would send; the answer's bytes, if there are any.
   grpc::Status RawCall(const std::string& method, const std::string& bytes,
                        std::string* answer = nullptr) {
-    grpc::GenericStub stub(channel_);
-    grpc::ClientContext context;
-    grpc::CompletionQueue queue;
-    const auto call = stub.PrepareCall(&context, method, &queue);
-    const auto wait = [&queue] {
-      void* tag = nullptr;
-      bool ok = false;
-      return queue.Next(&tag, &ok) && ok;
-    };
-    const grpc::Slice slice(bytes);
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    call->StartCall(nullptr);
-    wait();
-    call->WriteLast(grpc::ByteBuffer(&slice, 1), {}, nullptr);
-    wait();
-    call->Read(&response, nullptr);
-    if (wait() && answer != nullptr) {
-      grpc::Slice single;
-      EXPECT_TRUE(response.DumpToSingleSlice(&single).ok());
-      answer->assign(reinterpret_cast<const char*>(single.begin()), single.size());
-    }
-    call->Finish(&status, nullptr);
-    wait();
-    return status;
+    return CallWithBytes(channel_, method, bytes, answer);
   }
 
   grpc::Status CountByCall() {

@@ -3,14 +3,13 @@
 #include <openssl/ssl.h>
 
 #include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 
 #include "absl/time/clock.h"
 #include "grpcpp/security/credentials.h"
 #include "server/rpc/health_client.h"
+#include "tests/server/auth/replace_file.h"
 #include "tests/server/auth/test_certificate.h"
 #include "tests/server/rpc/server_fixture.h"
 
@@ -39,9 +38,7 @@ class TlsTest : public ServerFixture {
 
   void Install(const TestCertificate& made) {
     for (const auto& [name, text] : {std::pair("cert", made.certificate), {"key", made.key}}) {
-      const std::string path = absl::StrCat(directory_, "/", name);
-      std::ofstream(path + ".new") << text;
-      std::filesystem::rename(path + ".new", path);
+      ReplaceFile(absl::StrCat(directory_, "/", name), text);
     }
   }
 
