@@ -1,91 +1,24 @@
 // The CLI's binary against a real server: what it prints, what it exits with, what it leaves there.
-#include <signal.h>
-
-#include <algorithm>
 #include <filesystem>
-#include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "index/base/status_macros.h"
+#include "tests/integration/cli_fixture.h"
 #include "tests/integration/requests.h"
-#include "tests/integration/server_process.h"
-#include "tests/integration/subprocess.h"
 #include "tests/integration/wordnet.h"
 
 namespace tessera {
 namespace {
 
-using Json = nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
-constexpr int kUsage = 2;
-constexpr int kInputFile = 3;
-constexpr int kNotFound = 4;
-constexpr int kUnavailable = 5;
-constexpr int kRefused = 6;
-
-class CliTest : public testing::Test {
+class CliCommandsTest : public CliTest {
  protected:
-  void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(server_, ServerProcess::Start({.data_dir = folder_.File("data")}));
-  }
-
-  // Runs `tessera` against the server, in the environment's variable or by the flag.
-  absl::StatusOr<CommandResult> Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), CliBinary());
-    return RunCommand(arguments, {{"TESSERA_SERVER", server_->address()}});
-  }
-
-  // The one JSON document that a command prints; null, and a failure, if it exits otherwise.
-  Json RunJson(std::vector<std::string> arguments, int exit_code = 0) {
-    arguments.insert(arguments.end(), {"--output", "json"});
-    const absl::StatusOr<CommandResult> result = Run(arguments);
-    EXPECT_OK(result.status());
-    if (!result.ok()) return nullptr;
-    EXPECT_EQ(result->exit_code, exit_code) << absl::StrCat(result->out, result->err);
-    Json json = Json::parse(result->out, nullptr, /*allow_exceptions=*/false);
-    EXPECT_FALSE(json.is_discarded()) << result->out;
-    return json.is_discarded() ? Json() : json;
-  }
-
-  Json Create(const std::string& name) {
-    return RunJson({"collection", "create", name, "--dimension", "128", "--metric", "ip",
-                    "--element-type", "float16"});
-  }
-
-  // A copy of WordNet's first rows as a .npy file.
-  std::string WriteNpy(const std::string& name, size_t rows, size_t cut_bytes = 0) {
-    std::string header =
-        absl::StrCat("{'descr': '<f2', 'fortran_order': False, 'shape': (", rows, ", 128), }");
-    header.resize(117, ' ');
-    header += '\n';
-    std::string bytes("\x93NUMPY\x01\x00", 8);
-    bytes += static_cast<char>(header.size());
-    bytes += '\0';
-    bytes += header + GetWordNet().vectors.substr(0, rows * 256);
-    bytes.resize(bytes.size() - cut_bytes);
-    WriteWholeFile(folder_.File(name), bytes);
-    return folder_.File(name);
-  }
-
-  std::string WriteLines(const std::string& name, const std::vector<std::string>& lines) {
-    std::string text;
-    for (const std::string& line : lines) absl::StrAppend(&text, line, "\n");
-    WriteWholeFile(folder_.File(name), text);
-    return folder_.File(name);
-  }
-
-  Client& client() { return server_->client(); }
-
   // Every point as near as the fifth neighbour of point 20656, and scores by codes with what bounds
   // them; `hits` are its neighbours.
   void ExpectRangeAndBounds(const Json& hits) {
@@ -132,12 +65,9 @@ class CliTest : public testing::Test {
       EXPECT_TRUE(hit["id"] != 20656 && hit["id"] != 7 && hit["id"] != 8) << hit;
     }
   }
-
-  TempFolder folder_;
-  std::unique_ptr<ServerProcess> server_;
 };
 
-TEST_F(CliTest, LoadsTrainsSearchesAndEvaluates) {
+TEST_F(CliCommandsTest, LoadsTrainsSearchesAndEvaluates) {
   const Json created = Create("words");
   EXPECT_EQ(created["dimension"], 128);
   EXPECT_EQ(created["state"], "UNTRAINED");
@@ -202,35 +132,7 @@ TEST_F(CliTest, LoadsTrainsSearchesAndEvaluates) {
   EXPECT_EQ(from_file["results"][1]["hits"][0]["id"], GetWordNet().ground_truth[4][0]);
 }
 
-TEST_F(CliTest, CalibratesAndAsksForARecall) {
-  Create("words");
-  RunJson({"load", "words", WordNetFile("vectors.npy")});
-  RunJson({"train", "words", "--wait"});
-  // Half of the queries to calibrate with, and the other half to ask with.
-  RunJson(
-      {"calibrate", "words", "--queries", WordNetFile("queries.npy"), "--rows", "0:250", "--wait"});
-  const Json calibration = RunJson({"collection", "get", "words"})["calibration"];
-  EXPECT_EQ(calibration["queries"], 250);
-  EXPECT_EQ(calibration["stored_queries"], false);
-  EXPECT_GE(calibration["depths"].size(), 5u);
-  const Json asked = RunJson({"eval", "words", "--queries", WordNetFile("queries.npy"), "--rows",
-                              "250:500", "--groundtruth", WordNetFile("groundtruth.ivecs"),
-                              "--limit", "10", "--recall", "0.8,0.95"});
-  ASSERT_EQ(asked["rows"].size(), 2u);
-  for (const Json& row : asked["rows"]) {
-    EXPECT_GE(row["recall_at_10"].get<double>(), row["target_recall"].get<double>() - 0.02);
-  }
-  EXPECT_LT(asked["rows"][0]["recall_at_10"], asked["rows"][1]["recall_at_10"]);
-  const Json explained =
-      RunJson({"search", "words", "--id", "20656", "--recall", "0.9", "--explain"});
-  EXPECT_GE(explained["explanations"][0]["expected_recall"].get<double>(), 0.9);
-  RunJson({"calibrate", "words", "--rows", "0:5"}, kUsage);
-  RunJson({"eval", "words", "--queries", WordNetFile("queries.npy"), "--groundtruth",
-           WordNetFile("groundtruth.ivecs"), "--recall", "much"},
-          kUsage);
-}
-
-TEST_F(CliTest, PrintsTablesForPeople) {
+TEST_F(CliCommandsTest, PrintsTablesForPeople) {
   Create("words");
   ASSERT_OK_AND_ASSIGN(const CommandResult load,
                        Run({"load", "words", WriteNpy("v.npy", 700), "--payload",
@@ -249,146 +151,7 @@ TEST_F(CliTest, PrintsTablesForPeople) {
   EXPECT_THAT(health.out, HasSubstr(server_->address()));
 }
 
-TEST_F(CliTest, LoadsIdsOfBothKinds) {
-  Create("words");
-  std::vector<std::string> names;
-  std::vector<std::string> numbers;
-  for (int i = 0; i < 500; ++i) {
-    names.push_back(absl::StrCat("word ", i, " \xC3\xA9"));
-    numbers.push_back(absl::StrCat(1'000'000'000'000 + i));
-  }
-  const std::string vectors = WriteNpy("v.npy", 500);
-  RunJson({"load", "words", vectors, "--ids", WriteLines("names.txt", names), "--batch", "64"});
-  RunJson({"load", "words", vectors, "--ids", WriteLines("numbers.txt", numbers)});
-  RunJson(
-      {"load", "words", vectors, "--ids", WriteLines("text.txt", numbers), "--id-type", "string"});
-  ASSERT_OK_AND_ASSIGN(const auto points, ScrollAll(client(), "words", 1'000, true));
-  EXPECT_EQ(points.size(), 1'500u);
-  for (size_t i = 0; i < 500; ++i) {
-    for (const std::string& id :
-         {absl::StrCat("\"", names[i], "\""), numbers[i], absl::StrCat("\"", numbers[i], "\"")}) {
-      ASSERT_TRUE(points.contains(id)) << id;
-      EXPECT_EQ(points.at(id).vector().data(), GetWordNet().Row(i));
-    }
-  }
-  const Json hits =
-      RunJson({"search", "words", "--id-str", names[3], "--limit", "2"})["results"][0]["hits"];
-  ASSERT_EQ(hits.size(), 2u);  // the same vector under the two other ids
-  EXPECT_EQ(hits[0]["id"], 1'000'000'000'003);
-  EXPECT_EQ(hits[1]["id"], "1000000000003");
-}
-
-TEST_F(CliTest, AFileThatIsCutShortStopsTheLoad) {
-  Create("words");
-  // Row 699 begins at byte 128 + 699 * 256 and is cut 100 bytes before its end.
-  const std::string file = WriteNpy("cut.npy", 700, 100);
-  const std::string size = absl::StrCat(128 + 700 * 256 - 100);
-  ASSERT_OK_AND_ASSIGN(const CommandResult load, Run({"load", "words", file}));
-  EXPECT_EQ(load.exit_code, kInputFile);
-  EXPECT_THAT(load.err, AllOf(HasSubstr(file), HasSubstr("row 699"), HasSubstr("byte " + size),
-                              HasSubstr("loaded")));
-  const Json error = RunJson({"load", "words", file}, kInputFile)["error"];
-  EXPECT_EQ(error["exit_code"], kInputFile);
-  EXPECT_EQ(error["loaded"]["points"], 0);
-  ASSERT_OK_AND_ASSIGN(const uint64_t none, client().CountPoints("words"));
-  EXPECT_EQ(none, 0u);
-  // What is whole can be loaded on request.
-  EXPECT_EQ(RunJson({"load", "words", file, "--allow-truncated"})["points"], 699);
-  ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints("words"));
-  EXPECT_EQ(count, 699u);
-  // Ids may be there of the rows that are lost, too.
-  std::vector<std::string> ids;
-  for (int i = 0; i < 700; ++i) ids.push_back(absl::StrCat(5'000 + i));
-  const std::string id_file = WriteLines("ids.txt", ids);
-  EXPECT_EQ(RunJson({"load", "words", file, "--allow-truncated", "--ids", id_file})["points"], 699);
-  RunJson({"load", "words", WriteNpy("less.npy", 699), "--ids", id_file}, kInputFile);
-}
-
-TEST_F(CliTest, ABadRowSaysWhatWasLoadedBeforeIt) {
-  Create("words");
-  // The CLI sees that a line is no object; that it is nested too deeply is for the server to say.
-  std::vector<std::string> payloads(700, "{}");
-  payloads[250] = "[]";
-  payloads[450] = "{\"a\":" + std::string(20, '[') + std::string(20, ']') + "}";
-  const std::string vectors = WriteNpy("v.npy", 700);
-  const std::string lines = WriteLines("p.jsonl", payloads);
-  const std::vector<std::string> load = {"load", "words",   vectors, "--payload",
-                                         lines,  "--batch", "100"};
-  const Json malformed = RunJson(load, kInputFile)["error"];
-  EXPECT_THAT(malformed["message"].get<std::string>(), HasSubstr("line 251"));
-  EXPECT_EQ(malformed["loaded"]["points"], 200);
-  payloads[250] = "{}";
-  WriteLines("p.jsonl", payloads);
-  const Json error = RunJson(load, kRefused)["error"];
-  EXPECT_EQ(error["reason"], "INVALID_FIELD");
-  EXPECT_EQ(error["fields"][0]["field"], "payloads[50]");
-  EXPECT_EQ(error["row"], 450);
-  EXPECT_THAT(error["message"].get<std::string>(),
-              AllOf(HasSubstr(": row 450, of the chunk from row 400 on, was refused: "),
-                    HasSubstr("to go on: --start-row 400")));
-  EXPECT_EQ(error["loaded"]["points"], 400);
-  ASSERT_OK_AND_ASSIGN(const uint64_t count, client().CountPoints("words"));
-  EXPECT_EQ(count, 400u);
-  // Goes on from there once the line is mended.
-  payloads[450] = "{}";
-  WriteLines("p.jsonl", payloads);
-  const Json rest = RunJson({"load", "words", vectors, "--payload", lines, "--start-row", "400"});
-  EXPECT_EQ(rest["points"], 300);
-  ASSERT_OK_AND_ASSIGN(const uint64_t all, client().CountPoints("words"));
-  EXPECT_EQ(all, 700u);
-}
-
-TEST_F(CliTest, ABadVectorIsNamedByItsRowOfTheFile) {
-  Create("words");
-  const std::string file = WriteNpy("v.npy", 700);
-  std::string bytes = ReadWholeFile(file);
-  bytes.replace(128 + 456 * 256 + 2 * 7, 2, "\x00\x7E", 2);  // NaN
-  WriteWholeFile(file, bytes);
-  const Json error = RunJson({"load", "words", file, "--batch", "100"}, kRefused)["error"];
-  EXPECT_EQ(error["row"], 456);
-  EXPECT_THAT(error["message"].get<std::string>(),
-              HasSubstr("row 456, of the chunk from row 400 on, was refused: "));
-}
-
-TEST_F(CliTest, ALoadWithNothingLeftToLoadDoesNotSayHowToGoOn) {
-  Create("words");
-  const std::string payloads = WriteLines("p.jsonl", std::vector<std::string>(701, "{}"));
-  const Json error = RunJson({"load", "words", WriteNpy("v.npy", 700), "--payload", payloads},
-                             kInputFile)["error"];
-  EXPECT_EQ(error["loaded"]["points"], 700);
-  EXPECT_THAT(error["message"].get<std::string>(),
-              AllOf(HasSubstr("line 701: there are only 700 rows"), HasSubstr("(rows 0 to 699)"),
-                    Not(HasSubstr("to go on"))));
-}
-
-TEST_F(CliTest, AServerThatStopsAnsweringIsNotWaitedForLonger) {
-  Create("words");
-  // So many round trips that the load is still on its way when the server stops.
-  ASSERT_OK_AND_ASSIGN(
-      const std::unique_ptr<Subprocess> load,
-      Subprocess::Start({.arguments = {CliBinary(), "load", "words", WordNetFile("vectors.npy"),
-                                       "--batch", "5", "--in-flight", "1", "--timeout", "1"},
-                         .environment = {{"TESSERA_SERVER", server_->address()}},
-                         .stdout_path = folder_.File("out"),
-                         .stderr_path = folder_.File("err")}));
-  for (uint64_t points = 0; points == 0;) {
-    ASSERT_FALSE(load->Poll().has_value()) << ReadWholeFile(folder_.File("err"));
-    ASSERT_OK_AND_ASSIGN(points, client().CountPoints("words"));
-  }
-  server_->Signal(SIGSTOP);
-  ASSERT_OK_AND_ASSIGN(const int exit_code, load->Wait(absl::Seconds(60)));
-  EXPECT_EQ(exit_code, kUnavailable);
-  EXPECT_THAT(ReadWholeFile(folder_.File("err")),
-              AllOf(HasSubstr("did not acknowledge anything within 1s"),
-                    HasSubstr("to go on: --start-row ")));
-  const absl::Time begin = absl::Now();
-  ASSERT_OK_AND_ASSIGN(const CommandResult health, Run({"health", "--wait", "1"}));
-  EXPECT_EQ(health.exit_code, kUnavailable);
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(30));  // --timeout is 60
-  server_->Signal(SIGCONT);
-}
-
-TEST_F(CliTest, CodebooksMoveThroughFiles) {
+TEST_F(CliCommandsTest, CodebooksMoveThroughFiles) {
   const std::string vectors = WriteNpy("v.npy", 3'000);
   for (const char* name : {"a", "b"}) {
     Create(name);
@@ -429,7 +192,7 @@ TEST_F(CliTest, CodebooksMoveThroughFiles) {
                         "dimension 128 and metric L2"));
 }
 
-TEST_F(CliTest, UpdatesACollection) {
+TEST_F(CliCommandsTest, UpdatesACollection) {
   Create("words");
   const Json updated =
       RunJson({"collection", "update", "words", "--default-nprobe", "9", "--metadata",
@@ -445,7 +208,7 @@ TEST_F(CliTest, UpdatesACollection) {
   RunJson({"collection", "update", "words"}, 2);
 }
 
-TEST_F(CliTest, ListsInOrderEstimatesAndShowsTheLists) {
+TEST_F(CliCommandsTest, ListsInOrderEstimatesAndShowsTheLists) {
   Create("words");
   RunJson({"load", "words", WordNetFile("vectors.npy"), "--payload", WordNetFile("payload.jsonl"),
            "--limit", "3000"});
@@ -486,7 +249,7 @@ TEST_F(CliTest, ListsInOrderEstimatesAndShowsTheLists) {
   EXPECT_THAT(text.out, HasSubstr("3,000 points in 25 lists of codebook 1"));
 }
 
-TEST_F(CliTest, ExitCodesTellWhatWentWrong) {
+TEST_F(CliCommandsTest, ExitCodesTellWhatWentWrong) {
   EXPECT_EQ(RunJson({"collection", "get", "nonsense"}, kNotFound)["error"]["code"], "NOT_FOUND");
   Create("words");
   RunJson({"collection", "create", "words", "--dimension", "128"}, kRefused);
