@@ -1,6 +1,7 @@
 // tessera eval COLLECTION
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/files/id_source.h"
 #include "client/cli/format.h"
+#include "client/cli/losses.h"
 #include "client/cli/number_option.h"
 #include "client/cli/progress.h"
 #include "client/cli/table.h"
@@ -29,7 +31,7 @@ struct EvalOptions {
   std::vector<std::string> nprobe, recall;
   uint32_t limit = 100, rerank = 0;
   uint64_t batch = 0, threads = 1;
-  bool exact = false, no_rerank = false;
+  bool exact = false, no_rerank = false, losses = false;
 };
 
 // One row of the table: a name for it and how its queries are searched.
@@ -89,10 +91,16 @@ Table MakeTable(const EvalOptions& options) {
   if (options.batch > 0) {
     columns.push_back({absl::StrCat("QPS, BATCHES OF ", options.batch), Align::kRight});
   }
+  if (options.losses) {
+    columns.push_back({"LOST BY LISTS", Align::kRight});
+    columns.push_back({"BY CODES", Align::kRight});
+    columns.push_back({"OTHERWISE", Align::kRight});
+  }
   return Table(std::move(columns));
 }
 
-void AddToTable(const std::string& name, const EvaluationResult& result, Table& table) {
+void AddToTable(const std::string& name, const EvaluationResult& result,
+                const std::optional<Losses>& losses, Table& table) {
   std::vector<std::string> cells = {name};
   for (const auto& recall : result.recall) {
     cells.push_back(recall.has_value() ? FormatFixed(*recall, 4) : "-");
@@ -101,10 +109,16 @@ void AddToTable(const std::string& name, const EvaluationResult& result, Table& 
   cells.push_back(FormatFixed(result.p50_ms, 2));
   cells.push_back(FormatFixed(result.p99_ms, 2));
   if (result.batch_qps.has_value()) cells.push_back(FormatRate(*result.batch_qps));
+  if (losses.has_value()) {
+    for (const double share : {losses->lists, losses->codes, losses->other}) {
+      cells.push_back(FormatFixed(share, 4));
+    }
+  }
   table.AddRow(std::move(cells));
 }
 
-Json ToJson(const EvalRow& row, const EvaluationResult& result) {
+Json ToJson(const EvalRow& row, const EvaluationResult& result,
+            const std::optional<Losses>& losses) {
   Json json{{"name", row.name},
             {"nprobe", row.plan.request.params().nprobe()},
             {"exact", row.plan.request.params().exact()}};
@@ -119,7 +133,22 @@ Json ToJson(const EvalRow& row, const EvaluationResult& result) {
   json["p50_ms"] = result.p50_ms;
   json["p99_ms"] = result.p99_ms;
   if (result.batch_qps.has_value()) json["batch_qps"] = *result.batch_qps;
+  if (losses.has_value()) {
+    json["losses"] = Json{{"k", losses->k},
+                          {"lists", losses->lists},
+                          {"codes", losses->codes},
+                          {"other", losses->other}};
+  }
   return json;
+}
+
+// Of the largest k that a column has.
+size_t DepthOfLosses(const EvaluationResult& result) {
+  size_t k = 1;
+  for (size_t i = 0; i < kRecallDepths.size(); ++i) {
+    if (result.recall[i].has_value()) k = kRecallDepths[i];
+  }
+  return k;
 }
 
 absl::Status CheckGroundTruth(const EvalOptions& options, const QuerySet& queries,
@@ -155,12 +184,19 @@ absl::Status RunEval(Context& context, const EvalOptions& options) {
     const absl::StatusOr<EvaluationResult> result =
         Evaluate(context.client(), row.plan, queries, *truth,
                  [&](uint64_t done) { progress.Update(label, "queries", done, total); });
-    if (!result.ok()) {
-      progress.Finish();
-      return result.status();
+    absl::StatusOr<std::optional<Losses>> losses = std::nullopt;
+    if (result.ok() && options.losses) {
+      losses = MeasureLosses(context.client(), row.plan.request, queries, *truth, result->found,
+                             DepthOfLosses(*result), [&](uint64_t done, uint64_t of) {
+                               progress.Update(label + ", losses", "queries", done, of);
+                             });
     }
-    AddToTable(row.name, *result, table);
-    documents.push_back(ToJson(row, *result));
+    if (!result.ok() || !losses.ok()) {
+      progress.Finish();
+      return result.ok() ? losses.status() : result.status();
+    }
+    AddToTable(row.name, *result, *losses, table);
+    documents.push_back(ToJson(row, *result, *losses));
   }
   progress.Finish();
   if (context.json()) {
@@ -190,7 +226,12 @@ void AddEvalCommand(CLI::App& app, Command& selected) {
       "--nprobe 8,32,128 --exact --batch 100\n\n"
       "recall@k is the share of the true k nearest that are among the first k returned. Row i of\n"
       "the ground truth holds the row numbers of query i's nearest: points must have been loaded\n"
-      "with row numbers as ids. Times are taken at this client.");
+      "with row numbers as ids. Times are taken at this client.\n\n"
+      "With --losses, what is missing of the deepest recall is searched for twice more: in the "
+      "same\n"
+      "lists, with all that they hold as candidates (lost by codes: more --rerank finds it), and\n"
+      "exactly (lost by lists: more --nprobe finds it). What exact search misses as well is lost\n"
+      "otherwise: equally far, or not as the ground truth has it.");
   eval->add_option("collection", options->collection, "Collection to search")->required();
   eval->add_option("--queries", options->queries, "File of query vectors")->required();
   eval->add_option("--groundtruth", options->groundtruth, "File of true neighbours, .ivecs")
@@ -212,6 +253,8 @@ void AddEvalCommand(CLI::App& app, Command& selected) {
   AddNumber(eval, "--rerank", options->rerank,
             "Candidates whose full vectors are compared; default: the server's");
   eval->add_flag("--no-rerank", options->no_rerank, "Score by the codes alone");
+  eval->add_flag("--losses", options->losses,
+                 "Tell which step of the search lost the neighbours that were not found");
   AddNumber(eval, "--batch", options->batch, "Also measure with this many queries a request", 1,
             limits::kSearchQueriesMax);
   AddNumber(eval, "--threads", options->threads, "Requests at the same time", 1, 256)

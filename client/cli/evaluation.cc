@@ -17,21 +17,6 @@
 namespace tessera::cli {
 namespace {
 
-absl::StatusOr<std::vector<uint64_t>> NumericIds(const v1::SearchResult& result) {
-  std::vector<uint64_t> ids;
-  ids.reserve(static_cast<size_t>(result.hits_size()));
-  for (const v1::ScoredPoint& hit : result.hits()) {
-    if (hit.id().kind_case() != v1::PointId::kNum) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("point \"", hit.id().str(),
-                       "\" has a string id, but ground truth holds row numbers: load the points "
-                       "with row numbers as ids to evaluate"));
-    }
-    ids.push_back(hit.id().num());
-  }
-  return ids;
-}
-
 // One pass over all queries, `per_request` at a time, by several threads that take the next
 // request as they become free.
 class Pass {
@@ -58,7 +43,7 @@ class Pass {
 
   // Once Run has returned.
   double qps() const { return static_cast<double>(queries_.rows) / seconds_; }
-  const std::vector<std::vector<uint64_t>>& ids() const { return ids_; }
+  std::vector<std::vector<uint64_t>> TakeIds() { return std::move(ids_); }
   std::vector<double> TakeLatencies() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     return std::move(latencies_ms_);
@@ -93,7 +78,7 @@ class Pass {
                                               response.results_size(), " results"));
     }
     for (uint64_t i = 0; i < count; ++i) {
-      ASSIGN_OR_RETURN(ids_[begin + i], NumericIds(response.results(static_cast<int>(i))));
+      ASSIGN_OR_RETURN(ids_[begin + i], RowNumbers(response.results(static_cast<int>(i))));
     }
     absl::MutexLock lock(&mutex_);
     done_ += count;
@@ -141,6 +126,21 @@ absl::Status WarmUp(Client& client, const EvaluationPlan& plan, const QuerySet& 
 
 }  // namespace
 
+absl::StatusOr<std::vector<uint64_t>> RowNumbers(const v1::SearchResult& result) {
+  std::vector<uint64_t> ids;
+  ids.reserve(static_cast<size_t>(result.hits_size()));
+  for (const v1::ScoredPoint& hit : result.hits()) {
+    if (hit.id().kind_case() != v1::PointId::kNum) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("point \"", hit.id().str(),
+                       "\" has a string id, but ground truth holds row numbers: load the points "
+                       "with row numbers as ids to evaluate"));
+    }
+    ids.push_back(hit.id().num());
+  }
+  return ids;
+}
+
 absl::StatusOr<EvaluationResult> Evaluate(Client& client, const EvaluationPlan& plan,
                                           const QuerySet& queries, const GroundTruth& truth,
                                           const EvaluationProgress& progress) {
@@ -152,7 +152,8 @@ absl::StatusOr<EvaluationResult> Evaluate(Client& client, const EvaluationPlan& 
   result.qps = single.qps();
   result.p50_ms = Percentile(latencies_ms, 0.50);
   result.p99_ms = Percentile(latencies_ms, 0.99);
-  MeasureRecall(single.ids(), queries.first_row, truth, plan.request.limit(), &result);
+  result.found = single.TakeIds();
+  MeasureRecall(result.found, queries.first_row, truth, plan.request.limit(), &result);
   if (plan.batch > 0) {
     const EvaluationProgress offset = [&](uint64_t done) {
       if (progress) progress(queries.rows + done);

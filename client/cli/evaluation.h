@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/cli/files/row_reader.h"
@@ -31,7 +32,11 @@ struct EvaluationResult {
   double p50_ms = 0;
   double p99_ms = 0;
   std::optional<double> batch_qps;
+  std::vector<std::vector<uint64_t>> found;  // by each query, nearest first
 };
+
+// The ids of a result's hits. FAILED_PRECONDITION if one is a string.
+absl::StatusOr<std::vector<uint64_t>> RowNumbers(const v1::SearchResult& result);
 
 // Called now and then with the queries that are done, of both passes; from one thread at a time.
 using EvaluationProgress = std::function<void(uint64_t done)>;

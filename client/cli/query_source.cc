@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,14 @@ namespace tessera::cli {
 v1::Vectors QuerySet::Slice(uint64_t begin, uint64_t count) const {
   const size_t row_bytes = dimension * ElementSize(element_type);
   return MakeVectors(data.substr(begin * row_bytes, count * row_bytes), element_type);
+}
+
+v1::Vectors QuerySet::Gather(std::span<const size_t> rows) const {
+  const size_t row_bytes = dimension * ElementSize(element_type);
+  std::string gathered;
+  gathered.reserve(rows.size() * row_bytes);
+  for (const size_t row : rows) gathered.append(data, row * row_bytes, row_bytes);
+  return MakeVectors(std::move(gathered), element_type);
 }
 
 absl::StatusOr<RowRange> ParseRowRange(const std::string& text) {

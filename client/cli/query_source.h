@@ -1,7 +1,9 @@
 #ifndef TESSERA_CLIENT_CLI_QUERY_SOURCE_H_
 #define TESSERA_CLIENT_CLI_QUERY_SOURCE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -21,6 +23,8 @@ struct QuerySet {
 
   // The vectors of rows [begin, begin + count) of the set, as the wire takes them.
   v1::Vectors Slice(uint64_t begin, uint64_t count) const;
+  // The same of any rows of the set.
+  v1::Vectors Gather(std::span<const size_t> rows) const;
 };
 
 // A half-open range of rows, "a:b", ":b", "a:", ":" or a single row "a".

@@ -2,19 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <unordered_set>
 
 namespace tessera::cli {
 
 double RecallAtK(std::span<const uint64_t> returned, std::span<const int32_t> truth, size_t k) {
-  std::unordered_set<uint64_t> nearest;
-  for (const int32_t id : truth.first(k)) {
-    if (id >= 0) nearest.insert(static_cast<uint64_t>(id));  // files pad short rows with -1
-  }
-  const auto first = returned.first(std::min(k, returned.size()));
-  const auto found =
-      std::count_if(first.begin(), first.end(), [&](uint64_t id) { return nearest.contains(id); });
-  return static_cast<double>(found) / static_cast<double>(k);
+  return 1 - static_cast<double>(Missed(returned, truth, k).size()) / static_cast<double>(k);
+}
+
+std::vector<int32_t> Missed(std::span<const uint64_t> returned, std::span<const int32_t> truth,
+                            size_t k) {
+  const std::span<const uint64_t> first = returned.first(std::min(k, returned.size()));
+  const std::unordered_set<uint64_t> found(first.begin(), first.end());
+  std::vector<int32_t> missed;
+  std::ranges::copy_if(truth.first(k), std::back_inserter(missed), [&](int32_t id) {
+    return id < 0 || !found.contains(static_cast<uint64_t>(id));  // files pad short rows with -1
+  });
+  return missed;
 }
 
 double Percentile(std::vector<double>& values, double share) {

@@ -26,6 +26,8 @@ Json ExplanationToJson(const v1::SearchResponse& response) {
             {"table_ns", e.table_ns()},
             {"rerank_us", e.rerank_us()},
             {"fetch_us", e.fetch_us()},
+            {"nprobe", e.nprobe()},
+            {"rerank", e.rerank()},
             {"lists_scanned", e.lists_scanned()},
             {"codes_scanned", e.codes_scanned()},
             {"candidates_refined", e.candidates_refined()},

@@ -139,9 +139,9 @@ absl::StatusOr<SearchResult> CollectionReader::SearchView(const CollectionView& 
   }
   report.search_us = stopwatch.LapUs();
   report.expected_recall = ExpectedRecall(request, view, report.plan);
-  const bool from_codes =
-      (report.plan == SearchPlan::kLists || report.plan == SearchPlan::kMaskedLists) &&
-      request.no_rerank;
+  const bool by_lists =
+      report.plan == SearchPlan::kLists || report.plan == SearchPlan::kMaskedLists;
+  const bool from_codes = by_lists && request.no_rerank;
   result.element_type = spec_.element_type;
   std::vector<CodeBounds> by_code;
   for (size_t q = 0; from_codes && request.with_bounds && q < queries.rows(); ++q) {
@@ -151,6 +151,11 @@ absl::StatusOr<SearchResult> CollectionReader::SearchView(const CollectionView& 
   RETURN_IF_ERROR(FillFields(request.fields, request.may_wait, result.hits));
   report.fetch_us = stopwatch.LapUs();
   if (request.explain) Explain(view, &report);
+  if (request.explain && by_lists) {
+    const IvfSearchParams params = SearchParams(request, view, k);
+    report.nprobe = static_cast<uint32_t>(std::min<size_t>(params.nprobe, view.codebook->nlist()));
+    report.rerank = static_cast<uint32_t>(params.rerank);
+  }
   return result;
 }
 

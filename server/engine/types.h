@@ -278,6 +278,7 @@ struct SearchReport {
   bool explained = false;
   uint64_t filter_us = 0, search_us = 0, fetch_us = 0;
   uint64_t table_ns = 0, rerank_us = 0;  // of the search, where lists are scanned
+  uint32_t nprobe = 0, rerank = 0;       // asked for or chosen, where lists are scanned
   uint64_t bytes_read = 0;
 };
 

@@ -221,6 +221,8 @@ void FromExplanation(const SearchReport& report, v1::Explanation* explanation) {
   explanation->set_rerank_us(report.rerank_us);
   explanation->set_search_us(report.search_us);
   explanation->set_fetch_us(report.fetch_us);
+  explanation->set_nprobe(report.nprobe);
+  explanation->set_rerank(report.rerank);
   explanation->set_lists_scanned(report.lists_scanned);
   explanation->set_codes_scanned(report.codes_scanned);
   explanation->set_candidates_refined(report.candidates_refined);

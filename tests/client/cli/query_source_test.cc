@@ -61,6 +61,7 @@ TEST(ReadQueries, ReadsTheRowsThatTheFileHas) {
   EXPECT_EQ(queries->first_row, 1u);
   EXPECT_EQ(queries->Slice(1, 2).data(), "efgh");
   EXPECT_EQ(queries->Slice(1, 2).element_type(), v1::UINT8);
+  EXPECT_EQ(queries->Gather(std::vector<size_t>{2, 0, 2}).data(), "ghcdgh");
   EXPECT_EQ(ExitCodeOf(ReadQueries(path, {4, 5}).status()), ExitCode::kInputFile);
   EXPECT_EQ(ExitCodeOf(ReadQueries(dir.Path("absent.npy"), {}).status()), ExitCode::kInputFile);
 }

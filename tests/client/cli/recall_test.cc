@@ -26,6 +26,16 @@ TEST(RecallAtK, CountsMissingAnswersAsMisses) {
   EXPECT_EQ(RecallAtK(std::vector<uint64_t>{UINT64_MAX, 5}, std::vector<int32_t>{5, -1}, 2), 0.5);
 }
 
+TEST(Missed, AreTheTrueNearestThatAreNotReturned) {
+  const std::vector<int32_t> truth = {5, 3, 9, 1};
+  EXPECT_EQ(Missed(std::vector<uint64_t>{9, 7, 5}, truth, 4), (std::vector<int32_t>{3, 1}));
+  // Beyond the first k nothing counts, neither of what is returned nor of what is near.
+  EXPECT_EQ(Missed(std::vector<uint64_t>{7, 5, 3}, truth, 2), (std::vector<int32_t>{3}));
+  EXPECT_EQ(Missed({}, std::vector<int32_t>{5, -1}, 2), (std::vector<int32_t>{5, -1}));
+  EXPECT_EQ(Missed(std::vector<uint64_t>{UINT64_MAX}, std::vector<int32_t>{-1}, 1),
+            (std::vector<int32_t>{-1}));
+}
+
 TEST(Percentile, IsTheNearestRank) {
   std::vector<double> values;
   for (int i = 100; i >= 1; --i) values.push_back(i);
