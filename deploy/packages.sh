@@ -15,6 +15,8 @@ packages_of() {
       echo libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
       echo librocksdb-dev libaio-dev libhwy-dev libdnnl-dev libssl-dev libroaring-dev
       echo libspdlog-dev libcli11-dev nlohmann-json3-dev prometheus-cpp-dev
+      # What the CLI reads: HDF5, and JSON Lines at a speed that fits vectors.
+      echo libhdf5-dev libsimdjson-dev
       ;;
     dev) echo ccache python3 ;;
     test)

@@ -3,23 +3,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "client/cli/files/id_source.h"
-#include "client/cli/files/payload_source.h"
-#include "client/cli/files/vector_reader.h"
+#include "client/cli/point_source.h"
 #include "tessera/v1/points.pb.h"
 
 namespace tessera::cli {
-
-// The files of one load, side by side: row i of each belongs to point i.
-struct LoadFiles {
-  std::unique_ptr<VectorReader> vectors;
-  std::unique_ptr<IdSource> ids;
-  std::unique_ptr<PayloadSource> payloads;  // null: none
-};
 
 // Cuts the rows of a load into upsert requests of bounded size. Thread-compatible.
 class ChunkBuilder {
@@ -27,8 +16,8 @@ class ChunkBuilder {
   // The rows [first_row, first_row + rows). `chunk_rows_max` is at least 1; chunks are also cut
   // so that their vectors and payloads fit a message. `check_ends`: the id and payload files must
   // not go on after the last row.
-  static absl::StatusOr<std::unique_ptr<ChunkBuilder>> Create(LoadFiles files, uint64_t first_row,
-                                                              uint64_t rows,
+  static absl::StatusOr<std::unique_ptr<ChunkBuilder>> Create(std::unique_ptr<PointSource> points,
+                                                              uint64_t first_row, uint64_t rows,
                                                               uint64_t chunk_rows_max,
                                                               bool check_ends);
 
@@ -40,13 +29,10 @@ class ChunkBuilder {
   absl::StatusOr<uint64_t> Next(v1::UpsertRequest* request);
 
  private:
-  ChunkBuilder(LoadFiles files, uint64_t first_row, uint64_t rows, uint64_t chunk_rows_max,
-               bool check_ends);
-  // Adds up to `rows` payloads and returns how many fit.
-  absl::StatusOr<uint64_t> AddPayloads(uint64_t rows, v1::UpsertRequest* request);
-  absl::Status CheckEnds();
+  ChunkBuilder(std::unique_ptr<PointSource> points, uint64_t first_row, uint64_t rows,
+               uint64_t chunk_rows_max, bool check_ends);
 
-  const LoadFiles files_;
+  const std::unique_ptr<PointSource> points_;
   const uint64_t end_row_;
   const uint64_t chunk_rows_max_;
   const bool check_ends_;

@@ -234,7 +234,8 @@ void AddEvalCommand(CLI::App& app, Command& selected) {
       "otherwise: equally far, or not as the ground truth has it.");
   eval->add_option("collection", options->collection, "Collection to search")->required();
   eval->add_option("--queries", options->queries, "File of query vectors")->required();
-  eval->add_option("--groundtruth", options->groundtruth, "File of true neighbours, .ivecs")
+  eval->add_option("--groundtruth", options->groundtruth,
+                   "File of true neighbours (.ivecs .ibin .npy .hdf5)")
       ->required();
   eval->add_option("--rows", options->rows, "Queries to use, e.g. 0:1000");
   eval->add_option("--nprobe", options->nprobe,

@@ -10,10 +10,10 @@
 #include "client/cli/chunk_builder.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/files/id_source.h"
 #include "client/cli/format.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/number_option.h"
+#include "client/cli/point_source.h"
 #include "client/cli/progress.h"
 #include "client/cli/query_source.h"
 #include "client/cli/write_flags.h"
@@ -26,6 +26,7 @@ namespace {
 
 struct LoadOptions {
   std::string collection, file, ids, id_type = "auto", payload, format;
+  JsonPointFields fields;
   uint64_t batch = 10'000;
   uint64_t in_flight = 4;
   uint64_t start_row = 0;
@@ -39,13 +40,39 @@ IdKind IdKindOf(const std::string& name) {
   return name == "string" ? IdKind::kString : IdKind::kAuto;
 }
 
-absl::StatusOr<LoadFiles> OpenFiles(const LoadOptions& options) {
+constexpr std::string_view kJsonLines = "jsonl";
+
+bool IsJsonLines(const LoadOptions& options) {
+  return options.format == kJsonLines ||
+         (options.format.empty() && ExtensionOf(options.file) == kJsonLines);
+}
+
+// What goes with files of rows does not go with JSON Lines, and the other way round.
+absl::Status CheckFormatOptions(const LoadOptions& options) {
+  const bool json_lines = IsJsonLines(options);
+  const auto refuse = [&](const char* option, const char* files) {
+    return UsageError(absl::StrCat(option, ": is for ", files, ", and ", options.file,
+                                   json_lines ? " is one" : " is none"));
+  };
+  const char* const without = "files that are not JSON Lines";
+  if (json_lines && !options.ids.empty()) return refuse("--ids", without);
+  if (json_lines && !options.payload.empty()) return refuse("--payload", without);
+  if (json_lines && options.allow_truncated) return refuse("--allow-truncated", without);
+  if (!json_lines && options.fields.id != JsonPointFields().id) {
+    return refuse("--id-field", "JSON Lines");
+  }
+  if (!json_lines && !options.fields.vector.empty()) return refuse("--vector-field", "JSON Lines");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<PointSource>> OpenPoints(const LoadOptions& options) {
+  if (IsJsonLines(options)) return OpenJsonLines(options.file, options.fields);
   RowReaderOptions reader_options;
   reader_options.allow_truncated = options.allow_truncated;
   if (!options.format.empty()) {
     ASSIGN_OR_RETURN(reader_options.format, FileFormatFromName(options.format));
   }
-  LoadFiles files;
+  RowFiles files;
   ASSIGN_OR_RETURN(files.vectors, VectorReader::Open(options.file, reader_options));
   if (options.ids.empty()) {
     files.ids = MakeRowNumberIds();
@@ -55,7 +82,7 @@ absl::StatusOr<LoadFiles> OpenFiles(const LoadOptions& options) {
   if (!options.payload.empty()) {
     ASSIGN_OR_RETURN(files.payloads, PayloadSource::Open(options.payload));
   }
-  return files;
+  return MakeRowFilesSource(std::move(files));
 }
 
 // Of a file of so many rows.
@@ -64,13 +91,14 @@ uint64_t RowsToLoad(const LoadOptions& options, uint64_t rows) {
   return std::min(from_start, options.limit.value_or(from_start));
 }
 
-absl::StatusOr<std::unique_ptr<ChunkBuilder>> MakeChunks(LoadFiles files,
+absl::StatusOr<std::unique_ptr<ChunkBuilder>> MakeChunks(std::unique_ptr<PointSource> points,
                                                          const LoadOptions& options) {
-  const uint64_t in_file = files.vectors->rows();
+  const uint64_t in_file = points->rows();
   const uint64_t rows = RowsToLoad(options, in_file);
   // Ids and payloads may be those of the rows that are lost, too.
-  const bool check_ends = options.start_row + rows >= in_file && !files.vectors->cut_short();
-  return ChunkBuilder::Create(std::move(files), options.start_row, rows, options.batch, check_ends);
+  const bool check_ends = options.start_row + rows >= in_file && !points->cut_short();
+  return ChunkBuilder::Create(std::move(points), options.start_row, rows, options.batch,
+                              check_ends);
 }
 
 // What is added to the request id of the load to make that of the chunk that begins with `row`.
@@ -203,13 +231,14 @@ absl::Status Explain(Context& context, const LoadOptions& options, const LoadRes
 absl::Status RunLoad(Context& context, const LoadOptions& options) {
   const InterruptWatcher interrupt;  // before the client's threads are started
   LoadResult result{.first_row = options.start_row};
-  absl::StatusOr<LoadFiles> files = OpenFiles(options);
-  if (!files.ok()) return Explain(context, options, result, InputFileError(files.status()));
-  RETURN_IF_ERROR(CheckRequestId(options, files->vectors->rows()));
+  RETURN_IF_ERROR(CheckFormatOptions(options));
+  absl::StatusOr<std::unique_ptr<PointSource>> points = OpenPoints(options);
+  if (!points.ok()) return Explain(context, options, result, InputFileError(points.status()));
+  RETURN_IF_ERROR(CheckRequestId(options, (*points)->rows()));
   ASSIGN_OR_RETURN(const v1::Collection collection,
                    context.client().GetCollection(options.collection));
-  RETURN_IF_ERROR(CheckDimension(files->vectors->path(), files->vectors->dimension(), collection));
-  absl::StatusOr<std::unique_ptr<ChunkBuilder>> chunks = MakeChunks(*std::move(files), options);
+  RETURN_IF_ERROR(CheckDimension((*points)->path(), (*points)->dimension(), collection));
+  absl::StatusOr<std::unique_ptr<ChunkBuilder>> chunks = MakeChunks(*std::move(points), options);
   if (!chunks.ok()) return Explain(context, options, result, InputFileError(chunks.status()));
   RETURN_IF_ERROR(
       Explain(context, options, result, SendAll(context, options, interrupt, **chunks, &result)));
@@ -228,18 +257,23 @@ absl::Status RunLoad(Context& context, const LoadOptions& options) {
 
 void AddLoadCommand(CLI::App& app, Command& selected) {
   auto options = std::make_shared<LoadOptions>();
-  CLI::App* load =
-      AddCommand(app, "load", "Load vectors from a file (.npy .fvecs .bvecs .fbin .u8bin .i8bin)",
-                 "  tessera load words vectors.npy --payload payload.jsonl\n"
-                 "  tessera load photos base.bvecs --ids ids.npy --batch 20000 --in-flight 8\n"
-                 "  tessera load photos base.bvecs --start-row 500000 --limit 100000\n\n"
-                 "Ids are row numbers from 0 unless --ids gives others. Loading a point again "
-                 "replaces it, so\n"
-                 "a load that stopped can be repeated, or continued with --start-row.");
+  CLI::App* load = AddCommand(
+      app, "load", "Load points from a file (.npy .jsonl .hdf5 .fvecs .bvecs .fbin .u8bin .i8bin)",
+      "  tessera load words vectors.npy --payload payload.jsonl\n"
+      "  tessera load words points.jsonl\n"
+      "  tessera load photos sift-128-euclidean.hdf5\n"
+      "  tessera load photos base.bvecs --ids ids.npy --batch 20000 --in-flight 8\n"
+      "  tessera load photos base.bvecs --start-row 500000 --limit 100000\n\n"
+      "A line of .jsonl is a point: its id, its vector, and what else it holds as payload. Of\n"
+      "an .hdf5 file the dataset 'train' is loaded, or NAME of FILE.hdf5:NAME.\n"
+      "Ids are row numbers from 0 unless the file or --ids gives others. Loading a point again "
+      "replaces it, so\n"
+      "a load that stopped can be repeated, or continued with --start-row.");
   load->add_option("collection", options->collection, "Collection to load into")->required();
-  load->add_option("file", options->file, "File of vectors")->required();
-  load->add_option("--ids", options->ids,
-                   ".npy of integers, or a text file with one id a line; a line or row per vector");
+  load->add_option("file", options->file, "File of points")->required();
+  load->add_option(
+      "--ids", options->ids,
+      ".npy or .hdf5:NAME of integers, or a text file with one id a line; one per vector");
   load->add_option("--id-type", options->id_type,
                    "Kind of the ids in a text file; auto: as the first line looks")
       ->check(CLI::IsMember({"auto", "number", "string"}))
@@ -247,7 +281,12 @@ void AddLoadCommand(CLI::App& app, Command& selected) {
   load->add_option("--payload", options->payload,
                    "JSON Lines file: an object a line per vector, an empty line for none");
   load->add_option("--format", options->format, "Format of FILE, if its extension does not say")
-      ->check(CLI::IsMember({"npy", "fvecs", "bvecs", "fbin", "u8bin", "i8bin"}));
+      ->check(CLI::IsMember({"npy", "jsonl", "fvecs", "bvecs", "fbin", "u8bin", "i8bin"}));
+  load->add_option("--id-field", options->fields.id, "Of JSON Lines: the member that is the id")
+      ->capture_default_str();
+  load->add_option(
+      "--vector-field", options->fields.vector,
+      "Of JSON Lines: the member that is the vector; default: vector, embedding or values");
   AddNumber(load, "--batch", options->batch, "Points a message at most; fewer if they are large", 1,
             limits::kUpsertPointsMax)
       ->capture_default_str();

@@ -54,7 +54,9 @@ absl::StatusOr<RowRange> ParseRowRange(const std::string& text) {
 }
 
 absl::StatusOr<QuerySet> ReadQueries(const std::string& path, const RowRange& range) {
-  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path);
+  RowReaderOptions options;
+  options.dataset = "test";
+  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, options);
   if (!reader.ok()) return InputFileError(reader.status());
   QuerySet queries;
   queries.element_type = (*reader)->element_type();

@@ -123,6 +123,8 @@ inline constexpr size_t kAuthFileBytesMax = 1 << 20;  // keys, or a certificate 
 inline constexpr size_t kFileHeaderBytesMax = 64 << 10;  // .npy
 inline constexpr size_t kFileArrayRankMax = 32;          // NumPy's own limit
 inline constexpr size_t kFileChunkBytesMax = 8 << 20;    // read, and sent, at a time
+inline constexpr size_t kJsonLineBytesMax = 4 << 20;     // a point: id, vector and payload
+inline constexpr size_t kDeflateRatioMax = 1032;         // what zlib's format can make of a byte
 
 // Of the server's flags.
 inline constexpr int32_t kThreadsMax = 1'024;

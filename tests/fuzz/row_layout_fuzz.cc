@@ -15,7 +15,7 @@ using tessera::cli::RowLayout;
 
 constexpr std::array kFormats = {FileFormat::kNpy,   FileFormat::kFvecs, FileFormat::kBvecs,
                                  FileFormat::kIvecs, FileFormat::kFbin,  FileFormat::kU8bin,
-                                 FileFormat::kI8bin};
+                                 FileFormat::kI8bin, FileFormat::kIbin};
 
 void CheckLayout(const RowLayout& layout, std::string_view file) {
   FUZZ_CHECK(layout.dimension >= 1 && layout.dimension <= tessera::limits::kDimensionMax);
@@ -26,7 +26,8 @@ void CheckLayout(const RowLayout& layout, std::string_view file) {
       std::min<uint64_t>(layout.data_offset, file.size()) + layout.rows * layout.record_bytes();
   FUZZ_CHECK(covered + layout.trailing_bytes == file.size());
   const bool complete = tessera::cli::CheckComplete(layout, file.size()).ok();
-  FUZZ_CHECK(complete == (layout.rows == layout.declared_rows && layout.trailing_bytes == 0));
+  const bool nothing_behind = layout.trailing_bytes == 0 || layout.distances;
+  FUZZ_CHECK(complete == (layout.rows == layout.declared_rows && nothing_behind));
   if (layout.rows == 0) return;
   std::string rows;
   const absl::Status status = tessera::cli::AppendRows(

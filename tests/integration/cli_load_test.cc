@@ -1,6 +1,7 @@
 // Loading files through the CLI's binary, and what it says when that goes wrong.
 #include <signal.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/client/cli/files/hdf5_file.h"
 #include "tests/integration/cli_fixture.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/wordnet.h"
@@ -48,6 +50,70 @@ TEST_F(CliLoadTest, LoadsIdsOfBothKinds) {
   ASSERT_EQ(hits.size(), 2u);  // the same vector under the two other ids
   EXPECT_EQ(hits[0]["id"], 1'000'000'000'003);
   EXPECT_EQ(hits[1]["id"], "1000000000003");
+}
+
+TEST_F(CliLoadTest, LoadsPointsOfJsonLines) {
+  Create("words");
+  std::vector<std::string> lines;
+  for (int i = 0; i < 300; ++i) {
+    const std::span<const float> row = GetWordNet().Floats(i);
+    Json point = Json::parse(GetWordNet().payloads[i]);
+    point["id"] = i < 150 ? Json(i) : Json(absl::StrCat("word ", i));
+    point["embedding"] = std::vector<float>(row.begin(), row.end());
+    lines.push_back(point.dump());
+  }
+  const std::string file = WriteLines("points.jsonl", lines);
+  EXPECT_EQ(RunJson({"load", "words", file, "--limit", "200"})["points"], 200);
+  EXPECT_EQ(RunJson({"load", "words", file, "--start-row", "200"})["points"], 100);
+  ASSERT_OK_AND_ASSIGN(const auto points, ScrollAll(client(), "words", 1'000, true));
+  EXPECT_EQ(points.size(), 300u);
+  for (int i = 0; i < 300; ++i) {
+    const std::string id = i < 150 ? absl::StrCat(i) : absl::StrCat("\"word ", i, "\"");
+    ASSERT_TRUE(points.contains(id)) << id;
+    EXPECT_EQ(points.at(id).vector().data(), GetWordNet().Row(i));
+    Json payload = Json::parse(GetWordNet().payloads[i]);
+    payload.erase("id");  // it is the point's own
+    EXPECT_EQ(Json::parse(points.at(id).payload()), payload);
+  }
+  // A wrong line stops the load behind what is before it, and says where.
+  lines[250] = R"({"id": 1, "embedding": [1, 2, "three"]})";
+  const Json error = RunJson({"load", "words", WriteLines("wrong.jsonl", lines), "--batch", "100"},
+                             kInputFile)["error"];
+  EXPECT_EQ(error["loaded"]["points"],
+            250);  // in chunks of 100, 50 and 100: ids of one kind in each
+  EXPECT_THAT(error["message"].get<std::string>(),
+              HasSubstr("wrong.jsonl, line 251: \"embedding\": component 2 is not a number"));
+  RunJson({"load", "words", file, "--ids", file}, kUsage);
+  RunJson({"load", "words", WriteNpy("v.npy", 10), "--vector-field", "x"}, kUsage);
+}
+
+TEST_F(CliLoadTest, OneHdf5FileIsLoadedAndEvaluated) {
+  Create("words");
+  const std::string file = folder_.File("words.hdf5");
+  const auto floats = [](std::span<const float> row) {
+    return std::string(reinterpret_cast<const char*>(row.data()), row.size_bytes());
+  };
+  constexpr uint64_t kRows = 2'000, kQueries = 50;
+  std::string train, test, neighbors;
+  for (uint64_t i = 0; i < kRows; ++i) train += floats(GetWordNet().Floats(i));
+  for (uint64_t i = 0; i < kQueries; ++i) {
+    test += floats(GetWordNet().Floats(i));
+    const int64_t nearest = static_cast<int64_t>(i);
+    neighbors.append(reinterpret_cast<const char*>(&nearest), sizeof(nearest));
+  }
+  cli::WriteHdf5(file, {{"train", "float32", {kRows, 128}, train, true},
+                        {"test", "float32", {kQueries, 128}, test},
+                        {"neighbors", "int64", {kQueries, 1}, neighbors}});
+  EXPECT_EQ(RunJson({"load", "words", file})["points"], kRows);
+  const Json evaluated = RunJson({"eval", "words", "--queries", file, "--groundtruth", file});
+  EXPECT_EQ(evaluated["queries"], kQueries);
+  EXPECT_EQ(evaluated["rows"][0]["recall_at_1"], 1.0);
+  EXPECT_EQ(RunJson({"search", "words", "--queries", file + ":train", "--rows", "7:9", "--limit",
+                     "1"})["results"][1]["hits"][0]["id"],
+            8);
+  const Json error = RunJson({"load", "words", file + ":vectors"}, kInputFile)["error"];
+  EXPECT_THAT(error["message"].get<std::string>(),
+              HasSubstr("words.hdf5:vectors: there is no such dataset (neighbors, test, train)"));
 }
 
 TEST_F(CliLoadTest, AFileThatIsCutShortStopsTheLoad) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/files/hdf5_rows.h"
 #include "client/cli/files/raw_file.h"
 #include "client/cli/files/row_reader.h"
 #include "index/base/limits.h"
@@ -35,9 +36,9 @@ class RowNumberIds : public IdSource {
   uint64_t next_ = 0;
 };
 
-class NpyIds : public IdSource {
+class NumericIds : public IdSource {
  public:
-  explicit NpyIds(std::unique_ptr<RowReader> reader) : reader_(std::move(reader)) {}
+  explicit NumericIds(std::unique_ptr<RowReader> reader) : reader_(std::move(reader)) {}
 
   absl::Status Next(uint64_t rows, IdBatch* out) override {
     out->strings.clear();
@@ -50,8 +51,8 @@ class NpyIds : public IdSource {
       uint64_t id = 0;
       if (!Decode(i, &id)) {
         const uint64_t row = first + i;
-        return reader_->file().Annotate(absl::InvalidArgumentError(absl::StrCat(
-            "row ", row, ", byte ", reader_->layout().row_offset(row), ": the id is negative")));
+        return reader_->Annotate(absl::InvalidArgumentError(
+            absl::StrCat(reader_->DescribeRow(row), ": the id is negative")));
       }
       out->numbers.push_back(id);
     }
@@ -59,14 +60,14 @@ class NpyIds : public IdSource {
   }
 
   absl::Status Skip(uint64_t rows) override {
-    if (rows > reader_->layout().rows - reader_->position()) return TooFew();
+    if (rows > reader_->shape().rows - reader_->position()) return TooFew();
     return reader_->Seek(reader_->position() + rows);
   }
 
   absl::Status ExpectEnd() override {
-    if (reader_->position() == reader_->layout().rows) return absl::OkStatus();
-    return reader_->file().Annotate(absl::InvalidArgumentError(absl::StrCat(
-        reader_->layout().rows, " ids, but there are only ", reader_->position(), " rows")));
+    if (reader_->position() == reader_->shape().rows) return absl::OkStatus();
+    return reader_->Annotate(absl::InvalidArgumentError(absl::StrCat(
+        reader_->shape().rows, " ids, but there are only ", reader_->position(), " rows")));
   }
 
  private:
@@ -80,7 +81,7 @@ class NpyIds : public IdSource {
   // False if the id is negative.
   bool Decode(uint64_t i, uint64_t* id) const {
     int64_t value = 0;
-    switch (reader_->layout().element) {
+    switch (reader_->shape().element) {
       case FileElement::kUint64:
         *id = Load<uint64_t>(i);
         return true;
@@ -98,8 +99,8 @@ class NpyIds : public IdSource {
   }
 
   absl::Status TooFew() const {
-    return reader_->file().Annotate(absl::InvalidArgumentError(
-        absl::StrCat("only ", reader_->layout().rows, " ids, but there are more rows")));
+    return reader_->Annotate(absl::InvalidArgumentError(
+        absl::StrCat("only ", reader_->shape().rows, " ids, but there are more rows")));
   }
 
   const std::unique_ptr<RowReader> reader_;
@@ -181,25 +182,27 @@ class TextIds : public IdSource {
   IdKind kind_;
 };
 
-absl::StatusOr<std::unique_ptr<IdSource>> OpenNpyIds(const std::string& path) {
-  ASSIGN_OR_RETURN(std::unique_ptr<RowReader> reader, RowReader::Open(path));
-  const RowLayout& layout = reader->layout();
-  switch (layout.element) {
+absl::StatusOr<std::unique_ptr<IdSource>> OpenNumericIds(const std::string& path) {
+  RowReaderOptions options;
+  options.dataset = "ids";
+  ASSIGN_OR_RETURN(std::unique_ptr<RowReader> reader, RowReader::Open(path, options));
+  const RowShape& shape = reader->shape();
+  switch (shape.element) {
     case FileElement::kInt32:
     case FileElement::kUint32:
     case FileElement::kInt64:
     case FileElement::kUint64:
       break;
     default:
-      return reader->file().Annotate(absl::InvalidArgumentError(
+      return reader->Annotate(absl::InvalidArgumentError(
           absl::StrCat("ids must be int32, int64, uint32 or uint64, not ",
-                       std::string(FileElementName(layout.element)))));
+                       std::string(FileElementName(shape.element)))));
   }
-  if (layout.dimension != 1) {
-    return reader->file().Annotate(
-        absl::InvalidArgumentError(absl::StrCat("ids must be one a row, not ", layout.dimension)));
+  if (shape.dimension != 1) {
+    return reader->Annotate(
+        absl::InvalidArgumentError(absl::StrCat("ids must be one a row, not ", shape.dimension)));
   }
-  return std::make_unique<NpyIds>(std::move(reader));
+  return std::make_unique<NumericIds>(std::move(reader));
 }
 
 }  // namespace
@@ -207,13 +210,12 @@ absl::StatusOr<std::unique_ptr<IdSource>> OpenNpyIds(const std::string& path) {
 std::unique_ptr<IdSource> MakeRowNumberIds() { return std::make_unique<RowNumberIds>(); }
 
 absl::StatusOr<std::unique_ptr<IdSource>> OpenIdFile(const std::string& path, IdKind kind) {
-  const absl::StatusOr<FileFormat> format = FileFormatFromPath(path);
-  if (format.ok() && *format == FileFormat::kNpy) {
+  if (ExtensionOf(path) == "npy" || ParseHdf5Path(path).has_value()) {
     if (kind == IdKind::kString) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": the ids of an .npy file are numbers, not strings"));
+          absl::StrCat(path, ": the ids of an .npy or .hdf5 file are numbers, not strings"));
     }
-    return OpenNpyIds(path);
+    return OpenNumericIds(path);
   }
   ASSIGN_OR_RETURN(std::unique_ptr<RawFile> file, RawFile::Open(path));
   return std::make_unique<TextIds>(std::move(file), kind);

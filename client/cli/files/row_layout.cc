@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cctype>
 #include <cstring>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/files/npy_header.h"
 #include "index/base/limits.h"
@@ -31,6 +31,7 @@ constexpr std::array kFormats = {
     FormatRow{FileFormat::kFbin, "fbin", FileElement::kFloat32},
     FormatRow{FileFormat::kU8bin, "u8bin", FileElement::kUint8},
     FormatRow{FileFormat::kI8bin, "i8bin", FileElement::kInt8},
+    FormatRow{FileFormat::kIbin, "ibin", FileElement::kInt32},
 };
 
 struct NpyType {
@@ -132,7 +133,8 @@ absl::StatusOr<RowLayout> ParseVecs(const FormatRow& format, std::string_view he
   return layout;
 }
 
-// .fbin, .u8bin, .i8bin: uint32 rows, uint32 dimension, then the components.
+// .fbin, .u8bin, .i8bin, .ibin: uint32 rows, uint32 dimension, then the components; after those of
+// ground truth (.ibin), it may be, the distances.
 absl::StatusOr<RowLayout> ParseBin(const FormatRow& format, std::string_view head,
                                    uint64_t file_bytes) {
   if (head.size() < 8) {
@@ -146,6 +148,8 @@ absl::StatusOr<RowLayout> ParseBin(const FormatRow& format, std::string_view hea
   layout.dimension = LoadU32(head, 4);
   RETURN_IF_ERROR(CheckDimension(layout.dimension, 4));
   CountRows(file_bytes, LoadU32(head, 0), &layout);
+  layout.distances = format.format == FileFormat::kIbin && layout.rows == layout.declared_rows &&
+                     layout.trailing_bytes == layout.rows * layout.dimension * sizeof(float);
   return layout;
 }
 
@@ -198,23 +202,28 @@ std::string_view FileFormatName(FileFormat format) { return RowOf(format).name; 
 
 absl::StatusOr<FileFormat> FileFormatFromName(std::string_view name) {
   std::string lower(name);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  absl::AsciiStrToLower(&lower);
   for (const FormatRow& row : kFormats) {
     if (row.name == lower) return row.format;
   }
   return absl::InvalidArgumentError(
       absl::StrCat("unknown format '", std::string(name),
-                   "' (npy, fvecs, bvecs, ivecs, fbin, u8bin and i8bin are known)"));
+                   "' (npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, ibin and hdf5 are known)"));
 }
 
-absl::StatusOr<FileFormat> FileFormatFromPath(std::string_view path) {
+std::string ExtensionOf(std::string_view path) {
   const size_t slash = path.rfind('/');
   const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
   const size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) {
-    return absl::InvalidArgumentError("the name has no extension that says its format");
-  }
-  return FileFormatFromName(name.substr(dot + 1));
+  std::string extension(dot == std::string_view::npos ? "" : name.substr(dot + 1));
+  absl::AsciiStrToLower(&extension);
+  return extension;
+}
+
+absl::StatusOr<FileFormat> FileFormatFromPath(std::string_view path) {
+  const std::string extension = ExtensionOf(path);
+  if (!extension.empty()) return FileFormatFromName(extension);
+  return absl::InvalidArgumentError("the name has no extension that says its format");
 }
 
 absl::StatusOr<RowLayout> ParseRowLayout(FileFormat format, std::string_view head,
@@ -229,6 +238,7 @@ absl::StatusOr<RowLayout> ParseRowLayout(FileFormat format, std::string_view hea
     case FileFormat::kFbin:
     case FileFormat::kU8bin:
     case FileFormat::kI8bin:
+    case FileFormat::kIbin:
       return ParseBin(RowOf(format), head, file_bytes);
   }
   return absl::InternalError("unknown file format");
@@ -242,7 +252,7 @@ absl::Status CheckComplete(const RowLayout& layout, uint64_t file_bytes) {
                      layout.rows, " starts at byte ", next, " and has ", layout.record_bytes(),
                      " bytes; the header promises ", layout.declared_rows, " rows"));
   }
-  if (layout.trailing_bytes == 0) return absl::OkStatus();
+  if (layout.trailing_bytes == 0 || layout.distances) return absl::OkStatus();
   if (layout.cut_short()) {
     return absl::InvalidArgumentError(
         absl::StrCat("row ", layout.rows, ", byte ", file_bytes, ": the file is cut short: row ",

@@ -13,7 +13,7 @@
 // without a file, so that they can be tested and fuzzed. All formats are little-endian.
 namespace tessera::cli {
 
-enum class FileFormat { kNpy, kFvecs, kBvecs, kIvecs, kFbin, kU8bin, kI8bin };
+enum class FileFormat { kNpy, kFvecs, kBvecs, kIvecs, kFbin, kU8bin, kI8bin, kIbin };
 
 // The type of one component as the file holds it.
 enum class FileElement {
@@ -36,22 +36,31 @@ std::string_view FileFormatName(FileFormat format);     // "npy", ...
 absl::StatusOr<FileFormat> FileFormatFromName(std::string_view name);
 absl::StatusOr<FileFormat> FileFormatFromPath(std::string_view path);
 
-struct RowLayout {
-  FileFormat format = FileFormat::kNpy;
+// In lower case and without its dot: "npy" of "a/b.NPY"; empty if the name has none.
+std::string ExtensionOf(std::string_view path);
+
+// What the rows of a file are, of any format.
+struct RowShape {
   FileElement element = FileElement::kFloat32;
-  uint64_t rows = 0;            // whole rows that the file holds
+  uint64_t rows = 0;       // whole rows that the file holds
+  uint32_t dimension = 0;  // at least 1
+  bool flat = false;       // one-dimensional array: rows of one component
+
+  uint64_t row_bytes() const { return dimension * FileElementSize(element); }
+};
+
+struct RowLayout : RowShape {
+  FileFormat format = FileFormat::kNpy;
   uint64_t declared_rows = 0;   // that its header promises; more than `rows`: cut short
-  uint32_t dimension = 0;       // at least 1
-  bool flat = false;            // one-dimensional array: rows of one component
   uint64_t data_offset = 0;     // bytes before row 0
   uint32_t prefix_bytes = 0;    // before the components of every row: its own dimension, if 4
   uint64_t trailing_bytes = 0;  // after the last whole row
+  bool distances = false;  // they are one float32 for each component of the rows, which is no row
 
   // Whether the last row is not all there; what else may follow the rows is no row.
   bool cut_short() const {
     return rows < declared_rows || (trailing_bytes > 0 && prefix_bytes > 0);
   }
-  uint64_t row_bytes() const { return dimension * FileElementSize(element); }
   uint64_t record_bytes() const { return prefix_bytes + row_bytes(); }
   uint64_t row_offset(uint64_t row) const { return data_offset + row * record_bytes(); }
 };

@@ -49,13 +49,13 @@ VectorReader::VectorReader(std::unique_ptr<RowReader> reader, ElementType elemen
 absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::string& path,
                                                                  const RowReaderOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<RowReader> reader, RowReader::Open(path, options));
-  const RowLayout& layout = reader->layout();
-  if (layout.flat) {
-    return reader->file().Annotate(absl::InvalidArgumentError(
-        "npy header: the array has 1 dimension; vectors need two: (rows, dimension)"));
+  const RowShape& shape = reader->shape();
+  if (shape.flat) {
+    return reader->Annotate(absl::InvalidArgumentError(
+        "the array has 1 dimension; vectors need two: (rows, dimension)"));
   }
-  const absl::StatusOr<ElementType> type = VectorElementType(layout.element);
-  if (!type.ok()) return reader->file().Annotate(type.status());
+  const absl::StatusOr<ElementType> type = VectorElementType(shape.element);
+  if (!type.ok()) return reader->Annotate(type.status());
   return std::unique_ptr<VectorReader>(new VectorReader(std::move(reader), *type));
 }
 

@@ -20,13 +20,13 @@ class VectorReader {
   static absl::StatusOr<std::unique_ptr<VectorReader>> Open(const std::string& path,
                                                             const RowReaderOptions& options = {});
 
-  uint64_t rows() const { return reader_->layout().rows; }
-  uint32_t dimension() const { return reader_->layout().dimension; }
+  uint64_t rows() const { return reader_->shape().rows; }
+  uint32_t dimension() const { return reader_->shape().dimension; }
   ElementType element_type() const { return element_type_; }  // of what Read gives
-  bool cut_short() const { return reader_->layout().cut_short(); }
+  bool cut_short() const { return reader_->cut_short(); }
   uint64_t row_bytes() const { return dimension() * ElementSize(element_type_); }
-  const std::string& path() const { return reader_->file().path(); }
-  FileElement file_element() const { return reader_->layout().element; }
+  const std::string& path() const { return reader_->path(); }
+  FileElement file_element() const { return reader_->shape().element; }
 
   uint64_t position() const { return reader_->position(); }
   absl::Status Seek(uint64_t row) { return reader_->Seek(row); }

@@ -1,6 +1,8 @@
 #include "client/cli/chunk_builder.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -16,18 +18,18 @@ using ::testing::HasSubstr;
 class ChunkBuilderTest : public ::testing::Test {
  protected:
   // Rows of `row` bytes of uint8, and a payload file if `payload` is given.
-  LoadFiles Files(uint32_t rows, uint32_t row, const char* payload = nullptr) {
+  std::unique_ptr<PointSource> Files(uint32_t rows, uint32_t row, const char* payload = nullptr) {
     std::string bytes;
     Put(bytes, rows);
     Put(bytes, row);
     for (uint32_t i = 0; i < rows; ++i) bytes += std::string(row, static_cast<char>('a' + i % 26));
-    LoadFiles files;
+    RowFiles files;
     files.vectors = *VectorReader::Open(dir_.Write("v.u8bin", bytes));
     files.ids = MakeRowNumberIds();
     if (payload != nullptr) {
       files.payloads = *PayloadSource::Open(dir_.Write("p.jsonl", payload));
     }
-    return files;
+    return MakeRowFilesSource(std::move(files));
   }
 
   const TempDir dir_;

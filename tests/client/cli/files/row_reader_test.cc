@@ -44,6 +44,7 @@ std::vector<Sample> Samples() {
           {"a.fbin", bin + floats, floats},
           {"a.u8bin", bin + bytes, bytes},
           {"a.i8bin", bin + bytes, bytes},
+          {"a.ibin", bin + ints, ints},
           {"a.npy", NpyHeaderBytes("<f4", "(3, 2)") + floats, floats}};
 }
 
@@ -54,7 +55,7 @@ TEST(RowReader, ReadsEveryFormatInChunksOfAnySize) {
     for (const uint64_t chunk : {1, 2, 3, 100}) {
       const auto reader = RowReader::Open(path);
       ASSERT_TRUE(reader.ok()) << reader.status();
-      EXPECT_EQ((*reader)->layout().rows, 3u);
+      EXPECT_EQ((*reader)->shape().rows, 3u);
       std::string all, rows;
       while (true) {
         const auto read = (*reader)->Read(chunk, &rows);
@@ -175,6 +176,49 @@ TEST(GroundTruth, ReadsIvecs) {
   EXPECT_EQ(truth->queries, 3u);
   EXPECT_EQ(truth->neighbors, 2u);
   EXPECT_THAT(truth->ids, ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+// As the big-ann benchmarks lay out their files: ids, then as many distances.
+TEST(GroundTruth, ReadsIbinWithAndWithoutDistances) {
+  const TempDir dir;
+  std::string bytes;
+  Put<uint32_t>(bytes, 2);
+  Put<uint32_t>(bytes, 3);
+  for (const int32_t id : {6, 5, 4, 3, 2, 1}) Put(bytes, id);
+  std::string distances;
+  for (int i = 0; i < 6; ++i) Put<float>(distances, 1.5f);
+  for (const char* name : {"gt.ibin", "gt.bin", "GT.BIN"}) {
+    for (const std::string& tail : {std::string(), distances}) {
+      const auto truth = ReadGroundTruth(dir.Write(name, bytes + tail));
+      ASSERT_TRUE(truth.ok()) << truth.status();
+      EXPECT_EQ(truth->queries, 2u);
+      EXPECT_EQ(truth->neighbors, 3u);
+      EXPECT_THAT(truth->ids, ElementsAre(6, 5, 4, 3, 2, 1));
+    }
+    const auto truth = ReadGroundTruth(dir.Write(name, bytes + distances.substr(4)));
+    EXPECT_THAT(std::string(truth.status().message()), HasSubstr("20 bytes follow the last"));
+  }
+}
+
+TEST(GroundTruth, ReadsIntegersOfAnyKindThatRowNumbersAre) {
+  const TempDir dir;
+  const auto check = [&](const char* descr, auto one) {
+    std::string bytes = NpyHeaderBytes(descr, "(1, 2)");
+    Put(bytes, one);
+    Put(bytes, static_cast<decltype(one)>(7));
+    const auto truth = ReadGroundTruth(dir.Write("gt.npy", bytes));
+    ASSERT_TRUE(truth.ok()) << truth.status();
+    EXPECT_THAT(truth->ids, ElementsAre(static_cast<int32_t>(one), 7));
+  };
+  check("<i4", int32_t{-1});
+  check("<i8", int64_t{-1});
+  check("<u4", uint32_t{2'147'483'647});
+  check("<u8", uint64_t{2'147'483'647});
+  std::string bytes = NpyHeaderBytes("<u4", "(1, 2)");
+  Put<uint32_t>(bytes, 1);
+  Put<uint32_t>(bytes, 2'147'483'648);
+  EXPECT_THAT(std::string(ReadGroundTruth(dir.Write("gt.npy", bytes)).status().message()),
+              HasSubstr("row 0, byte 128: neighbour 1, 2147483648, is no row number"));
 }
 
 TEST(GroundTruth, RefusesFloats) {
