@@ -60,6 +60,13 @@ void PrintCollection(Context& context, const v1::Collection& collection) {
                     absl::StrCat("nprobe ", depth.nprobe(), ", rerank ", depth.rerank())});
     }
   }
+  if (collection.has_verified_recall()) {
+    const v1::VerifiedRecall& verified = collection.verified_recall();
+    table.AddRow({"verified recall",
+                  absl::StrCat(FormatFixed(verified.recall(), 4), " +- ",
+                               FormatFixed(verified.standard_error(), 4), ", of the last ",
+                               FormatCount(verified.searches()), " searches that were verified")});
+  }
   context.out() << table.Render();
 }
 

@@ -111,6 +111,12 @@ Json ToJson(const v1::Collection& collection) {
             {"metadata", PayloadToJson(collection.metadata())},
             {"revision", collection.revision()}};
   if (collection.has_calibration()) json["calibration"] = ToJson(collection.calibration());
+  if (collection.has_verified_recall()) {
+    const v1::VerifiedRecall& verified = collection.verified_recall();
+    json["verified_recall"] = Json{{"searches", verified.searches()},
+                                   {"recall", verified.recall()},
+                                   {"standard_error", verified.standard_error()}};
+  }
   return json;
 }
 

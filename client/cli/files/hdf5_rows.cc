@@ -163,11 +163,35 @@ std::string DatasetNames(hid_t file) {
   return names.empty() ? "none" : absl::StrJoin(names, ", ");
 }
 
+// The name of a compression of the dataset that the library does not have; empty if it has all.
+std::string MissingFilter(hid_t dataset) {
+  const Handle properties(H5Dget_create_plist(dataset), H5Pclose);
+  const int filters = H5Pget_nfilters(properties.id());
+  for (int i = 0; i < filters; ++i) {
+    unsigned flags = 0;
+    size_t values = 0;
+    std::array<char, 64> name = {};
+    const H5Z_filter_t filter = H5Pget_filter2(properties.id(), static_cast<unsigned>(i), &flags,
+                                               &values, nullptr, name.size(), name.data(), nullptr);
+    if (H5Zfilter_avail(filter) <= 0) {
+      name.back() = '\0';
+      return name.front() != '\0' ? name.data() : absl::StrCat("filter ", filter);
+    }
+  }
+  return "";
+}
+
 absl::StatusOr<RowShape> ShapeOf(const std::string& path, hid_t dataset) {
   const auto refuse = [&](const std::string& message) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", message));
   };
   RowShape shape;
+  const std::string missing = MissingFilter(dataset);
+  if (!missing.empty()) {
+    return refuse(absl::StrCat("compressed by ", missing,
+                               ", which is not to be had here; `h5repack -f GZIP=1` makes a copy "
+                               "that is not"));
+  }
   const Handle type(H5Dget_type(dataset), H5Tclose);
   const std::optional<FileElement> element = ElementOf(type.id());
   if (!element.has_value()) return refuse("its components are no numbers of a known size");

@@ -31,16 +31,28 @@ hid_t TypeOf(const std::string& name) {
   return H5Tcopy(H5T_C_S1);
 }
 
+// Leaves the bytes as they are.
+size_t ForeignFilter(unsigned, size_t, const unsigned[], size_t bytes, size_t*, void**) {
+  return bytes;
+}
+
+constexpr H5Z_class2_t kForeign = {H5Z_CLASS_T_VERS, 400,     1,       1,
+                                   "foreign",        nullptr, nullptr, ForeignFilter};
+
 void Write(hid_t file, const Hdf5Data& data) {
   const hid_t type = TypeOf(data.type);
   const std::vector<hsize_t> shape(data.shape.begin(), data.shape.end());
   const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
   const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
-  if (data.compressed) {
+  if (data.compressed || data.filtered) {
     std::vector<hsize_t> chunk = shape;
     chunk[0] = 2;
     H5Pset_chunk(properties, static_cast<int>(chunk.size()), chunk.data());
-    H5Pset_deflate(properties, 6);
+    if (data.compressed) H5Pset_deflate(properties, 6);
+    if (data.filtered) {
+      ASSERT_GE(H5Zregister(&kForeign), 0);
+      ASSERT_GE(H5Pset_filter(properties, kForeign.id, H5Z_FLAG_MANDATORY, 0, nullptr), 0);
+    }
   }
   const hid_t groups = H5Pcreate(H5P_LINK_CREATE);
   H5Pset_create_intermediate_group(groups, 1);
@@ -64,6 +76,10 @@ void WriteHdf5(const std::string& path, const std::vector<Hdf5Data>& datasets) {
   ASSERT_GE(file, 0) << path;
   for (const Hdf5Data& data : datasets) Write(file, data);
   ASSERT_GE(H5Fclose(file), 0);
+  // Not before the file is closed, which writes the chunks.
+  if (H5Zfilter_avail(kForeign.id) > 0) {
+    ASSERT_GE(H5Zunregister(kForeign.id), 0);
+  }
 }
 
 }  // namespace tessera::cli

@@ -14,6 +14,7 @@ struct Hdf5Data {
   std::vector<uint64_t> shape;  // of any rank
   std::string bytes;            // little-endian; for "string" none. Empty: never written
   bool compressed = false;      // in chunks of two rows
+  bool filtered = false;  // the same, by a filter "foreign" that is there for the writing only
 };
 
 // Writes an HDF5 file; fails the test if that does not work.

@@ -125,9 +125,10 @@ TEST(Hdf5Rows, RefusesWhatIsNoMatrixOfNumbers) {
                    {"flat", "float32", {2}, Bytes<float>({1, 2})},
                    // Rows that nobody wrote, of which there may be any number.
                    {"never", "float32", {1'000'000'000'000, 1000}, "", true},
+                   {"filtered", "float32", {2, 1}, Bytes<float>({1, 2}), false, true},
                    {"far", "int64", {1, 2}, Bytes<int64_t>({1, 1LL << 31})}});
   EXPECT_THAT(MessageOf(path),
-              HasSubstr("a.hdf5:train: there is no such dataset (deep, far, flat, "));
+              HasSubstr("a.hdf5:train: there is no such dataset (deep, far, filtered, "));
   EXPECT_THAT(MessageOf(path + ":a/b"), HasSubstr("there is no such dataset"));
   EXPECT_THAT(MessageOf(path + ":deep"), HasSubstr("it has 3 dimensions"));
   EXPECT_THAT(MessageOf(path + ":text"), HasSubstr("no numbers"));
@@ -135,6 +136,7 @@ TEST(Hdf5Rows, RefusesWhatIsNoMatrixOfNumbers) {
   EXPECT_THAT(MessageOf(path + ":wide"), HasSubstr("dimension 32769 is not between"));
   EXPECT_THAT(MessageOf(path + ":never"),
               HasSubstr("states 1000000000000 rows, but holds 0 bytes"));
+  EXPECT_THAT(MessageOf(path + ":filtered"), HasSubstr("compressed by foreign, which is not"));
   EXPECT_THAT(std::string(VectorReader::Open(path + ":flat").status().message()),
               HasSubstr("the array has 1 dimension"));
   EXPECT_THAT(std::string(ReadGroundTruth(path + ":far").status().message()),
