@@ -164,6 +164,7 @@ class Opener {
     engine_options.free_disk_bytes_min = config_.free_disk_bytes_min;
     engine_options.version = TESSERA_VERSION;
     engine_options.search_executor = &server_.search_executor();
+    engine_options.verify_core_share = config_.verify_core_share;
     engine_options.log = [this](std::string_view message) { log_.Info(message); };
     ASSIGN_OR_RETURN(engine_, Engine::Open(std::move(store), executor_, engine_options));
     if (metrics_ != nullptr) metrics_->Serve(*engine_);

@@ -106,6 +106,9 @@ absl::StatusOr<ServerConfig> CheckedConfig() {
   const int32_t cache_mb = absl::GetFlag(FLAGS_block_cache_mb);
   RETURN_IF_ERROR(CheckRange("block_cache_mb", cache_mb, 1, limits::kBlockCacheMbMax));
   config.block_cache_bytes = static_cast<size_t>(cache_mb) << 20;
+  const int32_t verify_percent = absl::GetFlag(FLAGS_verify_percent);
+  RETURN_IF_ERROR(CheckRange("verify_percent", verify_percent, 0, 100));
+  config.verify_core_share = verify_percent / 100.0;
   const int32_t free_mb = absl::GetFlag(FLAGS_free_disk_mb_min);
   RETURN_IF_ERROR(CheckRange("free_disk_mb_min", free_mb, 1, std::numeric_limits<int32_t>::max()));
   config.free_disk_bytes_min = static_cast<size_t>(free_mb) << 20;

@@ -29,6 +29,7 @@ struct ServerConfig {
   size_t write_threads = 1;
   size_t background_threads = 1;
   size_t block_cache_bytes = 0;
+  double verify_core_share = 0;  // of one core's time
   size_t free_disk_bytes_min = 0;
   absl::Duration drain;
 };

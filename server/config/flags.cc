@@ -34,6 +34,9 @@ ABSL_FLAG(int32_t, write_threads, 4,
 ABSL_FLAG(int32_t, background_threads, 0,
           "Threads for training and encoding, and for the store's compactions; 0: one for each "
           "core.");
+ABSL_FLAG(int32_t, verify_percent, 1,
+          "Of one core's time, what checking a sample of the searches against exact ones may take: "
+          "so collections tell what recall their searches have. 0: none are checked.");
 ABSL_FLAG(int32_t, block_cache_mb, 64, "Memory for blocks read from the store, in MiB.");
 ABSL_FLAG(
     int32_t, free_disk_mb_min, 128,
@@ -47,10 +50,10 @@ namespace tessera {
 
 const std::vector<std::string>& ServerFlagNames() {
   static const auto& names = *new std::vector<std::string>{
-      "data_dir",       "listen",           "api_keys_file",  "tls_cert_file",
-      "tls_key_file",   "insecure",         "metrics_listen", "log_level",
-      "log_format",     "search_threads",   "write_threads",  "background_threads",
-      "block_cache_mb", "free_disk_mb_min", "drain_seconds"};
+      "data_dir",       "listen",         "api_keys_file",    "tls_cert_file",
+      "tls_key_file",   "insecure",       "metrics_listen",   "log_level",
+      "log_format",     "search_threads", "write_threads",    "background_threads",
+      "block_cache_mb", "verify_percent", "free_disk_mb_min", "drain_seconds"};
   return names;
 }
 

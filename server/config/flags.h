@@ -22,6 +22,7 @@ ABSL_DECLARE_FLAG(int32_t, search_threads);
 ABSL_DECLARE_FLAG(int32_t, write_threads);
 ABSL_DECLARE_FLAG(int32_t, background_threads);
 ABSL_DECLARE_FLAG(int32_t, block_cache_mb);
+ABSL_DECLARE_FLAG(int32_t, verify_percent);
 ABSL_DECLARE_FLAG(int32_t, free_disk_mb_min);
 ABSL_DECLARE_FLAG(int32_t, drain_seconds);
 ABSL_DECLARE_FLAG(std::string, server);

@@ -45,8 +45,9 @@ CollectionInfo Collection::Info() const {
   }
   info.state = now->codebook == nullptr ? CollectionState::kUntrained : CollectionState::kReady;
   info.points = points();
-  info.memory_bytes = table_.memory_bytes(now->slot_end) + lists_bytes_.load() +
-                      (now->codebook == nullptr ? 0 : now->codebook->memory_bytes());
+  info.verified = verified_.Of(now->codebook_version);
+  info.memory_bytes += table_.memory_bytes(now->slot_end) + lists_bytes_.load() +
+                       (now->codebook == nullptr ? 0 : now->codebook->memory_bytes());
   const KeyRange range = CollectionRange(id_);
   for (Family family : {Family::kCodebooks, Family::kIds, Family::kPoints, Family::kCodes}) {
     info.disk_bytes += store_.ApproximateBytes(family, range.begin, range.end);

@@ -73,8 +73,8 @@ absl::Status CollectionReader::SearchCoded(const CollectionView& view, MatrixVie
         *NearSlots(*view.lists, params, &source, &slots).Collect(queries.row(q));
     report->exhausted = report->exhausted && slots.size() == matches.count_max();
     Compared compared;
-    RETURN_IF_ERROR(
-        SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1), &compared));
+    RETURN_IF_ERROR(SearchMatching(search_executor_, queries.Rows(q, 1), params.k, slots,
+                                   results.subspan(q, 1), &compared));
     Report(compared, report);
   }
   return absl::OkStatus();

@@ -97,7 +97,8 @@ absl::Status CollectionReader::SearchFiltered(const SearchRequest& request,
     report->plan = SearchPlan::kExactMatching;
     report->exhausted = true;
     Compared compared;
-    RETURN_IF_ERROR(SearchMatching(queries, k, matches.List(), results, &compared));
+    RETURN_IF_ERROR(
+        SearchMatching(ExecutorOf(request), queries, k, matches.List(), results, &compared));
     Report(compared, report);
     return absl::OkStatus();
   }
@@ -165,7 +166,7 @@ absl::Status CollectionReader::SearchMasked(const CollectionView& view, MatrixVi
       RETURN_IF_ERROR(SearchIvf(*view.lists, some, params, *view.dead, &vectors, found, &of_part));
       if (of_part.queries_against == against) continue;
       if (matching.empty()) matching = matches.List();
-      RETURN_IF_ERROR(SearchMatching(some, params.k, matching, found, &with_all));
+      RETURN_IF_ERROR(SearchMatching(search_executor_, some, params.k, matching, found, &with_all));
     }
     absl::MutexLock lock(&mutex);
     stats += of_part;
@@ -232,8 +233,8 @@ absl::StatusOr<bool> CollectionReader::SearchGathered(const CollectionView& view
         gathered.exhausted = gathered.exhausted && slots.size() == matches.count();
       }
       Compared compared;
-      RETURN_IF_ERROR(
-          SearchMatching(queries.Rows(q, 1), params.k, slots, results.subspan(q, 1), &compared));
+      RETURN_IF_ERROR(SearchMatching(search_executor_, queries.Rows(q, 1), params.k, slots,
+                                     results.subspan(q, 1), &compared));
       absl::MutexLock lock(&mutex);
       Report(compared, &gathered);
     }
@@ -245,7 +246,7 @@ absl::StatusOr<bool> CollectionReader::SearchGathered(const CollectionView& view
 }
 
 // Compares the queries with the vectors of `slots`, which have points in a view that is held.
-absl::Status CollectionReader::SearchMatching(MatrixView queries, size_t k,
+absl::Status CollectionReader::SearchMatching(Executor* executor, MatrixView queries, size_t k,
                                               std::span<const Slot> slots,
                                               std::span<std::vector<Neighbor>> results,
                                               Compared* compared) const {
@@ -264,7 +265,7 @@ absl::Status CollectionReader::SearchMatching(MatrixView queries, size_t k,
     *compared += of_part;
     return absl::OkStatus();
   };
-  return NearestOf(slots.size(), BytesOfCandidate(), queries, k, compare, results);
+  return NearestOf(executor, slots.size(), BytesOfCandidate(), queries, k, compare, results);
 }
 
 absl::Status CollectionReader::CompareSlots(std::span<const ExactScorer> scorers,

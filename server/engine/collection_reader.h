@@ -26,6 +26,7 @@
 #include "server/engine/records.h"
 #include "server/engine/slot_table.h"
 #include "server/engine/types.h"
+#include "server/engine/verified_recall.h"
 #include "server/filter/payload_indexes.h"
 #include "server/storage/row_files.h"
 #include "server/storage/store.h"
@@ -60,6 +61,10 @@ class CollectionReader {
   absl::StatusOr<GroupsResult> SearchGroups(const GroupsRequest& request) const;
   // As Engine::PaceOf.
   SearchPace PaceOf(const SearchRequest& request) const;
+  // Runs one query (its request has no filter) as it says and exactly, in the thread that calls,
+  // and remembers how much of the exact answer it finds.
+  absl::Status VerifySearch(const SearchRequest& request) const;
+  bool CanVerify() const;
   // How many points match.
   absl::StatusOr<uint64_t> Count(const Filter& filter) const;
   // The same, or about as many where that takes long: by what indexes know, and a sample.
@@ -147,6 +152,7 @@ class CollectionReader {
   std::atomic<std::shared_ptr<const CollectionView>> view_;
   std::atomic<const Codebook*> lists_codebook_{nullptr};  // whose lists the slots in table_ have
   mutable FilterCache filter_cache_;
+  mutable VerifiedRecall verified_;
 
  private:
   // Reads (collection_read.cc).
@@ -245,8 +251,9 @@ class CollectionReader {
     report->candidates_refined += compared.by_code;
     report->candidates_reranked += compared.in_full;
   }
-  absl::Status SearchMatching(MatrixView queries, size_t k, std::span<const Slot> slots,
-                              std::span<std::vector<Neighbor>> results, Compared* compared) const;
+  absl::Status SearchMatching(Executor* executor, MatrixView queries, size_t k,
+                              std::span<const Slot> slots, std::span<std::vector<Neighbor>> results,
+                              Compared* compared) const;
   absl::Status CompareSlots(std::span<const ExactScorer> scorers, std::span<const Slot> slots,
                             const DistanceVisitor& visit) const;
   bool ScalarCodesLeaveFew(size_t queries, size_t k) const;
@@ -258,12 +265,16 @@ class CollectionReader {
       std::function<absl::Status(size_t begin, size_t end, std::span<const ExactScorer> scorers,
                                  const DistanceVisitor& visit)>;
   // The k nearest of a set of rows, to read each of which takes so many bytes.
-  absl::Status NearestOf(size_t rows, size_t row_bytes, MatrixView queries, size_t k,
-                         const RowsComparer& compare,
+  absl::Status NearestOf(Executor* executor, size_t rows, size_t row_bytes, MatrixView queries,
+                         size_t k, const RowsComparer& compare,
                          std::span<std::vector<Neighbor>> results) const;
 
   // Searches (collection_search.cc).
   absl::Status CheckSearch(const SearchRequest& request) const;
+  // That helps with its parts; null: none.
+  Executor* ExecutorOf(const SearchRequest& request) const {
+    return request.alone ? nullptr : search_executor_;
+  }
   absl::Status CheckTarget(const SearchRequest& request) const;
   absl::Status StoredVectors(const std::vector<PointId>& ids, Matrix* rows) const;
   absl::Status RecommendVector(const SearchRequest& request, Matrix* query) const;
@@ -285,8 +296,9 @@ class CollectionReader {
   absl::Status SearchLists(const SearchRequest& request, const CollectionView& view,
                            MatrixView queries, size_t k, std::span<std::vector<Neighbor>> results,
                            SearchReport* report) const;
-  absl::Status SearchExactly(const CollectionView& view, MatrixView queries, size_t k,
-                             std::span<std::vector<Neighbor>> results, Compared* compared) const;
+  absl::Status SearchExactly(Executor* executor, const CollectionView& view, MatrixView queries,
+                             size_t k, std::span<std::vector<Neighbor>> results,
+                             Compared* compared) const;
   ScoreBounds BoundsOf(const CodeBounds& by_code, const Neighbor& neighbor) const;
   void ToHits(const SearchRequest& request, const std::vector<std::vector<Neighbor>>& found,
               bool exact, std::span<const CodeBounds> by_code, SearchResult* result) const;

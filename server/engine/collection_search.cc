@@ -131,7 +131,7 @@ absl::StatusOr<SearchResult> CollectionReader::SearchView(const CollectionView& 
     RETURN_IF_ERROR(SearchFiltered(request, view, queries, k, *matches, found, &report));
   } else if (request.exact || view.codebook == nullptr) {
     Compared compared;
-    RETURN_IF_ERROR(SearchExactly(view, queries, k, found, &compared));
+    RETURN_IF_ERROR(SearchExactly(ExecutorOf(request), view, queries, k, found, &compared));
     Report(compared, &report);
     report.exhausted = true;
   } else {
@@ -177,7 +177,7 @@ absl::Status CollectionReader::SearchLists(const SearchRequest& request, const C
     return status;
   };
   // What an explanation says of times is of one thread.
-  Executor* executor = request.explain ? nullptr : search_executor_;
+  Executor* executor = request.explain ? nullptr : ExecutorOf(request);
   RETURN_IF_ERROR(ForEachPart(executor, queries.rows, BytesOfQuery(view, params), search));
   ReportLists(view, stats, queries.rows, report);
   return absl::OkStatus();
@@ -204,18 +204,19 @@ void CollectionReader::Explain(const CollectionView& view, SearchReport* report)
   report->bytes_read += report->codes_scanned * code_bytes;
 }
 
-absl::Status CollectionReader::SearchExactly(const CollectionView& view, MatrixView queries,
-                                             size_t k, std::span<std::vector<Neighbor>> results,
+absl::Status CollectionReader::SearchExactly(Executor* executor, const CollectionView& view,
+                                             MatrixView queries, size_t k,
+                                             std::span<std::vector<Neighbor>> results,
                                              Compared* compared) const {
   if (ScalarCodesLeaveFew(queries.rows, k)) {
-    return SearchMatching(queries, k, view.LiveSlots(view.slot_end), results, compared);
+    return SearchMatching(executor, queries, k, view.LiveSlots(view.slot_end), results, compared);
   }
   compared->in_full = queries.rows * points();
   const auto compare = [&](size_t begin, size_t end, std::span<const ExactScorer> scorers,
                            const DistanceVisitor& visit) {
     return CompareLiveRows(view, static_cast<Slot>(begin), static_cast<Slot>(end), scorers, visit);
   };
-  return NearestOf(view.slot_end, vector_bytes(), queries, k, compare, results);
+  return NearestOf(executor, view.slot_end, vector_bytes(), queries, k, compare, results);
 }
 
 absl::Status CollectionReader::CompareLiveRows(const CollectionView& view, Slot begin, Slot end,
@@ -232,8 +233,8 @@ absl::Status CollectionReader::CompareLiveRows(const CollectionView& view, Slot 
                         });
 }
 
-absl::Status CollectionReader::NearestOf(size_t rows, size_t row_bytes, MatrixView queries,
-                                         size_t k, const RowsComparer& compare,
+absl::Status CollectionReader::NearestOf(Executor* executor, size_t rows, size_t row_bytes,
+                                         MatrixView queries, size_t k, const RowsComparer& compare,
                                          std::span<std::vector<Neighbor>> results) const {
   std::vector<ExactScorer> scorers;
   scorers.reserve(queries.rows);
@@ -260,7 +261,7 @@ absl::Status CollectionReader::NearestOf(size_t rows, size_t row_bytes, MatrixVi
     }
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(ForEachPart(search_executor_, rows, queries.rows * row_bytes, search));
+  RETURN_IF_ERROR(ForEachPart(executor, rows, queries.rows * row_bytes, search));
   for (size_t q = 0; q < queries.rows; ++q) results[q] = best[q].Take();
   return absl::OkStatus();
 }

@@ -35,6 +35,9 @@ EngineImpl::EngineImpl(std::unique_ptr<Store> store, Executor& executor,
       collections_(std::make_shared<CollectionMap>()),
       aliases_(*store_),
       snapshots_(*store_, operations_, SnapshotCatalog()),
+      recall_monitor_(options.verify_core_share > 0
+                          ? std::make_unique<RecallMonitor>(options.verify_core_share)
+                          : nullptr),
       list_maintenance_(absl::InfiniteDuration(), [this] { return MaintainLists(); }),
       disk_maintenance_(kDiskMaintenancePeriod, [this] { return MaintainDisk(); }),
       sync_(absl::Milliseconds(limits::kAsyncSyncMsMax), [this] { return SyncAsyncWrites(); }) {}
@@ -183,6 +186,7 @@ bool EngineImpl::MaintainDisk() {
 absl::Status EngineImpl::Close() {
   operations_.Shutdown();
   closing_.store(true);
+  if (recall_monitor_ != nullptr) recall_monitor_->Stop();
   list_maintenance_.Stop();
   disk_maintenance_.Stop();
   sync_.Stop();

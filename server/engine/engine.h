@@ -40,6 +40,9 @@ struct EngineOptions {
   std::string row_path;
   uint64_t free_disk_bytes_min = 0;
   std::string version;  // of the server, for what it writes
+  // Of one core's time, over 0 and at most 1, what verifying a sample of the searches may take; 0:
+  // none are.
+  double verify_core_share = 0;
   // Whose threads help with searches that take long: of many queries, or of all vectors. Null: each
   // runs in the thread that calls. Must outlive the engine.
   Executor* search_executor = nullptr;

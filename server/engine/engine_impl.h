@@ -24,6 +24,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/maintenance.h"
 #include "server/engine/operations.h"
+#include "server/engine/recall_monitor.h"
 #include "server/engine/snapshots.h"
 #include "server/storage/row_files.h"
 #include "server/storage/store.h"
@@ -172,7 +173,8 @@ class EngineImpl final : public Engine {
   // Last: their threads end before what they use.
   Operations operations_;
   std::atomic<bool> closing_{false};
-  std::atomic<bool> unsynced_{false};  // there are writes that no sync has followed
+  std::atomic<bool> unsynced_{false};              // there are writes that no sync has followed
+  std::unique_ptr<RecallMonitor> recall_monitor_;  // null: searches are not verified
   Maintenance list_maintenance_;
   Maintenance disk_maintenance_;
   Maintenance sync_;

@@ -143,7 +143,14 @@ absl::StatusOr<SearchResult> EngineImpl::Search(const SearchRequest& request) {
   const auto search = [](const SearchRequest& checked) {
     return [&checked](const CollectionReader& found) { return found.Search(checked); };
   };
-  if (request.filter.empty()) return ReadFrom(request.collection, search(request));
+  if (request.filter.empty()) {
+    absl::StatusOr<SearchResult> result = ReadFrom(request.collection, search(request));
+    if (recall_monitor_ != nullptr && recall_monitor_->wants_search() && result.ok()) {
+      const auto collection = Find(request.collection);
+      if (collection.ok()) recall_monitor_->Offer(*collection, request, result->report);
+    }
+    return result;
+  }
   SearchRequest checked = request;
   ASSIGN_OR_RETURN(checked.filter, CheckedFilter(request.filter));
   return ReadFrom(request.collection, search(checked));

@@ -96,6 +96,13 @@ struct CalibrationInfo {
   std::vector<Depth> depths;    // by recall; without those that were not reached
 };
 
+// What a sample of the searches of late has found, checked against exact ones.
+struct VerifiedRecallInfo {
+  uint32_t searches = 0;
+  double recall = 0;          // their mean
+  double standard_error = 0;  // on the safe side while they are few
+};
+
 enum class CollectionState { kUntrained, kTraining, kReady };
 
 struct CollectionInfo {
@@ -110,6 +117,7 @@ struct CollectionInfo {
   int64_t create_time_ms = 0;                     // since the epoch
   std::vector<PayloadIndexInfo> payload_indexes;  // by key
   std::optional<CalibrationInfo> calibration;     // of the codebook in use
+  std::optional<VerifiedRecallInfo> verified;     // of it, too; none where no search was verified
 };
 
 // What must be so of every point of an upsert, or nothing is written.
@@ -223,6 +231,7 @@ struct SearchRequest {
   bool explain = false;
   bool with_bounds = false;
   bool may_wait = true;  // false: as SearchPace::kQuickIfCached says
+  bool alone = false;    // in the thread that calls, without the help of others
   // Null, or true once nobody waits for the answer: a search that begins then is CANCELLED.
   const std::atomic<bool>* cancelled = nullptr;
 };

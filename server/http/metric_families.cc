@@ -101,18 +101,28 @@ std::vector<MetricFamily> CollectionFamilies(const std::vector<CollectionInfo>& 
   MetricFamily codebook =
       NewFamily("tessera_collection_codebook_version",
                 "Version of the codebook in use; 0: untrained.", MetricType::Gauge);
+  MetricFamily recall =
+      NewFamily("tessera_collection_verified_recall",
+                "Share of the true nearest that searches find, of those that were "
+                "verified of late.",
+                MetricType::Gauge);
+  MetricFamily error = NewFamily("tessera_collection_verified_recall_error",
+                                 "Standard error of that.", MetricType::Gauge);
   for (const CollectionInfo& collection : collections) {
-    const auto add = [&collection](MetricFamily& family, uint64_t value) {
+    const auto add = [&collection](MetricFamily& family, double value) {
       ClientMetric& metric = family.metric.emplace_back();
       metric.label = {{"collection", collection.spec.name}};
-      metric.gauge.value = static_cast<double>(value);
+      metric.gauge.value = value;
     };
-    add(points, collection.points);
-    add(memory, collection.memory_bytes);
-    add(disk, collection.disk_bytes);
+    add(points, static_cast<double>(collection.points));
+    add(memory, static_cast<double>(collection.memory_bytes));
+    add(disk, static_cast<double>(collection.disk_bytes));
     add(codebook, collection.codebook_version);
+    if (!collection.verified.has_value()) continue;
+    add(recall, collection.verified->recall);
+    add(error, collection.verified->standard_error);
   }
-  return {points, memory, disk, codebook};
+  return {points, memory, disk, codebook, recall, error};
 }
 
 std::vector<MetricFamily> ProcessFamilies() {

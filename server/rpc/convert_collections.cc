@@ -128,6 +128,11 @@ void FromCollectionInfo(const CollectionInfo& info, v1::Collection* out) {
   for (const PayloadIndexInfo& index : info.payload_indexes) {
     FromPayloadIndexInfo(index, out->add_payload_indexes());
   }
+  if (info.verified.has_value()) {
+    out->mutable_verified_recall()->set_searches(info.verified->searches);
+    out->mutable_verified_recall()->set_recall(info.verified->recall);
+    out->mutable_verified_recall()->set_standard_error(info.verified->standard_error);
+  }
   if (info.calibration.has_value()) FromCalibration(*info.calibration, out->mutable_calibration());
 }
 

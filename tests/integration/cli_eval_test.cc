@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/cli_fixture.h"
@@ -72,6 +73,15 @@ TEST_F(CliEvalTest, TellsWhichStepLosesNeighbours) {
     EXPECT_NEAR(row["recall_at_10"].get<double>() + lost, 1, 1e-9) << row;
     EXPECT_EQ(losses["other"], 0.0) << row;
   }
+  // The server has looked by itself, too, at searches that went through lists.
+  Json verified;
+  for (int i = 0; i < 600 && !verified.is_object(); ++i) {
+    verified = RunJson({"collection", "get", "words"})["verified_recall"];
+    if (!verified.is_object()) absl::SleepFor(absl::Milliseconds(50));
+  }
+  EXPECT_GE(verified["searches"], 1);
+  EXPECT_GT(verified["recall"], 0.0);
+
   // In one list, with candidates enough; in all lists, by their codes.
   const Json shallow = eval({"--nprobe", "1", "--rerank", "5000"})[0]["losses"];
   EXPECT_GT(shallow["lists"], 0.05);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -14,6 +15,7 @@
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
 #include "tests/integration/subprocess.h"
+#include "tests/integration/wordnet.h"
 
 namespace tessera {
 namespace {
@@ -108,6 +110,22 @@ TEST_F(MetricsTest, TellsOfCallsAndCollections) {
   }
   ASSERT_OK(client.DeleteCollection("points"));
   EXPECT_THAT(Page(), Not(HasSubstr("collection=\"points\"")));
+}
+
+TEST_F(MetricsTest, TellsTheRecallOfSearches) {
+  Client& client = server_->client();
+  ASSERT_OK(CreateWordNet(client, "words"));
+  ASSERT_OK(LoadWordNet(client, "words", 0, 2'000));
+  ASSERT_OK(TrainAndWait(client, "words").status());
+  const std::string line = "tessera_collection_verified_recall{collection=\"words\"} ";
+  EXPECT_THAT(Page(), Not(HasSubstr(line)));
+  std::string page;
+  for (int i = 0; i < 600 && !absl::StrContains(page, line); ++i) {
+    ASSERT_OK(client.Search(MakeSearch("words", GetWordNet().Floats(i), 10)).status());
+    page = Page();
+  }
+  EXPECT_THAT(page, HasSubstr(line));
+  EXPECT_THAT(page, HasSubstr("tessera_collection_verified_recall_error{collection=\"words\"} "));
 }
 
 TEST_F(MetricsTest, NothingElseIsThere) {

@@ -50,6 +50,7 @@ TEST_F(ConfigTest, HasSafeDefaults) {
   EXPECT_GE(command->config.search_threads, 1u);
   EXPECT_GE(command->config.background_threads, 1u);
   EXPECT_EQ(command->config.block_cache_bytes, size_t{64} << 20);
+  EXPECT_DOUBLE_EQ(command->config.verify_core_share, 0.01);
   EXPECT_EQ(command->config.free_disk_bytes_min, size_t{128} << 20);
   EXPECT_EQ(command->config.drain, absl::Seconds(10));
   EXPECT_EQ(command->config.log_format, LogFormat::kText);
@@ -120,6 +121,7 @@ TEST_F(ConfigTest, SaysWhichFlagIsWrong) {
   EXPECT_THAT(Message({"--data_dir=/d", "--search_threads=-1"}), HasSubstr("--search_threads"));
   EXPECT_THAT(Message({"--data_dir=/d", "--write_threads=0"}), HasSubstr("--write_threads"));
   EXPECT_THAT(Message({"--data_dir=/d", "--block_cache_mb=0"}), HasSubstr("--block_cache_mb"));
+  EXPECT_THAT(Message({"--data_dir=/d", "--verify_percent=101"}), HasSubstr("must be 0 to 100"));
   EXPECT_THAT(Message({"--data_dir=/d", "--drain_seconds=3601"}), HasSubstr("must be 0 to 3600"));
   EXPECT_THAT(Message({"--data_dir=/d", "--search_threads=many"}), HasSubstr("'many'"));
   EXPECT_THAT(Message({"--data_dri=/d"}), HasSubstr("--data_dri"));
@@ -164,7 +166,7 @@ TEST_F(ConfigTest, HelpNamesEveryFlag) {
   for (const char* flag :
        {"--listen=127.0.0.1:6433", "--data_dir=", "--log_level=", "--log_format=",
         "--search_threads=", "--write_threads=", "--background_threads=", "--block_cache_mb=",
-        "--free_disk_mb_min=", "--drain_seconds=", "--insecure",
+        "--verify_percent=", "--free_disk_mb_min=", "--drain_seconds=", "--insecure",
         "--api_keys_file=", "--tls_cert_file=", "--tls_key_file=", "--metrics_listen=",
         "--flagfile=", "--server=", "TESSERA_DATA_DIR"}) {
     EXPECT_THAT(help, HasSubstr(flag));
