@@ -42,6 +42,7 @@ class EngineStressTest : public testing::TestWithParam<VectorPlacement> {
     options.quiet_before_compaction = absl::Milliseconds(50);
     options.deletion_step_points = 50;
     options.search_executor = &executor_;
+    options.verify_core_share = 1;
     auto engine = Engine::Open(*std::move(store), executor_, options);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
