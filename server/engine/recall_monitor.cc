@@ -30,9 +30,6 @@ void RecallMonitor::Offer(std::shared_ptr<const Collection> collection,
   const bool is_verified =
       report.plan == SearchPlan::kLists && request.filter.empty() && !request.no_rerank;
   if (!is_verified || !collection->CanVerify()) return;
-  absl::MutexLock lock(&mutex_);
-  if (!wants_search()) return;
-  wants_search_.store(false, std::memory_order_relaxed);
   auto sample = std::make_unique<Sample>();
   SearchRequest& one = sample->request;
   one.limit = request.offset + request.limit;
@@ -43,17 +40,23 @@ void RecallMonitor::Offer(std::shared_ptr<const Collection> collection,
   one.positive = request.positive;
   one.negative = request.negative;
   // Of several queries another one each time.
-  ++offered_;
+  const uint64_t number = offered_.fetch_add(1, std::memory_order_relaxed);
   if (!request.ids.empty()) {
-    one.ids = {request.ids[offered_ % request.ids.size()]};
+    one.ids = {request.ids[number % request.ids.size()]};
   } else if (request.vectors.rows > 0) {
-    one.vectors = request.vectors.Rows(offered_ % request.vectors.rows, 1);
+    one.vectors = request.vectors.Rows(number % request.vectors.rows, 1);
     const std::byte* row = one.vectors.data;
     sample->vector.assign(row, row + one.vectors.row_bytes());
     one.vectors.data = sample->vector.data();
   }
   sample->collection = std::move(collection);
-  sample_ = std::move(sample);
+  // Who has it may be the thread that makes way for this one, and would be waited for.
+  if (!mutex_.TryLock()) return;
+  if (wants_search()) {
+    wants_search_.store(false, std::memory_order_relaxed);
+    sample_ = std::move(sample);
+  }
+  mutex_.Unlock();
 }
 
 void RecallMonitor::Stop() {

@@ -31,7 +31,7 @@ class RecallMonitor {
   // Whether Offer would take a search. Cheap: for every search.
   bool wants_search() const { return wants_search_.load(std::memory_order_relaxed); }
   // Takes a copy of one of the queries of a search, if it is one of those that are verified:
-  // without a filter, through lists, with full vectors.
+  // without a filter, through lists, with full vectors. Waits for nothing.
   void Offer(std::shared_ptr<const Collection> collection, const SearchRequest& request,
              const SearchReport& report) ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits for the search that is running; none follows. May be called twice, by one thread.
@@ -51,10 +51,10 @@ class RecallMonitor {
 
   const double core_share_;
   std::atomic<bool> wants_search_{true};
+  std::atomic<uint64_t> offered_{0};
   absl::Mutex mutex_;
   std::unique_ptr<Sample> sample_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t offered_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;  // last: it uses the others
 };
 

@@ -97,13 +97,17 @@ TEST_F(EngineVerifyTest, LeavesOutWhatTellsNothingOrCostsTooMuch) {
   for (const SearchRequest& request : {exact, by_code, on_disk}) {
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(engine_->Search(request).ok());
   }
-  // Nothing has been taken yet, or this one would not be.
+  // No more are verified than there are of these.
   SearchRequest stored = RequestFor(0, 1);
   stored.vectors = {};
   stored.ids = {PointId(uint64_t{7})};
-  EXPECT_TRUE(engine_->Search(stored).ok());
-  EXPECT_TRUE(Becomes([&] { return SearchesVerified() > 0; }));
-  EXPECT_EQ(SearchesVerified(), 1u);
+  uint32_t searches = 0;
+  EXPECT_TRUE(Becomes([&] {
+    EXPECT_TRUE(engine_->Search(stored).ok());
+    ++searches;
+    return SearchesVerified() > 0;
+  }));
+  EXPECT_LE(SearchesVerified(), searches);
   EXPECT_FALSE(Verified("disk").has_value());
 }
 
