@@ -50,8 +50,7 @@ absl::StatusOr<std::string> BadInputTest::State() {
   std::string text;
   ASSIGN_OR_RETURN(v1::ListCollectionsResponse list, client().ListCollections({}));
   for (v1::Collection& collection : *list.mutable_collections()) {
-    collection.clear_disk_bytes();       // an estimate, which moves by itself
-    collection.clear_verified_recall();  // of searches that were right, some time after them
+    collection.clear_disk_bytes();  // an estimate, which moves by itself
     absl::StrAppend(&text, collection.DebugString());
     ASSIGN_OR_RETURN(const uint64_t count, client().CountPoints(collection.collection_name()));
     ASSIGN_OR_RETURN(const v1::ListCodebooksResponse codebooks,

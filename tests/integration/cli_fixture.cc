@@ -7,7 +7,8 @@
 namespace tessera {
 
 void CliTest::SetUp() {
-  ASSERT_OK_AND_ASSIGN(server_, ServerProcess::Start({.data_dir = folder_.File("data")}));
+  ASSERT_OK_AND_ASSIGN(server_, ServerProcess::Start({.data_dir = folder_.File("data"),
+                                                      .flags = {"--verify_percent=1"}}));
 }
 
 absl::StatusOr<CommandResult> CliTest::Run(std::vector<std::string> arguments) {

@@ -65,8 +65,9 @@ class MetricsTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(
-        server_, ServerProcess::Start(
-                     {.data_dir = folder_.path(), .flags = {"--metrics_listen=127.0.0.1:0"}}));
+        server_,
+        ServerProcess::Start({.data_dir = folder_.path(),
+                              .flags = {"--metrics_listen=127.0.0.1:0", "--verify_percent=1"}}));
   }
 
   std::string Page() const { return Http(server_->MetricsAddress(), Request("GET", "/metrics")); }

@@ -100,7 +100,6 @@ class RestartTest : public testing::TestWithParam<v1::VectorPlacement> {
     ASSIGN_OR_RETURN(v1::Collection collection, client().GetCollection(kWords));
     collection.clear_memory_bytes();  // grows by doubling, so the way there shows
     collection.clear_disk_bytes();
-    collection.clear_verified_recall();  // of the searches above, some time after them
     absl::StrAppend(&text, codebooks.DebugString(), collection.DebugString());
     return text;
   }

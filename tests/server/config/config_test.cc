@@ -50,19 +50,21 @@ TEST_F(ConfigTest, HasSafeDefaults) {
   EXPECT_GE(command->config.search_threads, 1u);
   EXPECT_GE(command->config.background_threads, 1u);
   EXPECT_EQ(command->config.block_cache_bytes, size_t{64} << 20);
-  EXPECT_DOUBLE_EQ(command->config.verify_core_share, 0.01);
+  EXPECT_EQ(command->config.verify_core_share, 0);
   EXPECT_EQ(command->config.free_disk_bytes_min, size_t{128} << 20);
   EXPECT_EQ(command->config.drain, absl::Seconds(10));
   EXPECT_EQ(command->config.log_format, LogFormat::kText);
 }
 
 TEST_F(ConfigTest, ReadsEveryForm) {
-  const auto command = Parse({"-data_dir", "/data", "--insecure", "--listen=0.0.0.0:1",
-                              "--search-threads=3", "--log_format=json", "--log_level", "debug"});
+  const auto command =
+      Parse({"-data_dir", "/data", "--insecure", "--listen=0.0.0.0:1", "--search-threads=3",
+             "--log_format=json", "--log_level", "debug", "--verify_percent=5"});
   ASSERT_TRUE(command.ok()) << command.status();
   EXPECT_EQ(command->config.data_dir, "/data");
   EXPECT_EQ(command->config.listen, "0.0.0.0:1");
   EXPECT_EQ(command->config.search_threads, 3u);
+  EXPECT_DOUBLE_EQ(command->config.verify_core_share, 0.05);
   EXPECT_EQ(command->config.log_format, LogFormat::kJson);
   EXPECT_EQ(command->config.log_level, LogLevel::kDebug);
 }
